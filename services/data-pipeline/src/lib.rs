@@ -1,0 +1,1 @@
+//! Builds dataset versions through the seven steps.

@@ -1,0 +1,2 @@
+//! The `data-pipeline` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Measures a version over a dataset version and checks the acceptance criteria.

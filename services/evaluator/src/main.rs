@@ -1,0 +1,2 @@
+//! The `evaluator` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Serves inference by the Open Inference Protocol.

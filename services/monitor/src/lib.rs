@@ -1,0 +1,1 @@
+//! Watches windows, alerts, drift and canaries.

@@ -1,0 +1,1 @@
+//! System of record: decides, with audit and proofs.

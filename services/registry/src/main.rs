@@ -1,0 +1,2 @@
+//! The `registry` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The wlp command: the mesh in one process, the demo, the client commands.

@@ -1,0 +1,2 @@
+//! The `wlp` binary.
+fn main() {}

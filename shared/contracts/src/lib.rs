@@ -1,0 +1,1 @@
+//! Generated protobuf contracts and their conversions to domain types.

@@ -1,0 +1,1 @@
+//! ONNX Runtime behind one trait; inspection of ONNX files without it.

@@ -1,0 +1,1 @@
+//! Schemas, fitted transforms and column sketches as kernels over Arrow arrays.

@@ -1,0 +1,1 @@
+//! The rules of WLP-MLDEV-001 as pure functions over the policy.

@@ -1,0 +1,1 @@
+//! What a main needs: configuration, telemetry, identity layers, peers, tasks, clock, serving.

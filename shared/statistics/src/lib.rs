@@ -1,0 +1,1 @@
+//! Metrics, intervals, tests, sketches, drift, fairness: values in, numbers out.

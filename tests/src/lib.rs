@@ -1,0 +1,1 @@
+//! Scenarios through the mesh, processes over TCP, clients in other languages.
