@@ -1,0 +1,87 @@
+//! The policy: every number, list, role and trigger of the procedure, each with its clause (DESIGN §4).
+//!
+//! One file per section. A section checks its own values in `check`, naming every bad field.
+
+mod canonical;
+mod cited;
+mod problem;
+pub mod roles;
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+pub use cited::{Cited, Span};
+pub use problem::{BadField, PolicyError, Problems};
+pub use roles::Roles;
+
+/// Text of the compiled-in default policy.
+pub const BUILTIN: &str = include_str!("../../../../deploy/policy/wlp-mldev-001.yaml");
+
+/// One version of the procedure's numbers. Fields are public to read; to change one, make another policy with
+/// [`Policy::parse`], so that the digest always names the content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Which procedure, which version of it.
+    pub document: DocumentId,
+    /// §12 and reading 9.
+    pub roles: Roles,
+    #[serde(skip)]
+    digest: String,
+}
+
+/// The head of the procedure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentId {
+    /// `WLP-MLDEV-001`
+    pub id: String,
+    /// Version of the procedure.
+    pub version: String,
+    /// ISO date.
+    pub effective_date: String,
+    /// Owner as the procedure writes it.
+    pub owner: String,
+    /// Classification as the procedure writes it.
+    pub classification: String,
+}
+
+impl Policy {
+    /// The default policy, the procedure as written.
+    ///
+    /// # Panics
+    /// Never in a build whose tests pass: the text is compiled in and parsed by a test.
+    pub fn builtin() -> &'static Self {
+        static POLICY: LazyLock<Policy> = LazyLock::new(|| match Policy::parse(BUILTIN) {
+            Ok(policy) => policy,
+            Err(error) => panic!("the compiled-in policy does not hold: {error}"),
+        });
+        &POLICY
+    }
+
+    /// Reads a policy and checks every value.
+    ///
+    /// # Errors
+    /// [`PolicyError::Unreadable`] for an unknown, missing or mistyped field; [`PolicyError::Invalid`] with every
+    /// field whose value does not make sense.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let unreadable = |error: serde_norway::Error| PolicyError::Unreadable(error.to_string());
+        let mut policy: Self = serde_norway::from_str(text).map_err(unreadable)?;
+        policy.digest = canonical::digest(&serde_norway::from_str(text).map_err(unreadable)?);
+        let mut bad = Problems::default();
+        policy.check(&mut bad);
+        if bad.0.is_empty() { Ok(policy) } else { Err(PolicyError::Invalid(bad.0)) }
+    }
+
+    /// `sha256:<64 hex>` of the canonical content: the same for the same rules, whatever comments and order of keys.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    fn check(&self, bad: &mut Problems) {
+        bad.text("document.id", &self.document.id);
+        bad.text("document.version", &self.document.version);
+        self.roles.check(bad);
+    }
+}
