@@ -1,1 +1,66 @@
-//! Generated protobuf contracts and their conversions to domain types.
+//! The contracts of the mesh: code generated from `proto/`, and its conversions to and from the domain types.
+//!
+//! Generated messages are reached as `contracts::registry::v1::Project`; conversions are `From`/`TryFrom` in the module of
+//! the same name under `convert`.
+
+pub mod access;
+pub mod name;
+pub mod page;
+pub mod time;
+
+/// File descriptors of every package, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
+mod generated {
+    pub mod google {
+        pub mod api {
+            include!(concat!(env!("OUT_DIR"), "/google.api.rs"));
+        }
+        pub mod rpc {
+            include!(concat!(env!("OUT_DIR"), "/google.rpc.rs"));
+        }
+        pub mod longrunning {
+            include!(concat!(env!("OUT_DIR"), "/google.longrunning.rs"));
+        }
+    }
+    pub mod inference {
+        include!(concat!(env!("OUT_DIR"), "/inference.rs"));
+    }
+    pub mod wlp {
+        pub mod common {
+            pub mod v1 {
+                include!(concat!(env!("OUT_DIR"), "/wlp.common.v1.rs"));
+            }
+        }
+        pub mod registry {
+            pub mod v1 {
+                include!(concat!(env!("OUT_DIR"), "/wlp.registry.v1.rs"));
+            }
+        }
+        pub mod pipeline {
+            pub mod v1 {
+                include!(concat!(env!("OUT_DIR"), "/wlp.pipeline.v1.rs"));
+            }
+        }
+        pub mod evaluator {
+            pub mod v1 {
+                include!(concat!(env!("OUT_DIR"), "/wlp.evaluator.v1.rs"));
+            }
+        }
+        pub mod gateway {
+            pub mod v1 {
+                include!(concat!(env!("OUT_DIR"), "/wlp.gateway.v1.rs"));
+            }
+        }
+        pub mod monitor {
+            pub mod v1 {
+                include!(concat!(env!("OUT_DIR"), "/wlp.monitor.v1.rs"));
+            }
+        }
+    }
+}
+
+pub use generated::google::{longrunning, rpc};
+pub use generated::inference;
+pub use generated::wlp::{common, evaluator, gateway, monitor, pipeline, registry};
