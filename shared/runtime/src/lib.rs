@@ -1,1 +1,33 @@
 //! What a main needs: configuration, telemetry, identity layers, peers, tasks, clock, serving.
+//!
+//! The crate knows nothing of the procedure: what is ours (the method table, descriptors, names) arrives as plain data.
+//! A service is [`Service::builder`] plus [`serve`]; everything a caller meets is put on the service as a tower layer, so
+//! the in-process mesh ([`Peer::local`]) and TCP ([`Peer::connect`]) pass through the same code.
+
+pub mod clock;
+pub mod config;
+pub mod credentials;
+mod descriptors;
+pub mod layers;
+mod logs;
+mod observe;
+pub mod peer;
+pub mod readiness;
+pub mod serve;
+pub mod service;
+pub mod status;
+pub mod tasks;
+pub mod telemetry;
+pub mod trace;
+
+pub use clock::Clock;
+pub use config::Listen;
+pub use credentials::{Credentials, generate_key};
+pub use layers::auth::{Caller, Kind, MethodTable};
+pub use layers::metrics::Metrics;
+pub use peer::Peer;
+pub use readiness::Readiness;
+pub use serve::{Bound, bind, serve, shutdown_signal};
+pub use service::{Service, ServiceBuilder, Stack};
+pub use status::{FieldViolation, PreconditionViolation, bad_request, precondition, retry_later, status};
+pub use tasks::Tasks;
