@@ -1,1 +1,1 @@
-//! Scenarios through the mesh, processes over TCP, clients in other languages.
+//! The harness: the mesh in one process, and the mesh as processes.

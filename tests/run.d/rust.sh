@@ -1,0 +1,37 @@
+# The stages that build: format, lints, binaries, ONNX Runtime, tests. One profile for all of them. Sourced by tests/run.
+# shellcheck shell=bash
+
+stage_format() { cargo fmt --all -- --check; }
+
+stage_lint() { cargo clippy --release --workspace --all-targets -- -D warnings; }
+
+# The process tests start these binaries; cargo test alone does not build the binaries of other packages.
+stage_build() {
+    cargo build --release --workspace --bins || return 1
+    WLP_TEST_BIN_DIR="$(target_folder)/release"
+    export WLP_TEST_BIN_DIR
+}
+
+target_folder() {
+    cargo metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])'
+}
+
+# Prints the path of the library as its last line.
+stage_runtime() {
+    if [ -n "${ORT_DYLIB_PATH:-}" ]; then
+        say "ONNX Runtime: ORT_DYLIB_PATH is set"
+        return 0
+    fi
+    local library
+    library=$(cargo run --quiet --release -p wlp -- runtime install | tee /dev/stderr | tail -1) || return 1
+    if [ ! -f "$library" ]; then missing "ONNX Runtime: 'wlp runtime install' did not end with the path of the library"; return; fi
+    export ORT_DYLIB_PATH="$library"
+}
+
+stage_test() {
+    need services || return 1
+    need tools || return 1
+    need build || return 1
+    need runtime || return 1
+    cargo test --release --workspace --no-fail-fast
+}

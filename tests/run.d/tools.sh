@@ -1,0 +1,96 @@
+# Tools from the registries: a Python virtual environment and buf. Also the stages that need only these.
+# Sourced by tests/run; exports WLP_TEST_PYTHON (the environment's interpreter).
+# shellcheck shell=bash
+
+TOOLS_FOLDER=tests/run.d/npm
+
+stage_tools() {
+    local state=0
+    python_environment || missing "Python environment: python3 with venv, and the packages of tests/requirements.txt" || state=1
+    node_tools || missing "buf and the compose schema: npm, and the packages of $TOOLS_FOLDER/package.json" || state=1
+    promtool_tool || missing "promtool: Debian's package prometheus" || state=1
+    return $state
+}
+
+# One environment per content of the requirements file, made aside and moved in place, so that a broken install is not kept.
+python_environment() {
+    local digest folder python=${PYTHON:-python3}
+    command -v "$python" >/dev/null || return 1
+    digest=$({ cat tests/requirements.txt; "$python" -VV; } | sha256sum | cut -c1-12)
+    folder="$WLP_CACHE_DIR/python-$digest"
+    if [ ! -e "$folder/complete" ]; then
+        rm -rf "$folder"
+        mkdir -p "$WLP_CACHE_DIR"
+        "$python" -m venv "$folder" || return 1
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+            -r tests/requirements.txt || return 1
+        touch "$folder/complete"
+    fi
+    export WLP_TEST_PYTHON="$folder/bin/python"
+    say "python: $("$WLP_TEST_PYTHON" --version) in $folder"
+}
+
+node_tools() {
+    local digest folder
+    command -v npm >/dev/null || return 1
+    digest=$(cat $TOOLS_FOLDER/package-lock.json | sha256sum | cut -c1-12)
+    folder="$WLP_CACHE_DIR/npm-$digest"
+    if [ ! -e "$folder/complete" ]; then
+        rm -rf "$folder"
+        mkdir -p "$folder"
+        cp $TOOLS_FOLDER/package.json $TOOLS_FOLDER/package-lock.json "$folder/"
+        (cd "$folder" && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) || return 1
+        touch "$folder/complete"
+    fi
+    export WLP_TEST_NODE_MODULES="$folder/node_modules"
+    BUF="$WLP_TEST_NODE_MODULES/.bin/buf"
+    say "buf: $("$BUF" --version) in $folder"
+}
+
+# Unpacked, not installed: the package would start a server.
+promtool_tool() {
+    local folder="$WLP_CACHE_DIR/promtool"
+    if command -v promtool >/dev/null; then
+        WLP_TEST_PROMTOOL=$(command -v promtool)
+    else
+        if [ ! -x "$folder/usr/bin/promtool" ]; then
+            command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+            if ! apt-cache show prometheus >/dev/null 2>&1; then apt-get -qq update >/dev/null 2>&1; fi
+            rm -rf "$folder"
+            mkdir -p "$folder" "$WORK/promtool"
+            (cd "$WORK/promtool" && chmod 777 . && apt-get -qq download prometheus >/dev/null 2>&1 && dpkg -x prometheus_*.deb "$folder") || return 1
+        fi
+        WLP_TEST_PROMTOOL="$folder/usr/bin/promtool"
+    fi
+    export WLP_TEST_PROMTOOL
+    say "promtool: $("$WLP_TEST_PROMTOOL" --version 2>&1 | head -1)"
+}
+
+stage_protos() {
+    need tools || return 1
+    if [ -z "${BUF:-}" ]; then missing "buf"; return; fi
+    if [ -z "$(git ls-files proto/wlp)" ]; then say "no proto files"; return 1; fi
+    say "buf lint" && "$BUF" lint || return 1
+    say "buf build" && "$BUF" build -o /dev/null || return 1
+    breaking
+}
+
+# Against the newest commit that is older than what is checked out here: the parent, or HEAD where proto/ has changes on top.
+breaking() {
+    local against=HEAD~1
+    if [ -n "$(git status --porcelain -- proto buf.yaml)" ]; then against=HEAD; fi
+    if ! git rev-parse --verify -q "$against^{commit}" >/dev/null || ! git cat-file -e "$against:buf.yaml" 2>/dev/null \
+        || [ -z "$(git ls-tree -r --name-only "$against" -- proto/wlp)" ]; then
+        say "buf breaking: no earlier contracts to compare with"
+        return 0
+    fi
+    mkdir -p "$WORK/protos-before"
+    git archive "$against" -- buf.yaml proto | tar -x -C "$WORK/protos-before" || return 1
+    say "buf breaking against $against" && "$BUF" breaking --against "$WORK/protos-before"
+}
+
+stage_deploy() {
+    need tools || return 1
+    if [ -z "${WLP_TEST_PYTHON:-}" ]; then missing "Python environment"; return; fi
+    "$WLP_TEST_PYTHON" -m pytest -q -p no:cacheprovider tests/deploy
+}
