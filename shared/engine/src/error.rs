@@ -38,7 +38,9 @@ pub enum EngineError {
         why: String,
     },
     /// ONNX Runtime is not installed or cannot be opened.
-    #[error("ONNX Runtime is not usable: {0}; `wlp runtime install` installs it, ORT_DYLIB_PATH names another")]
+    #[error(
+        "ONNX Runtime is not usable: {0}; `wlp runtime install` installs it, ORT_DYLIB_PATH names another"
+    )]
     NotInstalled(String),
     /// The host failed: no thread, no memory for one.
     #[error("the engine failed: {0}")]
@@ -66,7 +68,11 @@ impl EngineError {
         match self {
             Self::ModelFault(_) | Self::Load(_) => FaultKind::Model,
             Self::BadInput(_) | Self::Deadline { .. } | Self::Cancelled => FaultKind::Caller,
-            Self::Busy { .. } | Self::Provider { .. } | Self::NotInstalled(_) | Self::Host(_) | Self::Closed => FaultKind::Host,
+            Self::Busy { .. }
+            | Self::Provider { .. }
+            | Self::NotInstalled(_)
+            | Self::Host(_)
+            | Self::Closed => FaultKind::Host,
         }
     }
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::{
-    Answer, Engine, EngineError, LoadOptions, ModelSignature, Provider, RunOptions, Session, Tensor, Timings, inspect,
-    session,
+    Answer, Engine, EngineError, LoadOptions, ModelSignature, Provider, RunOptions, Session, Tensor, Timings,
+    inspect, session,
 };
 
 /// Makes the outputs of a fake model from its inputs.
@@ -80,7 +80,8 @@ impl Engine for FakeEngine {
         if wanted != Provider::Cpu && !options.provider.allow_fallback {
             return Err(EngineError::Provider { wanted, why: "the fake engine has processors only".into() });
         }
-        let inspection = inspect(&model, &options.limits).map_err(|error| EngineError::Load(error.to_string()))?;
+        let inspection =
+            inspect(&model, &options.limits).map_err(|error| EngineError::Load(error.to_string()))?;
         Ok(Arc::new(FakeSession {
             signature: inspection.signature,
             digest: inspection.file_digest,

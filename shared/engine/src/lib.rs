@@ -8,8 +8,8 @@ mod datatype;
 mod error;
 pub mod fake;
 pub mod inspect;
-mod onnx;
 pub mod oip_bytes;
+mod onnx;
 mod session;
 mod signature;
 mod tensor;
@@ -19,7 +19,9 @@ pub use datatype::{DataType, Element};
 pub use error::{EngineError, FaultKind};
 pub use inspect::{InspectError, Inspection, Limits, inspect};
 pub use onnx::{OnnxRuntime, library_folder, locate_library};
-pub use session::{Answer, Engine, LoadOptions, Optimization, Provider, ProviderPolicy, RunOptions, Session, Timings};
+pub use session::{
+    Answer, Engine, LoadOptions, Optimization, Provider, ProviderPolicy, RunOptions, Session, Timings,
+};
 pub use signature::{Compatibility, Dim, FieldError, ModelSignature, TensorSpec};
 pub use tensor::{MAX_RANK, Tensor, TensorData, TensorError};
 pub use trial::{Trial, TrialError, TrialOptions, trial};

@@ -190,7 +190,12 @@ pub trait Session: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// [`EngineError::BadInput`] with every wrong field before anything runs; [`EngineError::ModelFault`],
     /// [`EngineError::Deadline`], [`EngineError::Cancelled`], [`EngineError::Busy`].
-    async fn run(&self, inputs: Vec<Tensor>, outputs: Vec<String>, options: RunOptions) -> Result<Answer, EngineError>;
+    async fn run(
+        &self,
+        inputs: Vec<Tensor>,
+        outputs: Vec<String>,
+        options: RunOptions,
+    ) -> Result<Answer, EngineError>;
 
     /// Runs every instance once on made-up inputs of the signature (zeros, empty text, 1 for any size), so that the
     /// first real request does not pay for it. A model that refuses such values is warm all the same.
@@ -202,7 +207,11 @@ pub trait Session: std::fmt::Debug + Send + Sync {
 
 /// The outputs to give: those asked for, or all in graph order.
 pub(crate) fn wanted(signature: &ModelSignature, outputs: Vec<String>) -> Vec<String> {
-    if outputs.is_empty() { signature.outputs.iter().map(|spec| spec.name.clone()).collect() } else { outputs }
+    if outputs.is_empty() {
+        signature.outputs.iter().map(|spec| spec.name.clone()).collect()
+    } else {
+        outputs
+    }
 }
 
 /// Ends at the deadline; never without one.

@@ -199,7 +199,11 @@ impl ModelSignature {
         for spec in self.optional_inputs.iter().filter(|spec| older.input(&spec.name).is_none()) {
             harmless.push(format!("optional input {spec} is new"));
         }
-        if breaking.is_empty() { Compatibility::Compatible(harmless) } else { Compatibility::Breaking(breaking) }
+        if breaking.is_empty() {
+            Compatibility::Compatible(harmless)
+        } else {
+            Compatibility::Breaking(breaking)
+        }
     }
 }
 

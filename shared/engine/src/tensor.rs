@@ -97,7 +97,12 @@ impl Tensor {
     ///
     /// # Errors
     /// [`TensorError`] if shape, type and length do not agree, or the type is `BYTES`.
-    pub fn raw(name: impl Into<String>, datatype: DataType, shape: Vec<i64>, data: Bytes) -> Result<Self, TensorError> {
+    pub fn raw(
+        name: impl Into<String>,
+        datatype: DataType,
+        shape: Vec<i64>,
+        data: Bytes,
+    ) -> Result<Self, TensorError> {
         let count = element_count(&shape)?;
         let Some(size) = datatype.size() else {
             return Err(TensorError::DataType { expected: DataType::Uint8, actual: datatype });
@@ -113,7 +118,11 @@ impl Tensor {
     ///
     /// # Errors
     /// [`TensorError`] if the shape does not hold that many elements.
-    pub fn strings(name: impl Into<String>, shape: Vec<i64>, elements: Vec<Bytes>) -> Result<Self, TensorError> {
+    pub fn strings(
+        name: impl Into<String>,
+        shape: Vec<i64>,
+        elements: Vec<Bytes>,
+    ) -> Result<Self, TensorError> {
         let expected = element_count(&shape)?;
         if expected != elements.len() {
             return Err(TensorError::Length { expected, actual: elements.len(), unit: "elements" });
@@ -142,7 +151,11 @@ impl Tensor {
     ///
     /// # Errors
     /// [`TensorError`] if the shape does not hold that many values.
-    pub fn of<T: Element>(name: impl Into<String>, shape: Vec<i64>, values: &[T]) -> Result<Self, TensorError> {
+    pub fn of<T: Element>(
+        name: impl Into<String>,
+        shape: Vec<i64>,
+        values: &[T],
+    ) -> Result<Self, TensorError> {
         let mut data = Vec::with_capacity(size_of_val(values));
         for value in values {
             value.put(&mut data);
@@ -154,7 +167,11 @@ impl Tensor {
     ///
     /// # Errors
     /// [`TensorError`] if the shape does not hold that many elements.
-    pub fn of_text<S: AsRef<str>>(name: impl Into<String>, shape: Vec<i64>, text: &[S]) -> Result<Self, TensorError> {
+    pub fn of_text<S: AsRef<str>>(
+        name: impl Into<String>,
+        shape: Vec<i64>,
+        text: &[S],
+    ) -> Result<Self, TensorError> {
         let elements = text.iter().map(|text| Bytes::copy_from_slice(text.as_ref().as_bytes())).collect();
         Self::strings(name, shape, elements)
     }
@@ -203,7 +220,9 @@ impl Tensor {
     pub fn byte_len(&self) -> usize {
         match &self.data {
             TensorData::Raw(data) => data.len(),
-            TensorData::Strings(elements) => elements.iter().map(|element| element.len() + size_of::<Bytes>()).sum(),
+            TensorData::Strings(elements) => {
+                elements.iter().map(|element| element.len() + size_of::<Bytes>()).sum()
+            }
         }
     }
 
@@ -242,7 +261,9 @@ impl Tensor {
     /// [`TensorError::DataType`] for `BYTES`.
     pub fn to_f64(&self) -> Result<Vec<f64>, TensorError> {
         match self.datatype {
-            DataType::Bool => Ok(self.values::<bool>()?.into_iter().map(|v| f64::from(u8::from(v))).collect()),
+            DataType::Bool => {
+                Ok(self.values::<bool>()?.into_iter().map(|v| f64::from(u8::from(v))).collect())
+            }
             DataType::Uint8 => Ok(self.values::<u8>()?.into_iter().map(f64::from).collect()),
             DataType::Uint16 => Ok(self.values::<u16>()?.into_iter().map(f64::from).collect()),
             DataType::Uint32 => Ok(self.values::<u32>()?.into_iter().map(f64::from).collect()),
@@ -255,7 +276,9 @@ impl Tensor {
             DataType::Bf16 => Ok(self.values::<half::bf16>()?.into_iter().map(f64::from).collect()),
             DataType::Fp32 => Ok(self.values::<f32>()?.into_iter().map(f64::from).collect()),
             DataType::Fp64 => self.values::<f64>(),
-            DataType::Bytes => Err(TensorError::DataType { expected: DataType::Fp64, actual: DataType::Bytes }),
+            DataType::Bytes => {
+                Err(TensorError::DataType { expected: DataType::Fp64, actual: DataType::Bytes })
+            }
         }
     }
 
@@ -266,7 +289,9 @@ impl Tensor {
     pub fn elements(&self) -> Result<&[Bytes], TensorError> {
         match &self.data {
             TensorData::Strings(elements) => Ok(elements),
-            TensorData::Raw(_) => Err(TensorError::DataType { expected: DataType::Bytes, actual: self.datatype }),
+            TensorData::Raw(_) => {
+                Err(TensorError::DataType { expected: DataType::Bytes, actual: self.datatype })
+            }
         }
     }
 
@@ -302,7 +327,8 @@ impl Tensor {
     /// [`TensorError::Rows`] if the tensor is a scalar or the rows do not add up to axis 0.
     pub fn split(&self, rows: &[usize]) -> Result<Vec<Self>, TensorError> {
         let row = self.shape.get(1..).ok_or(TensorError::Rows("a scalar has no rows"))?;
-        let total = rows.iter().try_fold(0_usize, |sum, rows| sum.checked_add(*rows)).ok_or(TensorError::Overflow)?;
+        let total =
+            rows.iter().try_fold(0_usize, |sum, rows| sum.checked_add(*rows)).ok_or(TensorError::Overflow)?;
         if total != self.rows() {
             return Err(TensorError::Rows("the parts do not add up to axis 0"));
         }

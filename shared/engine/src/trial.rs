@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Engine, EngineError, InspectError, Inspection, Limits, LoadOptions, Optimization, Session, inspect};
+use crate::{
+    Engine, EngineError, InspectError, Inspection, Limits, LoadOptions, Optimization, Session, inspect,
+};
 
 /// How a model is tried.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +51,8 @@ pub async fn trial(engine: &dyn Engine, model: Bytes, options: TrialOptions) -> 
     let inspection = tokio::task::spawn_blocking(move || inspect(&file, &limits))
         .await
         .map_err(|error| TrialError::Engine(EngineError::Host(error.to_string())))??;
-    let load = LoadOptions { optimization: Optimization::Off, limits: options.limits, ..LoadOptions::default() };
+    let load =
+        LoadOptions { optimization: Optimization::Off, limits: options.limits, ..LoadOptions::default() };
     let session = engine.load(model, load).await.map_err(|error| match error {
         EngineError::Load(_) | EngineError::ModelFault(_) => TrialError::Load(error),
         other => TrialError::Engine(other),

@@ -81,8 +81,11 @@ fn graph_hash<'a>(graph: &'a GraphProto, outer: &HashMap<&'a str, Hash>, weights
         places.push(place);
     }
     places.sort_unstable();
-    let outputs: Vec<Hash> =
-        graph.output.iter().map(|output| values.get(output.name.as_str()).copied().unwrap_or_default()).collect();
+    let outputs: Vec<Hash> = graph
+        .output
+        .iter()
+        .map(|output| values.get(output.name.as_str()).copied().unwrap_or_default())
+        .collect();
     let sparse: Vec<Hash> = graph.sparse_initializer.iter().map(|s| hash(&[&s.encode_to_vec()])).collect();
     hash(&[b"graph", &outputs.concat(), &nodes.concat(), &places.concat(), &sparse.concat()])
 }

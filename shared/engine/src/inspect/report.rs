@@ -133,7 +133,11 @@ pub(super) fn with_kind(error: InspectError, file: &[u8]) -> InspectError {
 
 pub(super) fn opsets(model: &ModelProto) -> Vec<OperatorSet> {
     let name = |domain: &str| if domain.is_empty() { "ai.onnx".into() } else { domain.to_owned() };
-    model.opset_import.iter().map(|set| OperatorSet { domain: name(&set.domain), version: set.version }).collect()
+    model
+        .opset_import
+        .iter()
+        .map(|set| OperatorSet { domain: name(&set.domain), version: set.version })
+        .collect()
 }
 
 pub(super) fn producer(model: &ModelProto) -> String {

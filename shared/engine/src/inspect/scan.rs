@@ -40,7 +40,9 @@ fn child(parent: Kind, field: u64) -> Option<Kind> {
         (Kind::Type, 4 | 5 | 9) => Kind::Element,
         (Kind::TensorType, 2) => Kind::Shape,
         // Names and text parts are counted too: each costs a string.
-        (Kind::Node, 1 | 2) | (Kind::Tensor, 6) | (Kind::Attribute, 9) | (Kind::Function, 4 | 5) => Kind::Leaf,
+        (Kind::Node, 1 | 2) | (Kind::Tensor, 6) | (Kind::Attribute, 9) | (Kind::Function, 4 | 5) => {
+            Kind::Leaf
+        }
         _ => return None,
     })
 }
@@ -61,7 +63,10 @@ pub(super) fn scan(file: &[u8], limits: &Limits) -> Result<(), InspectError> {
             5 => after + 4,
             2 => {
                 let (length, start) = varint(file, after, end).ok_or_else(cut)?;
-                let stop = usize::try_from(length).ok().and_then(|length| start.checked_add(length)).ok_or_else(cut)?;
+                let stop = usize::try_from(length)
+                    .ok()
+                    .and_then(|length| start.checked_add(length))
+                    .ok_or_else(cut)?;
                 if stop > end {
                     return Err(cut());
                 }

@@ -81,7 +81,8 @@ fn cycle(graph: &GraphProto, writers: &HashMap<&str, usize>) -> Option<usize> {
 
 /// Names that a node reads, those that its subgraphs take from outside included.
 pub(super) fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
-    let mut names: Vec<&str> = node.input.iter().filter(|name| !name.is_empty()).map(String::as_str).collect();
+    let mut names: Vec<&str> =
+        node.input.iter().filter(|name| !name.is_empty()).map(String::as_str).collect();
     for attribute in &node.attribute {
         for graph in attribute.g.as_deref().into_iter().chain(&attribute.graphs) {
             names.extend(free_names(graph));

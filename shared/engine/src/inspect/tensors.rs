@@ -56,7 +56,8 @@ pub(super) fn check(tensor: &TensorProto) -> Result<(), String> {
         return Err(format!("dimension {at} is {dim}, required >= 0"));
     }
     let count = elements(&tensor.dims).ok_or("its number of elements overflows 64 bits")?;
-    let layout = layout(tensor.data_type).ok_or_else(|| format!("element type {} is unknown", tensor.data_type))?;
+    let layout =
+        layout(tensor.data_type).ok_or_else(|| format!("element type {} is unknown", tensor.data_type))?;
     let present = present(tensor);
     if let Some(raw) = &tensor.raw_data {
         if layout.bits == 0 {
@@ -93,5 +94,9 @@ fn present(tensor: &TensorProto) -> u64 {
 }
 
 fn same(unit: &str, expected: u64, actual: u64) -> Result<(), String> {
-    if expected == actual { Ok(()) } else { Err(format!("it has {actual} {unit}, its shape needs {expected}")) }
+    if expected == actual {
+        Ok(())
+    } else {
+        Err(format!("it has {actual} {unit}, its shape needs {expected}"))
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::proto::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto};
+use super::proto::{
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto,
+};
 use super::{Finding, Limits, is_invisible, structure, tensors};
 use crate::signature::shown;
 
@@ -69,7 +71,10 @@ impl<'a> Walk<'a> {
         match expanded {
             None => self.refuse("RECURSIVE_FUNCTION", "functions", "a function calls itself"),
             Some(nodes) if nodes > self.limits.nodes => {
-                let why = format!("{nodes} nodes once functions are expanded, at most {} are taken", self.limits.nodes);
+                let why = format!(
+                    "{nodes} nodes once functions are expanded, at most {} are taken",
+                    self.limits.nodes
+                );
                 self.refuse("TOO_MANY_NODES", "graph", why);
             }
             Some(_) => {}
@@ -162,7 +167,11 @@ impl<'a> Walk<'a> {
             format!("{}.{}", shown(&node.domain), shown(&node.op_type))
         };
         if !own && !known {
-            self.refuse("CUSTOM_DOMAIN", path, format!("operator {operator} is of a domain that is not served"));
+            self.refuse(
+                "CUSTOM_DOMAIN",
+                path,
+                format!("operator {operator} is of a domain that is not served"),
+            );
         }
         if !own && FORBIDDEN.contains(&node.op_type.as_str()) {
             let why = format!("operator {operator} reads other files or runs foreign code");
@@ -189,7 +198,11 @@ impl<'a> Walk<'a> {
 
     fn tensor(&mut self, tensor: &TensorProto, path: &str) {
         if tensor.data_location != 0 || !tensor.external_data.is_empty() {
-            self.refuse("EXTERNAL_DATA", path, "the tensor's values lie in another file, required inside the model");
+            self.refuse(
+                "EXTERNAL_DATA",
+                path,
+                "the tensor's values lie in another file, required inside the model",
+            );
             return;
         }
         if let Err(why) = tensors::check(tensor) {
@@ -204,7 +217,8 @@ impl<'a> Walk<'a> {
         // It becomes dense when it is loaded: eight bytes an element are the most that one takes.
         let dense = tensors::elements(&sparse.dims).and_then(|count| count.checked_mul(8));
         if dense.is_none_or(|bytes| bytes > self.limits.dense_bytes) {
-            let why = format!("a sparse tensor of more than {} bytes once it is dense", self.limits.dense_bytes);
+            let why =
+                format!("a sparse tensor of more than {} bytes once it is dense", self.limits.dense_bytes);
             self.refuse("TENSOR_SIZE", path, why);
         }
     }

@@ -61,7 +61,8 @@ fn strings(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError> {
     let elements = tensor.elements().map_err(|error| bad(tensor, error.to_string()))?;
     let mut strings = Vec::with_capacity(elements.len());
     for (at, element) in elements.iter().enumerate() {
-        let string = std::str::from_utf8(element).map_err(|_| bad(tensor, format!("element {at} is not UTF-8")))?;
+        let string =
+            std::str::from_utf8(element).map_err(|_| bad(tensor, format!("element {at} is not UTF-8")))?;
         if string.contains('\0') {
             return Err(bad(tensor, format!("element {at} has a zero byte")));
         }
@@ -72,12 +73,16 @@ fn strings(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError> {
 }
 
 fn bad(tensor: &Tensor, description: String) -> EngineError {
-    EngineError::BadInput(vec![FieldError { field: format!("inputs[{}]", shown(tensor.name())), description }])
+    EngineError::BadInput(vec![FieldError {
+        field: format!("inputs[{}]", shown(tensor.name())),
+        description,
+    }])
 }
 
 /// An output as a tensor of ours.
 pub(super) fn output(name: &str, value: &DynValue) -> Result<Tensor, String> {
-    let kind = value.dtype().tensor_type().and_then(datatype).ok_or("it is no tensor of the protocol's types")?;
+    let kind =
+        value.dtype().tensor_type().and_then(datatype).ok_or("it is no tensor of the protocol's types")?;
     match kind {
         DataType::Bool => taken::<bool>(name, value),
         DataType::Uint8 => taken::<u8>(name, value),

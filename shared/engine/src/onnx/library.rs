@@ -25,7 +25,8 @@ pub fn library_folder() -> Option<PathBuf> {
 /// # Errors
 /// [`EngineError::NotInstalled`] with the places that were looked at.
 pub fn locate_library() -> Result<PathBuf, EngineError> {
-    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from) {
+    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from)
+    {
         let missing = || EngineError::NotInstalled(format!("ORT_DYLIB_PATH={} is no file", path.display()));
         return if path.is_file() { Ok(path) } else { Err(missing()) };
     }
@@ -53,7 +54,8 @@ pub(super) fn environment() -> Result<(Environment, String), EngineError> {
         return Ok(found.clone());
     }
     let path = locate_library()?;
-    let refused = |why: String| EngineError::NotInstalled(format!("{} cannot be opened: {why}", path.display()));
+    let refused =
+        |why: String| EngineError::NotInstalled(format!("{} cannot be opened: {why}", path.display()));
     let environment = ort::init_from(&path)
         .map_err(|error| refused(error.to_string()))?
         .with_name("wlp")

@@ -10,7 +10,10 @@ use crate::{EngineError, LoadOptions, ModelSignature, Optimization, Provider, Te
 
 /// Providers that the open library was built with; the host may still lack a device or driver.
 pub(super) fn available() -> Vec<Provider> {
-    [Provider::TensorRt, Provider::Cuda, Provider::Cpu].into_iter().filter(|provider| built_in(*provider)).collect()
+    [Provider::TensorRt, Provider::Cuda, Provider::Cpu]
+        .into_iter()
+        .filter(|provider| built_in(*provider))
+        .collect()
 }
 
 fn built_in(provider: Provider) -> bool {
@@ -56,12 +59,24 @@ fn sessions(
 ) -> Result<Vec<Session>, EngineError> {
     (0..instances.max(1))
         .map(|_| {
-            let session =
-                builder.commit_from_memory(model).map_err(|error| EngineError::Load(convert::text(error.message())))?;
+            let session = builder
+                .commit_from_memory(model)
+                .map_err(|error| EngineError::Load(reason(error.message())))?;
             compare(&session, signature)?;
             Ok(session)
         })
         .collect()
+}
+
+/// The runtime's message, preceded by what to do about it where that is known.
+fn reason(message: &str) -> String {
+    let text = convert::text(message);
+    let locale =
+        text.split_once("Failed to construct locale with name:").and_then(|(_, rest)| rest.split(':').next());
+    match locale {
+        Some(locale) => format!("it needs the locale {locale}, which this machine does not have ({text})"),
+        None => text,
+    }
 }
 
 fn builder(
@@ -100,7 +115,10 @@ fn builder(
 /// The runtime must read the same names and types as the inspection did.
 fn compare(session: &Session, signature: &ModelSignature) -> Result<(), EngineError> {
     let differs = |what: &str, name: &str| {
-        Err(EngineError::Load(format!("the runtime reads {what} {} differently than the inspection", shown(name))))
+        Err(EngineError::Load(format!(
+            "the runtime reads {what} {} differently than the inspection",
+            shown(name)
+        )))
     };
     let fits = |spec: Option<&TensorSpec>, kind: &ort::value::ValueType| {
         spec.is_some_and(|spec| kind.tensor_type().and_then(convert::datatype) == Some(spec.datatype))
@@ -116,7 +134,8 @@ fn compare(session: &Session, signature: &ModelSignature) -> Result<(), EngineEr
         }
     }
     for spec in &signature.outputs {
-        let kind = session.outputs().iter().find(|output| output.name() == spec.name).map(|output| output.dtype());
+        let kind =
+            session.outputs().iter().find(|output| output.name() == spec.name).map(|output| output.dtype());
         if !kind.is_some_and(|kind| fits(Some(spec), kind)) {
             return differs("output", &spec.name);
         }

@@ -53,7 +53,8 @@ impl OnnxSession {
         model: &Bytes,
         options: &LoadOptions,
     ) -> Result<Self, EngineError> {
-        let inspection = inspect(model, &options.limits).map_err(|error| EngineError::Load(error.to_string()))?;
+        let inspection =
+            inspect(model, &options.limits).map_err(|error| EngineError::Load(error.to_string()))?;
         let (sessions, provider) = load::load(environment, model, &inspection.signature, options)?;
         let queue = Arc::new(Queue::new(options.queue_capacity));
         let loaded = Self {
@@ -147,7 +148,13 @@ impl Session for OnnxSession {
             let (reply, receive) = oneshot::channel();
             let switch = Arc::new(Switch::default());
             let outputs = session::wanted(&self.signature, Vec::new());
-            let job = Job { inputs: inputs.clone(), outputs, queued_at: Instant::now(), switch: switch.clone(), reply };
+            let job = Job {
+                inputs: inputs.clone(),
+                outputs,
+                queued_at: Instant::now(),
+                switch: switch.clone(),
+                reply,
+            };
             self.queue.push(job)?;
             let options = options.clone();
             runs.spawn(async move {

@@ -65,8 +65,10 @@ fn infer(
     wanted
         .iter()
         .map(|name| {
-            let value = outputs.get(name).ok_or_else(|| EngineError::ModelFault(format!("no output {name}")))?;
-            convert::output(name, value).map_err(|why| EngineError::ModelFault(format!("output {name}: {why}")))
+            let value =
+                outputs.get(name).ok_or_else(|| EngineError::ModelFault(format!("no output {name}")))?;
+            convert::output(name, value)
+                .map_err(|why| EngineError::ModelFault(format!("output {name}: {why}")))
         })
         .collect()
 }
