@@ -9,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::changes::Stamp;
+
 /// How often a clock file is looked at, in real time.
 const FILE_POLL: Duration = Duration::from_millis(100);
 /// The longest single real sleep: a clock file may speed up while somebody sleeps.
@@ -48,7 +50,7 @@ struct SharedFile {
 #[derive(Debug)]
 struct Seen {
     at: ClockFile,
-    modified: Option<SystemTime>,
+    stamp: Option<Stamp>,
     looked: Instant,
 }
 
@@ -78,8 +80,8 @@ impl Clock {
     /// If the file cannot be read or does not hold a [`ClockFile`] with a speed >= 0.
     pub fn file(path: impl AsRef<Path>) -> std::io::Result<Self> {
         let path = path.as_ref().to_owned();
-        let modified = modified(&path);
-        let seen = Seen { at: ClockFile::read(&path)?, modified, looked: Instant::now() };
+        let stamp = Stamp::of(&path);
+        let seen = Seen { at: ClockFile::read(&path)?, stamp, looked: Instant::now() };
         Ok(Self(Arc::new(Source::File(SharedFile { path, seen: Mutex::new(seen) }))))
     }
 
@@ -188,20 +190,16 @@ impl SharedFile {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if FILE_POLL <= seen.looked.elapsed() {
             seen.looked = Instant::now();
-            let modified = modified(&self.path);
-            if modified != seen.modified {
+            let stamp = Stamp::of(&self.path);
+            if stamp != seen.stamp {
                 match ClockFile::read(&self.path) {
-                    Ok(at) => (seen.at, seen.modified) = (at, modified),
+                    Ok(at) => (seen.at, seen.stamp) = (at, stamp),
                     Err(error) => tracing::warn!(%error, "clock file is unreadable, keeping the last"),
                 }
             }
         }
         seen.at
     }
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|data| data.modified()).ok()
 }
 
 fn micros(time: SystemTime) -> i64 {

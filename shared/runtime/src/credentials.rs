@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::changes::Stamp;
 use crate::layers::auth::{Caller, Kind};
 
 /// Every key starts with this, so that leaked ones can be found.
@@ -93,7 +94,7 @@ pub struct Credentials(Arc<Mutex<Keys>>);
 #[derive(Debug)]
 struct Keys {
     path: Option<PathBuf>,
-    modified: Option<SystemTime>,
+    stamp: Option<Stamp>,
     looked: Instant,
     held: Vec<Held>,
 }
@@ -129,12 +130,12 @@ impl Credentials {
         if path.as_os_str().is_empty() {
             return Ok(Self::none());
         }
-        let modified = modified(path);
-        Ok(Self::keep(Some(path.to_owned()), modified, read(path)?))
+        let stamp = Stamp::of(path);
+        Ok(Self::keep(Some(path.to_owned()), stamp, read(path)?))
     }
 
-    fn keep(path: Option<PathBuf>, modified: Option<SystemTime>, held: Vec<Held>) -> Self {
-        Self(Arc::new(Mutex::new(Keys { path, modified, looked: Instant::now(), held })))
+    fn keep(path: Option<PathBuf>, stamp: Option<Stamp>, held: Vec<Held>) -> Self {
+        Self(Arc::new(Mutex::new(Keys { path, stamp, looked: Instant::now(), held })))
     }
 
     /// Who holds a key at a time.
@@ -193,14 +194,14 @@ impl Keys {
             return;
         }
         self.looked = Instant::now();
-        let modified = modified(&path);
-        if modified == self.modified {
+        let stamp = Stamp::of(&path);
+        if stamp == self.stamp {
             return;
         }
         match read(&path) {
             Ok(held) => {
                 tracing::info!(path = %path.display(), keys = held.len(), "credentials read again");
-                (self.held, self.modified) = (held, modified);
+                (self.held, self.stamp) = (held, stamp);
             }
             Err(error) => tracing::error!(%error, "credentials are unreadable, keeping the last"),
         }
@@ -255,10 +256,6 @@ pub fn save(path: impl AsRef<Path>, entries: &[Entry]) -> std::io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     std::io::Write::write_all(&mut options.open(&draft)?, text.as_bytes())?;
     std::fs::rename(&draft, path)
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|data| data.modified()).ok()
 }
 
 fn read(path: &Path) -> Result<Vec<Held>, CredentialsError> {

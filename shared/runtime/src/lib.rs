@@ -4,6 +4,7 @@
 //! A service is [`Service::builder`] plus [`serve`]; everything a caller meets is put on the service as a tower layer, so
 //! the in-process mesh ([`Peer::local`]) and TCP ([`Peer::connect`]) pass through the same code.
 
+mod changes;
 pub mod clock;
 pub mod config;
 pub mod credentials;

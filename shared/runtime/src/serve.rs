@@ -21,8 +21,10 @@ use crate::layers::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::service::{Service, Stack};
 
-/// How long calls may take to end after the stop; half of it passes before open streams are ended.
+/// How long calls may take to end after the stop.
 const GRACE: Duration = Duration::from_secs(20);
+/// How long open streams (watches) may go on after it, before they are ended with UNAVAILABLE.
+const STREAM_GRACE: Duration = Duration::from_secs(2);
 /// How long tasks may take after that.
 const TASK_GRACE: Duration = Duration::from_secs(10);
 /// A connection that has not sent a byte by then is closed.
@@ -90,15 +92,15 @@ impl Bound {
     ) -> anyhow::Result<()> {
         service.credentials.fit_for(self.rpc_address)?;
         let (closing, gone) = (CancellationToken::new(), CancellationToken::new());
-        let connections = TaskTracker::new();
+        let (connections, listeners) = (TaskTracker::new(), TaskTracker::new());
         let accepting =
             accept(self.rpc, service.stack.clone(), connections.clone(), closing.clone(), gone.clone());
-        let accepting = connections.spawn(accepting);
+        let accepting = listeners.spawn(accepting);
         if let Some(listener) = self.metrics {
             let router = plain(service.metrics.clone(), service.readiness.clone());
             let gone = gone.clone();
             let server = axum::serve(listener, router).with_graceful_shutdown(gone.cancelled_owned());
-            connections.spawn(async move {
+            listeners.spawn(async move {
                 if let Err(error) = server.await {
                     tracing::error!(%error, "the metrics listener failed");
                 }
@@ -124,19 +126,15 @@ impl Bound {
     }
 }
 
-/// Waits for the calls to end; half-way through, streams are ended; at the end connections are dropped.
+/// Waits for the calls to end; streams are ended soon; at the end connections are dropped.
 async fn drain(connections: &TaskTracker, readiness: &Readiness, gone: &CancellationToken) -> bool {
-    let quiet = async {
-        while 1 < connections.len() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::pin!(quiet);
-    let ended = tokio::time::timeout(GRACE / 2, &mut quiet).await.is_ok();
-    readiness.draining().cancel();
-    let ended = ended || tokio::time::timeout(GRACE / 2, &mut quiet).await.is_ok();
-    gone.cancel();
     connections.close();
+    let quiet = connections.wait();
+    tokio::pin!(quiet);
+    let ended = tokio::time::timeout(STREAM_GRACE, &mut quiet).await.is_ok();
+    readiness.draining().cancel();
+    let ended = ended || tokio::time::timeout(GRACE - STREAM_GRACE, &mut quiet).await.is_ok();
+    gone.cancel();
     tokio::time::timeout(Duration::from_secs(1), connections.wait()).await.is_ok() && ended
 }
 

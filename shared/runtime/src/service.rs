@@ -93,6 +93,11 @@ impl Service {
         }
     }
 
+    /// The handlers behind the layers, for a [`Peer::local`] that outlives this value.
+    pub fn stack(&self) -> Stack {
+        self.stack.clone()
+    }
+
     /// Its background tasks; a mesh without sockets starts them with [`Tasks::start`].
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
