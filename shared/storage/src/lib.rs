@@ -1,1 +1,28 @@
-//! What a repository needs: databases, audit log, idempotency, operations, key-value store, blobs.
+//! What a repository needs: databases, records with their audit log, idempotency, operations, leases,
+//! outbox; key-value stores, observation logs and content-addressed blobs.
+//!
+//! Imports nothing of ours: what belongs to the procedure arrives as names, bytes and times.
+
+pub mod audit;
+pub mod database;
+pub mod digest;
+pub mod entity;
+pub mod error;
+pub mod lease;
+pub mod migration;
+pub mod operations;
+pub mod outbox;
+pub mod records;
+pub mod time;
+pub mod unit;
+
+pub use audit::{AuditEntry, AuditLog, Logged, SignedHead, Signer};
+pub use database::{Database, connect, migrate};
+pub use digest::Digest;
+pub use error::{Error, Transient, with_retry};
+pub use lease::{Lease, Leases};
+pub use operations::{Operation, Operations, Outcome};
+pub use outbox::Outbox;
+pub use records::{Draft, Query, Record, Records, etag, parse_etag};
+pub use sea_orm;
+pub use unit::{Cause, Unit};
