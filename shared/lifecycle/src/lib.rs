@@ -3,13 +3,29 @@
 //! No I/O, no clock, no async: facts and [`policy::Policy`] come in, a new state or a [`rejection::Rejection`] goes
 //! out. No number of the procedure stands in this code; all are in `deploy/policy/wlp-mldev-001.yaml`.
 
+pub mod acceptance;
+pub mod approval;
+pub mod dataset;
+pub mod entry;
+pub mod ethics;
+pub mod evaluation;
+pub mod gate;
+pub mod health;
+mod kinds;
+pub mod planning;
 pub mod policy;
+pub mod quality;
 pub mod rejection;
 pub mod role;
+pub mod selection;
+pub mod selection_criteria;
 pub mod share;
+pub mod source;
+pub mod training;
 pub mod verdict;
 pub mod version;
 
+pub use approval::{Approval, NotApplicable};
 pub use policy::Policy;
 pub use rejection::{Finding, Findings, Rejection};
 pub use role::Role;

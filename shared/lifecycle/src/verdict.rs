@@ -49,6 +49,9 @@ pub enum Comparator {
     /// `<=`
     #[serde(rename = "<=")]
     AtMost,
+    /// `=`
+    #[serde(rename = "=")]
+    Equal,
 }
 
 impl Comparator {
@@ -59,6 +62,7 @@ impl Comparator {
             Self::Below => value < bound,
             Self::AtLeast => value >= bound,
             Self::AtMost => value <= bound,
+            Self::Equal => value >= bound && value <= bound,
         }
     }
 }
@@ -70,6 +74,7 @@ impl fmt::Display for Comparator {
             Self::Below => "<",
             Self::AtLeast => ">=",
             Self::AtMost => "<=",
+            Self::Equal => "=",
         })
     }
 }
@@ -82,7 +87,8 @@ impl std::str::FromStr for Comparator {
             "<" => Ok(Self::Below),
             ">=" => Ok(Self::AtLeast),
             "<=" => Ok(Self::AtMost),
-            other => Err(format!("{other:?} is none of >, <, >=, <=")),
+            "=" => Ok(Self::Equal),
+            other => Err(format!("{other:?} is none of >, <, >=, <=, =")),
         }
     }
 }
@@ -144,7 +150,7 @@ pub struct Measured {
     pub low: f64,
     /// Upper confidence bound.
     pub high: f64,
-    /// One-sided confidence of each bound, 0..1: 0.95 is a two-sided 90 % interval.
+    /// Confidence of the interval, 0..1, two-sided: a 0.90 interval has 95 % one-sided bounds.
     pub confidence: f64,
 }
 

@@ -2,18 +2,30 @@
 //!
 //! One file per section. A section checks its own values in `check`, naming every bad field.
 
+pub mod acceptance;
 mod canonical;
 mod cited;
+pub mod gates;
+pub mod planning;
 mod problem;
+pub mod quality;
 pub mod roles;
+pub mod sources;
+pub mod training;
 
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+pub use acceptance::{Acceptance, Evaluation};
 pub use cited::{Cited, Span};
+pub use gates::{Ethics, Gates};
+pub use planning::Planning;
 pub use problem::{BadField, PolicyError, Problems};
+pub use quality::Quality;
 pub use roles::Roles;
+pub use sources::Sources;
+pub use training::{Selection, Training, Versioning};
 
 /// Text of the compiled-in default policy.
 pub const BUILTIN: &str = include_str!("../../../../deploy/policy/wlp-mldev-001.yaml");
@@ -27,6 +39,26 @@ pub struct Policy {
     pub document: DocumentId,
     /// §12 and reading 9.
     pub roles: Roles,
+    /// §4
+    pub planning: Planning,
+    /// §5.1
+    pub sources: Sources,
+    /// §5.2, §5.3
+    pub quality: Quality,
+    /// §6.1
+    pub selection: Selection,
+    /// §6.2, §6.3
+    pub training: Training,
+    /// §6.4
+    pub versioning: Versioning,
+    /// §7.1, §7.2
+    pub evaluation: Evaluation,
+    /// §7.3
+    pub acceptance: Acceptance,
+    /// §7.4
+    pub ethics: Ethics,
+    /// §8.1
+    pub gates: Gates,
     #[serde(skip)]
     digest: String,
 }
@@ -83,5 +115,15 @@ impl Policy {
         bad.text("document.id", &self.document.id);
         bad.text("document.version", &self.document.version);
         self.roles.check(bad);
+        self.planning.check(bad);
+        self.sources.check(bad);
+        self.quality.check(bad);
+        self.selection.check(bad);
+        self.training.check(bad);
+        self.versioning.check(bad);
+        self.evaluation.check(bad);
+        self.acceptance.check(bad);
+        self.ethics.check(bad);
+        self.gates.check(bad);
     }
 }
