@@ -8,10 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use prost::Message;
 
+use crate::inspect::proto::{
+    Dimension, DimensionValue, GraphProto, ModelProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+    TensorType, TypeProto, TypeValue, ValueInfoProto,
+};
 use crate::{
-    Answer, Engine, EngineError, LoadOptions, ModelSignature, Provider, RunOptions, Session, Tensor, Timings,
-    inspect, session,
+    Answer, DataType, Dim, Engine, EngineError, LoadOptions, ModelSignature, Provider, RunOptions, Session,
+    Tensor, TensorData, TensorSpec, Timings, inspect, session,
 };
 
 /// Makes the outputs of a fake model from its inputs.
@@ -165,6 +170,55 @@ impl Session for FakeSession {
 
     async fn warm_up(&self, _: RunOptions) -> Result<(), EngineError> {
         Ok(())
+    }
+}
+
+/// The bytes of a small ONNX model with that signature, for scenarios that need one; another seed gives other weights,
+/// so another digest. ONNX Runtime loads it too; its outputs are constants.
+pub fn model(signature: &ModelSignature, seed: i64) -> Bytes {
+    let specs = |specs: &[TensorSpec]| specs.iter().map(value_info).collect();
+    let constants =
+        session::made_up(&ModelSignature { inputs: signature.outputs.clone(), ..ModelSignature::default() });
+    let mut initializer: Vec<TensorProto> = constants.iter().map(constant).collect();
+    initializer.push(TensorProto {
+        name: "fake-seed".into(),
+        data_type: DataType::Int64.to_onnx(),
+        int64_data: vec![seed],
+        ..TensorProto::default()
+    });
+    let (input, output) = (specs(&signature.inputs), specs(&signature.outputs));
+    let graph = GraphProto { name: "fake".into(), initializer, input, output, ..GraphProto::default() };
+    let opset = OperatorSetIdProto { domain: String::new(), version: 17 };
+    let model =
+        ModelProto { ir_version: 8, graph: Some(graph), opset_import: vec![opset], ..ModelProto::default() };
+    model.encode_to_vec().into()
+}
+
+fn value_info(spec: &TensorSpec) -> ValueInfoProto {
+    let dim = |dim: &Dim| Dimension {
+        value: match dim {
+            Dim::Fixed(size) => Some(DimensionValue::Value(*size)),
+            Dim::Symbol(name) => Some(DimensionValue::Param(name.clone())),
+            Dim::Any(()) => None,
+        },
+    };
+    let shape = spec.dims.as_ref().map(|dims| TensorShapeProto { dim: dims.iter().map(dim).collect() });
+    let kind = TypeValue::Tensor(TensorType { elem_type: spec.datatype.to_onnx(), shape });
+    ValueInfoProto { name: spec.name.clone(), r#type: Some(TypeProto { value: Some(kind) }) }
+}
+
+fn constant(tensor: &Tensor) -> TensorProto {
+    let (raw_data, string_data) = match tensor.data() {
+        TensorData::Raw(raw) => (Some(raw.clone()), Vec::new()),
+        TensorData::Strings(elements) => (None, elements.clone()),
+    };
+    TensorProto {
+        name: tensor.name().to_owned(),
+        data_type: tensor.datatype().to_onnx(),
+        dims: tensor.shape().to_vec(),
+        raw_data,
+        string_data,
+        ..TensorProto::default()
     }
 }
 

@@ -247,3 +247,25 @@ proptest! {
         let _ = inspect(&bytes.into(), &Limits::default());
     }
 }
+
+/// Each of many subgraphs sees every value around it; the cost is their sum, not their product.
+#[test]
+fn many_subgraphs_in_a_wide_graph_are_read_quickly() {
+    let branch = || GraphProto { output: vec![value("x", FLOAT, &[1])], ..GraphProto::default() };
+    let names: Vec<String> = (0..24_000).map(|at| format!("v{at}")).collect();
+    let branches = names.iter().map(|name| {
+        let mut choose = node("If", &["c"], &[name]);
+        choose.attribute.push(subgraph("then_branch", branch()));
+        choose.attribute.push(subgraph("else_branch", branch()));
+        choose
+    });
+    let wide = model(GraphProto {
+        node: branches.collect(),
+        input: vec![value("c", model::BOOL, &[]), value("x", FLOAT, &[1])],
+        output: vec![value("v0", FLOAT, &[1])],
+        ..GraphProto::default()
+    });
+    let start = std::time::Instant::now();
+    assert!(reasons(&wide).is_empty());
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+}

@@ -10,7 +10,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
-use super::structure;
+use super::structure::{self, Scope};
 use crate::ModelSignature;
 
 type Hash = [u8; 32];
@@ -23,11 +23,11 @@ pub(super) struct Digests {
 
 pub(super) fn digest(model: &ModelProto, graph: &GraphProto, signature: &ModelSignature) -> Digests {
     let mut weights = Vec::new();
-    let mut parts = vec![graph_hash(graph, &HashMap::new(), &mut weights)];
+    let mut parts = vec![graph_hash(graph, None, &mut weights)];
     for function in &model.functions {
         let body = GraphProto { node: function.node.clone(), ..GraphProto::default() };
         let name = format!("{}\0{}", function.domain, function.name);
-        parts.push(hash(&[b"function", name.as_bytes(), &graph_hash(&body, &HashMap::new(), &mut weights)]));
+        parts.push(hash(&[b"function", name.as_bytes(), &graph_hash(&body, None, &mut weights)]));
     }
     let (first, rest) = parts.split_at_mut(1);
     rest.sort_unstable();
@@ -44,18 +44,22 @@ pub(super) fn digest(model: &ModelProto, graph: &GraphProto, signature: &ModelSi
 }
 
 /// Hash of a graph given the hashes of outer values; appends the hashes of its weights.
-fn graph_hash<'a>(graph: &'a GraphProto, outer: &HashMap<&'a str, Hash>, weights: &mut Vec<Hash>) -> Hash {
-    let mut values = outer.clone();
+fn graph_hash<'a>(
+    graph: &'a GraphProto,
+    outer: Option<&Scope<'_, 'a, Hash>>,
+    weights: &mut Vec<Hash>,
+) -> Hash {
+    let mut values = Scope::inside(outer);
     for (at, input) in graph.input.iter().enumerate() {
         let kind = input.r#type.as_ref().and_then(|kind| kind.value.as_ref());
         let element = match kind {
             Some(super::proto::TypeValue::Tensor(tensor)) => tensor.elem_type,
             _ => 0,
         };
-        values.insert(&input.name, hash(&[b"input", &(at as u64).to_le_bytes(), &element.to_le_bytes()]));
+        values.own.insert(&input.name, hash(&[b"input", &(at as u64).to_le_bytes(), &element.to_le_bytes()]));
     }
     for tensor in &graph.initializer {
-        values.insert(&tensor.name, hash(&[b"weight", &shape_bytes(tensor)]));
+        values.own.insert(&tensor.name, hash(&[b"weight", &shape_bytes(tensor)]));
     }
     let mut nodes = Vec::with_capacity(graph.node.len());
     // Which node reads a weight, and where: this tells two weights of one shape apart.
@@ -67,7 +71,7 @@ fn graph_hash<'a>(graph: &'a GraphProto, outer: &HashMap<&'a str, Hash>, weights
             readers.entry(input).or_default().push(hash(&[&made, &(slot as u64).to_le_bytes()]));
         }
         for (slot, output) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-            values.insert(output, hash(&[b"output", &made, &(slot as u64).to_le_bytes()]));
+            values.own.insert(output, hash(&[b"output", &made, &(slot as u64).to_le_bytes()]));
         }
         nodes.push(made);
     }
@@ -81,16 +85,13 @@ fn graph_hash<'a>(graph: &'a GraphProto, outer: &HashMap<&'a str, Hash>, weights
         places.push(place);
     }
     places.sort_unstable();
-    let outputs: Vec<Hash> = graph
-        .output
-        .iter()
-        .map(|output| values.get(output.name.as_str()).copied().unwrap_or_default())
-        .collect();
+    let outputs: Vec<Hash> =
+        graph.output.iter().map(|output| values.get(&output.name).copied().unwrap_or_default()).collect();
     let sparse: Vec<Hash> = graph.sparse_initializer.iter().map(|s| hash(&[&s.encode_to_vec()])).collect();
     hash(&[b"graph", &outputs.concat(), &nodes.concat(), &places.concat(), &sparse.concat()])
 }
 
-fn node_hash<'a>(node: &'a NodeProto, values: &HashMap<&'a str, Hash>, weights: &mut Vec<Hash>) -> Hash {
+fn node_hash<'a>(node: &'a NodeProto, values: &Scope<'_, 'a, Hash>, weights: &mut Vec<Hash>) -> Hash {
     let domain = if node.domain == "ai.onnx" { "" } else { &node.domain };
     let learned = domain == "ai.onnx.ml";
     let mut attributes: Vec<Hash> = Vec::with_capacity(node.attribute.len());
@@ -100,7 +101,7 @@ fn node_hash<'a>(node: &'a NodeProto, values: &HashMap<&'a str, Hash>, weights: 
     }
     attributes.sort_unstable();
     let inputs: Vec<Hash> =
-        node.input.iter().map(|name| values.get(name.as_str()).copied().unwrap_or_default()).collect();
+        node.input.iter().map(|name| values.get(name).copied().unwrap_or_default()).collect();
     let outputs = (node.output.len() as u64).to_le_bytes();
     let made = hash(&[
         b"node",
@@ -119,7 +120,7 @@ fn node_hash<'a>(node: &'a NodeProto, values: &HashMap<&'a str, Hash>, weights: 
 fn attribute_hash<'a>(
     attribute: &'a AttributeProto,
     learned: bool,
-    values: &HashMap<&'a str, Hash>,
+    values: &Scope<'_, 'a, Hash>,
     parameters: &mut Vec<Hash>,
     weights: &mut Vec<Hash>,
 ) -> Hash {
@@ -130,7 +131,7 @@ fn attribute_hash<'a>(
         parameters.push(hash(&[name, &value_hash(tensor)]));
     }
     for graph in attribute.g.as_deref().into_iter().chain(&attribute.graphs) {
-        parts.push(graph_hash(graph, values, weights));
+        parts.push(graph_hash(graph, Some(values), weights));
     }
     let plain = AttributeProto {
         name: String::new(),

@@ -7,8 +7,34 @@ use crate::signature::shown;
 
 type Problem = (&'static str, String, String);
 
+/// What is known of the values of a graph and of the graphs around it. A chain, never a copy: a graph with many
+/// subgraphs must not cost the product of the two.
+pub(super) struct Scope<'s, 'a, T> {
+    pub own: HashMap<&'a str, T>,
+    outer: Option<&'s Scope<'s, 'a, T>>,
+}
+
+impl<'s, 'a, T> Scope<'s, 'a, T> {
+    pub fn inside(outer: Option<&'s Scope<'s, 'a, T>>) -> Self {
+        Self { own: HashMap::new(), outer }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&T> {
+        let mut scope = self;
+        loop {
+            if let Some(found) = scope.own.get(name) {
+                return Some(found);
+            }
+            scope = scope.outer?;
+        }
+    }
+}
+
 /// Checks one graph; `outer` holds the names of the graphs around it. Returns what its subgraphs may read.
-pub(super) fn check<'a>(graph: &'a GraphProto, outer: &HashSet<&'a str>) -> (HashSet<&'a str>, Vec<Problem>) {
+pub(super) fn check<'s, 'a>(
+    graph: &'a GraphProto,
+    outer: Option<&'s Scope<'s, 'a, ()>>,
+) -> (Scope<'s, 'a, ()>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut known: HashSet<&str> = HashSet::new();
     for input in &graph.input {
@@ -32,16 +58,15 @@ pub(super) fn check<'a>(graph: &'a GraphProto, outer: &HashSet<&'a str>) -> (Has
             }
         }
     }
-    let mut all: HashSet<&str> = outer.clone();
-    all.extend(known);
-    all.extend(writers.keys());
+    let mut all = Scope::inside(outer);
+    all.own.extend(known.iter().chain(writers.keys()).map(|name| (*name, ())));
     for (at, node) in graph.node.iter().enumerate() {
-        for input in node.input.iter().filter(|name| !name.is_empty() && !all.contains(name.as_str())) {
+        for input in node.input.iter().filter(|name| !name.is_empty() && all.get(name).is_none()) {
             let why = format!("it reads {}, which nothing produces", shown(input));
             problems.push(("UNDEFINED_VALUE", format!("node[{at}]"), why));
         }
     }
-    for output in graph.output.iter().filter(|output| !all.contains(output.name.as_str())) {
+    for output in graph.output.iter().filter(|output| all.get(&output.name).is_none()) {
         let at = format!("output[{}]", shown(&output.name));
         problems.push(("UNDEFINED_VALUE", at, "nothing produces it".into()));
     }

@@ -1,10 +1,11 @@
 //! Goes through every part of a model, subgraphs, functions and training graphs included, and notes what is wrong.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::proto::{
     AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto,
 };
+use super::structure::Scope;
 use super::{Finding, Limits, is_invisible, structure, tensors};
 use crate::signature::shown;
 
@@ -55,7 +56,7 @@ impl<'a> Walk<'a> {
                 for value in graph.input.iter().chain(&graph.output) {
                     self.io_name(&value.name);
                 }
-                self.graph(graph, "graph", &HashSet::new());
+                self.graph(graph, "graph", None);
             }
         }
         for (at, function) in model.functions.iter().enumerate() {
@@ -92,7 +93,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn graph(&mut self, graph: &'a GraphProto, path: &str, outer: &HashSet<&'a str>) {
+    fn graph(&mut self, graph: &'a GraphProto, path: &str, outer: Option<&Scope<'_, 'a, ()>>) {
         self.parts(graph, path);
         let (visible, problems) = structure::check(graph, outer);
         for (reason, at, why) in problems {
@@ -101,7 +102,11 @@ impl<'a> Walk<'a> {
         for (at, node) in graph.node.iter().enumerate() {
             for attribute in &node.attribute {
                 for inner in attribute.g.as_deref().into_iter().chain(&attribute.graphs) {
-                    self.graph(inner, &format!("{path}.node[{at}].{}", shown(&attribute.name)), &visible);
+                    self.graph(
+                        inner,
+                        &format!("{path}.node[{at}].{}", shown(&attribute.name)),
+                        Some(&visible),
+                    );
                 }
             }
         }
@@ -177,7 +182,7 @@ impl<'a> Walk<'a> {
             let why = format!("operator {operator} reads other files or runs foreign code");
             self.refuse("FORBIDDEN_OPERATOR", path, why);
         }
-        if self.operators.len() < 1024 {
+        if self.operators.len() < 1024 || self.operators.contains_key(&operator) {
             *self.operators.entry(operator).or_default() += 1;
         }
         for attribute in &node.attribute {
