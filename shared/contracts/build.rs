@@ -23,6 +23,8 @@ fn main() -> Result<(), Failure> {
     let table = table(&fs::read_to_string("access.yaml")?)?;
     fs::write(out.join("access.rs"), render(&methods, &table)?)?;
     tonic_prost_build::configure()
+        // Bytes of a message must not depend on the order of a hash map: they are digested and signed.
+        .btree_map(".wlp")
         .bytes(".inference.ModelInferRequest.raw_input_contents")
         .bytes(".inference.ModelInferResponse.raw_output_contents")
         .bytes(".inference.InferTensorContents.bytes_contents")
