@@ -82,7 +82,7 @@ start_postgres() {
     # The data is thrown away, so nothing waits for the disk; each test has a database and a pool of its own.
     (cd "$folder" && as_server_user "$bin/pg_ctl" -D "$folder/data" -l "$folder/log" -w -t 60 -o \
         "-p $port -k $folder -c listen_addresses=127.0.0.1 -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300" \
-        start >"$WORK/pg_ctl.log" 2>&1) || { tail -5 "$folder/log"; return 1; }
+        start >"$WORK/pg_ctl.log" 2>&1 8>&- 9>&-) || { tail -5 "$folder/log"; return 1; }
     POSTGRES_PID=$(head -1 "$folder/data/postmaster.pid")
     POSTGRES_STOP="$bin/pg_ctl"
     export WLP_TEST_POSTGRES_URL="postgres://wlp@127.0.0.1:$port/postgres"
@@ -95,7 +95,7 @@ start_redis() {
     port=$(free_port)
     mkdir -p "$folder"
     redis-server --port "$port" --bind 127.0.0.1 --dir "$folder" --save '' --appendonly no --daemonize yes \
-        --pidfile "$folder/pid" --logfile "$folder/log" >/dev/null || return 1
+        --pidfile "$folder/pid" --logfile "$folder/log" >/dev/null 2>&1 8>&- 9>&- || return 1
     wait_for redis-cli -p "$port" ping || { tail -5 "$folder/log"; return 1; }
     REDIS_PID=$(cat "$folder/pid")
     export WLP_TEST_REDIS_URL="redis://127.0.0.1:$port/"
