@@ -14,7 +14,7 @@ use crate::changes::Stamp;
 /// How often a clock file is looked at, in real time.
 const FILE_POLL: Duration = Duration::from_millis(100);
 /// The longest single real sleep: a clock file may speed up while somebody sleeps.
-const LONGEST_NAP: Duration = Duration::from_secs(3600);
+const LONGEST_NAP: Duration = Duration::from_hours(1);
 
 /// A source of virtual time; clones share it.
 #[derive(Clone, Debug)]
@@ -114,9 +114,10 @@ impl Clock {
 
     /// Moves a manual clock on and wakes those whose time has come. Other clocks are not moved.
     pub fn advance(&self, by: Duration) {
-        match &*self.0 {
-            Source::Manual(now) => now.send_modify(|now| *now += by),
-            _ => tracing::warn!("only a manual clock can be advanced"),
+        if let Source::Manual(now) = &*self.0 {
+            now.send_modify(|now| *now += by);
+        } else {
+            tracing::warn!("only a manual clock can be advanced");
         }
     }
 

@@ -5,6 +5,7 @@
 //! misspelt key would pass in silence.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +53,7 @@ pub fn load<C: DeserializeOwned>(service: &str) -> Result<C, ConfigError> {
     let folder = std::env::var_os("WLP_CONFIG_DIR").map_or_else(|| PathBuf::from("config"), PathBuf::from);
     let variables = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+        .collect::<HashMap<_, _>>();
     load_from(service, &folder, variables)
 }
 
@@ -63,14 +64,14 @@ pub fn load<C: DeserializeOwned>(service: &str) -> Result<C, ConfigError> {
 pub fn load_from<C: DeserializeOwned>(
     service: &str,
     folder: &Path,
-    variables: HashMap<String, String>,
+    variables: HashMap<String, String, impl BuildHasher>,
 ) -> Result<C, ConfigError> {
     let prefix = format!("WLP_{}", service.to_uppercase().replace('-', "_"));
     let file = folder.join(format!("{service}.toml"));
     let environment = ::config::Environment::with_prefix(&prefix)
         .prefix_separator("__")
         .separator("__")
-        .source(Some(variables));
+        .source(Some(variables.into_iter().collect()));
     ::config::Config::builder()
         .add_source(::config::File::from(file).format(::config::FileFormat::Toml).required(false))
         .add_source(environment)

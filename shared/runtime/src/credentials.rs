@@ -231,23 +231,21 @@ pub fn digest_of(key: &str) -> String {
 /// # Errors
 /// Of the file system.
 pub fn save(path: impl AsRef<Path>, entries: &[Entry]) -> std::io::Result<()> {
-    let mut text =
-        String::from("# SHA-256 of API keys and who holds them; the keys themselves are nowhere\n");
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let mut lines =
+        vec!["# SHA-256 of API keys and who holds them; the keys themselves are nowhere".to_owned()];
     for entry in entries {
-        let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let roles: Vec<_> = entry.roles.iter().map(|role| quoted(role)).collect();
-        let kind = serde_json::to_string(&entry.kind)?;
-        text += &format!(
-            "\n[[key]]\nsha256 = {}\nprincipal = {}\n",
-            quoted(&entry.sha256),
-            quoted(&entry.principal)
-        );
-        text +=
-            &format!("kind = {kind}\nroles = [{}]\ndevelopment = {}\n", roles.join(", "), entry.development);
-        if let Some(expires) = &entry.expires {
-            text += &format!("expires = {}\n", quoted(expires));
-        }
+        lines.push("\n[[key]]".into());
+        lines.push(format!("sha256 = {}", quoted(&entry.sha256)));
+        lines.push(format!("principal = {}", quoted(&entry.principal)));
+        lines.push(format!("kind = {}", serde_json::to_string(&entry.kind)?));
+        lines.push(format!("roles = [{}]", roles.join(", ")));
+        lines.extend(entry.expires.iter().map(|expires| format!("expires = {}", quoted(expires))));
+        lines.push(format!("development = {}", entry.development));
     }
+    lines.push(String::new());
+    let text = lines.join("\n");
     let path = path.as_ref();
     let draft = path.with_extension("draft");
     let mut options = std::fs::OpenOptions::new();

@@ -133,7 +133,7 @@ async fn drain(connections: &TaskTracker, readiness: &Readiness, gone: &Cancella
     tokio::pin!(quiet);
     let ended = tokio::time::timeout(STREAM_GRACE, &mut quiet).await.is_ok();
     readiness.draining().cancel();
-    let ended = ended || tokio::time::timeout(GRACE - STREAM_GRACE, &mut quiet).await.is_ok();
+    let ended = ended || tokio::time::timeout(GRACE.saturating_sub(STREAM_GRACE), &mut quiet).await.is_ok();
     gone.cancel();
     tokio::time::timeout(Duration::from_secs(1), connections.wait()).await.is_ok() && ended
 }
@@ -206,12 +206,11 @@ async fn connection(stream: TcpStream, stack: Stack, closing: CancellationToken)
 
 /// `/metrics`, `/livez`, `/readyz`.
 fn plain(metrics: Metrics, readiness: Readiness) -> axum::Router {
-    let show = async move || match metrics.encode() {
-        Ok(text) => {
+    let show = async move || {
+        if let Ok(text) = metrics.encode() {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             (StatusCode::OK, [(http::header::CONTENT_TYPE, kind)], text)
-        }
-        Err(_) => {
+        } else {
             let text = "a metric cannot be written\n".to_owned();
             (StatusCode::INTERNAL_SERVER_ERROR, [(http::header::CONTENT_TYPE, "text/plain")], text)
         }

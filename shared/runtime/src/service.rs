@@ -144,6 +144,7 @@ pub struct ServiceBuilder {
 impl ServiceBuilder {
     /// Adds a generated tonic server: `.add(ModelServiceServer::new(handler))`.
     #[must_use]
+    #[allow(clippy::should_implement_trait)] // nothing is summed up
     pub fn add<S>(mut self, server: S) -> Self
     where
         S: tower::Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
@@ -224,10 +225,11 @@ impl ServiceBuilder {
         let mut streaming = HashSet::from([
             "/grpc.health.v1.Health/Watch".to_owned(),
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo".to_owned(),
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo".to_owned(),
         ]);
         if let Some(set) = self.descriptors {
             streaming.extend(crate::descriptors::streaming_methods(set)?);
-            routes = routes.add_service(reflection(set, &self.served)?);
+            routes = reflection(routes, set, &self.served)?;
         }
         let tasks = self.tasks.unwrap_or_else(|| Tasks::new(self.name, self.clock.clone()));
         let known = Arc::new(self.table.iter().map(|(path, _)| (*path).to_owned()).collect());
@@ -255,24 +257,22 @@ impl ServiceBuilder {
     }
 }
 
+/// Reflection over what is served, in both versions that clients in use ask for.
 fn reflection(
+    routes: Routes,
     set: &'static [u8],
     served: &[&'static str],
-) -> Result<
-    tonic_reflection::server::v1::ServerReflectionServer<
-        impl tonic_reflection::server::v1::ServerReflection + use<>,
-    >,
-    tonic_reflection::server::Error,
-> {
-    let mut builder = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(set)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .with_service_name("grpc.health.v1.Health")
-        .with_service_name("grpc.reflection.v1.ServerReflection");
-    for name in served {
-        builder = builder.with_service_name(*name);
-    }
-    builder.build_v1()
+) -> Result<Routes, tonic_reflection::server::Error> {
+    let builder = || {
+        let with_health = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(set)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name("grpc.health.v1.Health");
+        served.iter().fold(with_health, |builder, name| builder.with_service_name(*name))
+    };
+    let v1 = builder().with_service_name("grpc.reflection.v1.ServerReflection").build_v1()?;
+    let v1alpha = builder().with_service_name("grpc.reflection.v1alpha.ServerReflection").build_v1alpha()?;
+    Ok(routes.add_service(v1).add_service(v1alpha))
 }
 
 /// `grpc.health.v1`: the readiness of the whole, under "" and under each service's name.

@@ -60,7 +60,7 @@ impl Tasks {
                 let turn = clock.now();
                 let span =
                     tracing::info_span!(parent: None, "task", otel.name = name, service.name = service);
-                if let Err(error) = guarded(|| work()).instrument(span).await {
+                if let Err(error) = guarded(&mut work).instrument(span).await {
                     tracing::warn!(%error, task = name, "periodic task failed, will retry");
                 }
                 let pause = async {

@@ -1,5 +1,7 @@
 //! One small service met over TCP and in process: both must answer alike.
 
+#![allow(clippy::unwrap_used)]
+
 mod echo;
 
 use std::time::{Duration, SystemTime};

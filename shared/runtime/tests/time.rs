@@ -1,5 +1,5 @@
 //! Virtual time and the tasks that live by it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::duration_suboptimal_units, clippy::unchecked_time_subtraction)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -64,10 +64,14 @@ async fn a_trace_runs_through_two_services_and_a_collector_sees_both() {
         let trace: Vec<_> = all.iter().filter(|(_, span)| hex::encode(&span.trace_id) == seen).collect();
         let said =
             trace.iter().map(|(who, span)| format!("{who} {} {}", span.name, span.kind)).collect::<Vec<_>>();
-        let served =
-            trace.iter().find(|(who, span)| who.contains(name) && span.kind == 2).expect(&said.join("\n"));
-        let called =
-            trace.iter().find(|(_, span)| span.span_id == served.1.parent_span_id).expect(&said.join("\n"));
+        let served = trace
+            .iter()
+            .find(|(who, span)| who.contains(name) && span.kind == 2)
+            .unwrap_or_else(|| panic!("{said:?}"));
+        let called = trace
+            .iter()
+            .find(|(_, span)| span.span_id == served.1.parent_span_id)
+            .unwrap_or_else(|| panic!("{said:?}"));
         assert!(called.0.contains("front") && called.1.kind == 3, "the caller's client span: {said:?}");
         assert_eq!((trace.len(), served.1.name.as_str()), (5, "test.Echo/Say"), "{said:?}");
     }

@@ -28,6 +28,7 @@ const BUILT_IN: MethodTable = &[
     ("/grpc.health.v1.Health/List", &[PUBLIC]),
     ("/grpc.health.v1.Health/Watch", &[PUBLIC]),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", &[ANY]),
+    ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &[ANY]),
 ];
 
 /// Headers that only this layer may speak for.

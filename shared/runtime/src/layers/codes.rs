@@ -59,7 +59,7 @@ impl<S: Inner> Service<Request<Body>> for WireCodes<S> {
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = answer.await?;
-            Ok(corrected(response.headers()).map_or(response, |status| status.into_http()))
+            Ok(corrected(response.headers()).map_or(response, Status::into_http))
         })
     }
 }

@@ -1,5 +1,5 @@
 //! A service written by hand, so that the tests need no contracts: `Say`, `Any`, `Public` are unary, `Watch` streams.
-#![allow(dead_code, clippy::unwrap_used, missing_docs)]
+#![allow(dead_code, clippy::unwrap_used, clippy::needless_pass_by_value, missing_docs)]
 
 use std::convert::Infallible;
 use std::future::Future;
