@@ -3,7 +3,6 @@
 mod m20261101_000001_records;
 mod m20261101_000002_work;
 
-pub use sea_orm_migration;
 use sea_orm_migration::{MigrationTrait, prelude::*, sea_orm::DbBackend};
 
 /// All migrations of this crate, oldest first.
