@@ -33,13 +33,13 @@ python_environment() {
 node_tools() {
     local digest folder
     command -v npm >/dev/null || return 1
-    digest=$(cat $TOOLS_FOLDER/package-lock.json | sha256sum | cut -c1-12)
+    digest=$(cat $TOOLS_FOLDER/package.json | sha256sum | cut -c1-12)
     folder="$WLP_CACHE_DIR/npm-$digest"
     if [ ! -e "$folder/complete" ]; then
         rm -rf "$folder"
         mkdir -p "$folder"
-        cp $TOOLS_FOLDER/package.json $TOOLS_FOLDER/package-lock.json "$folder/"
-        (cd "$folder" && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) || return 1
+        cp $TOOLS_FOLDER/package.json "$folder/"
+        (cd "$folder" && npm install --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error) || return 1
         touch "$folder/complete"
     fi
     export WLP_TEST_NODE_MODULES="$folder/node_modules"
