@@ -165,7 +165,7 @@ fn limits_are_kept_before_anything_is_built() {
     let many = inspect(&file(&chain(50_001)), &Limits::default()).unwrap_err();
     assert!(matches!(many, InspectError::TooMany { what: "nodes", limit: 50_000 }), "{many}");
     // Two bytes each: empty attributes inside one node.
-    let mut inner = vec![0x2a, 0].repeat(3_000_000);
+    let mut inner = [0x2a, 0].repeat(3_000_000);
     for tag in [0x0a, 0x3a] {
         let mut outer = vec![tag];
         prost::encode_length_delimiter(inner.len(), &mut outer).unwrap();

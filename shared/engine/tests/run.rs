@@ -149,8 +149,8 @@ async fn a_full_queue_refuses_and_a_queued_request_meets_its_deadline() {
 #[tokio::test]
 async fn a_provider_that_is_not_there_is_an_error_unless_falling_back_is_allowed() {
     let Some(runtime) = runtime() else { return };
-    if runtime.providers().contains(&Provider::Cuda) {
-        println!("skipped: this ONNX Runtime is built with CUDA");
+    if std::path::Path::new("/dev/nvidia0").exists() {
+        println!("skipped: this host has a GPU");
         return;
     }
     let mut policy =

@@ -165,7 +165,7 @@ impl<'a> Walk<'a> {
         self.name(&node.op_type, path, self.limits.name_bytes);
         self.name(&node.domain, path, self.limits.name_bytes);
         let own = self.functions.contains_key(&(node.domain.as_str(), node.op_type.as_str()));
-        let known = self.limits.domains.iter().any(|domain| *domain == node.domain);
+        let known = self.limits.domains.contains(&node.domain);
         let operator = if matches!(node.domain.as_str(), "" | "ai.onnx") {
             shown(&node.op_type)
         } else {

@@ -4,7 +4,7 @@ use ort::ep::{CUDA, ExecutionProvider, TensorRT};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
-use super::convert;
+use super::{convert, placement};
 use crate::signature::shown;
 use crate::{EngineError, LoadOptions, ModelSignature, Optimization, Provider, TensorSpec};
 
@@ -40,6 +40,10 @@ pub(super) fn load(
         match builder(environment, provider, options) {
             Ok(builder) => {
                 let sessions = sessions(builder, model, signature, options.instances)?;
+                if let Some(why) = misplaced(&sessions, provider) {
+                    refused.push(format!("{provider}: {why}"));
+                    continue;
+                }
                 if provider != wanted {
                     tracing::warn!(%wanted, %provider, why = refused.join("; "), "execution provider falls back");
                 }
@@ -49,6 +53,23 @@ pub(super) fn load(
         }
     }
     Err(EngineError::Provider { wanted, why: refused.join("; ") })
+}
+
+/// Why a model that was loaded for a provider does not run on it: none of its nodes is there.
+fn misplaced(sessions: &[Session], provider: Provider) -> Option<String> {
+    let name = match provider {
+        Provider::Cpu => return None,
+        Provider::Cuda => CUDA::NAME,
+        Provider::TensorRt => TensorRT::NAME,
+    };
+    match placement::nodes_by_provider(sessions.first()?) {
+        Ok(placed) if placed.get(name).is_some_and(|nodes| *nodes > 0) => {
+            tracing::info!(%provider, ?placed, "nodes are placed");
+            None
+        }
+        Ok(placed) => Some(format!("none of the model's nodes runs on it: {placed:?}")),
+        Err(error) => Some(convert::text(error.message())),
+    }
 }
 
 fn sessions(
@@ -103,6 +124,8 @@ fn builder(
         .map_err(why)?
         // A spinning thread of an idle session takes a core from one that works.
         .with_intra_op_spinning(false)
+        .map_err(why)?
+        .with_config_entry(placement::RECORD, "1")
         .map_err(why)?;
     let dispatch = match provider {
         Provider::Cpu => return Ok(builder),
@@ -141,4 +164,41 @@ fn compare(session: &Session, signature: &ModelSignature) -> Result<(), EngineEr
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+    use crate::inspect::proto::{ModelProto, NodeProto};
+
+    /// Without a GPU this is the only provider whose placement can be read; the calls are the same.
+    #[tokio::test]
+    async fn placement_is_read_from_the_session() -> Result<(), EngineError> {
+        let Ok((environment, _)) = super::super::library::environment() else {
+            println!("skipped: ONNX Runtime is not installed");
+            return Ok(());
+        };
+        let spec = |name: &str| TensorSpec {
+            name: name.into(),
+            datatype: crate::DataType::Fp32,
+            dims: Some(Vec::new()),
+        };
+        let signature =
+            ModelSignature { inputs: vec![spec("x")], outputs: vec![spec("y")], ..ModelSignature::default() };
+        let mut model = ModelProto::decode(crate::fake::model(&signature, 1)).expect("a model");
+        let graph = model.graph.as_mut().expect("a graph");
+        graph.initializer.clear();
+        let (input, output) = (vec!["x".into()], vec!["y".into()]);
+        graph.node.push(NodeProto { op_type: "Neg".into(), input, output, ..NodeProto::default() });
+        let (graph, options) = (model.encode_to_vec(), LoadOptions::default());
+        let (sessions, provider) = load(&environment, &graph, &signature, &options)?;
+        assert_eq!(provider, Provider::Cpu);
+        let placed = placement::nodes_by_provider(&sessions[0]).expect("a placement");
+        assert_eq!(placed, std::iter::once(("CPUExecutionProvider".to_owned(), 1)).collect());
+        assert_eq!(misplaced(&sessions, Provider::Cpu), None);
+        assert!(misplaced(&sessions, Provider::Cuda).is_some());
+        Ok(())
+    }
 }

@@ -3,6 +3,7 @@
 mod convert;
 mod library;
 mod load;
+mod placement;
 mod queue;
 mod session;
 mod worker;
