@@ -1,1 +1,3 @@
 //! The wlp command: the mesh in one process, the demo, the client commands.
+
+pub mod onnxruntime;
