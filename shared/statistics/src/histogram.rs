@@ -81,29 +81,38 @@ impl Histogram {
     }
 }
 
-/// Inner edges at quantiles 1/bins, 2/bins, ... of the reference (linear interpolation), equal ones merged.
+/// Inner edges at quantiles 1/bins, 2/bins, ... of the reference (linear interpolation), equal ones merged,
+/// those at its minimum left out.
 ///
-/// Fewer edges come back when the reference has ties; a constant reference gives a single edge.
+/// Ties give fewer edges. Where nothing is left, a reference of two values or more is cut in the middle of its
+/// range, and a constant one gets a bin of its own, so that values on either side of it are seen.
 pub fn quantile_edges(reference: &[f64], bins: usize) -> Result<Vec<f64>> {
     finite("reference", reference)?;
     check_bins(bins)?;
     let mut sorted = reference.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let mut edges = (1..bins).map(|i| interpolated(&sorted, i as f64 / bins as f64)).collect::<Result<Vec<f64>>>()?;
-    edges.dedup_by(|a, b| *a <= *b);
-    Ok(edges)
+    let edges = (1..bins).map(|i| interpolated(&sorted, i as f64 / bins as f64)).collect::<Result<Vec<f64>>>()?;
+    Ok(distinct(edges, sorted[0], sorted[sorted.len() - 1]))
 }
 
-/// Inner edges that cut the range of the reference into `bins` equal parts; a constant one gives one edge.
+/// Inner edges that cut the range of the reference into `bins` equal parts; a constant one gets its own bin.
 pub fn width_edges(reference: &[f64], bins: usize) -> Result<Vec<f64>> {
     finite("reference", reference)?;
     check_bins(bins)?;
     let low = reference.iter().copied().fold(f64::INFINITY, f64::min);
     let high = reference.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let step = (high - low) / bins as f64;
-    let mut edges: Vec<f64> = (1..bins).map(|i| low + i as f64 * step).collect();
+    Ok(distinct((1..bins).map(|i| low + i as f64 * step).collect(), low, high))
+}
+
+fn distinct(mut edges: Vec<f64>, low: f64, high: f64) -> Vec<f64> {
+    edges.retain(|e| *e > low);
     edges.dedup_by(|a, b| *a <= *b);
-    Ok(edges)
+    match (edges.is_empty(), low < high) {
+        (false, _) => edges,
+        (true, true) => vec![low.midpoint(high)],
+        (true, false) => vec![low, low.next_up()],
+    }
 }
 
 fn check_bins(bins: usize) -> Result<()> {
@@ -128,7 +137,13 @@ mod tests {
 
     #[test]
     fn ties_give_fewer_edges() {
-        assert_eq!(quantile_edges(&[5.0; 10], 10), Ok(vec![5.0]));
+        assert_eq!(quantile_edges(&[1.0, 1.0, 1.0, 2.0], 4), Ok(vec![1.25]));
+        let mut rare = vec![0.0; 99];
+        rare.push(1.0);
+        assert_eq!(quantile_edges(&rare, 10), Ok(vec![0.5]));
+        let mut constant = Histogram::new(&quantile_edges(&[5.0; 10], 10).unwrap()).unwrap();
+        [4.0, 5.0, 5.0, 6.0].iter().for_each(|v| constant.add(*v));
+        assert_eq!(constant.counts(), [1, 2, 1]);
         assert!(Histogram::new(&[1.0, 1.0]).is_err());
         assert!(Histogram::new(&[]).is_err());
     }
