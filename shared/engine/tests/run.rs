@@ -32,6 +32,19 @@ fn soon() -> RunOptions {
 }
 
 #[tokio::test]
+async fn a_missing_library_says_how_to_install_it() {
+    if OnnxRuntime::open().is_ok() {
+        assert!(OnnxRuntime::new().describe().starts_with("onnxruntime "));
+        return;
+    }
+    let error =
+        OnnxRuntime::new().load(model::file(&model::add()), LoadOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains("wlp runtime install"), "{error}");
+    assert!(OnnxRuntime::new().providers().is_empty());
+    assert_eq!(error.fault(), FaultKind::Host);
+}
+
+#[tokio::test]
 async fn it_adds() {
     let Some(runtime) = runtime() else { return };
     let session = load(&runtime, &model::add()).await;

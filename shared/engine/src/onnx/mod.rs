@@ -16,41 +16,46 @@ pub use library::{library_folder, locate_library};
 
 use crate::{Engine, EngineError, LoadOptions, Provider, Session};
 
-/// ONNX Runtime, opened once in a process.
-#[derive(Debug, Clone)]
-pub struct OnnxRuntime {
-    environment: ort::environment::Environment,
-    version: String,
-}
+/// ONNX Runtime. The library is opened once in a process, at the first need, and stays open.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OnnxRuntime;
 
 impl OnnxRuntime {
-    /// Opens the library that [`locate_library`] finds, or hands out the one that is open.
+    /// An engine that opens the library when it loads its first model; until then a missing one is no error.
+    pub fn new() -> Self {
+        Self
+    }
+
+    /// Opens the library that [`locate_library`] finds now.
     ///
     /// # Errors
     /// [`EngineError::NotInstalled`] with what was looked for and how to install it.
     pub fn open() -> Result<Self, EngineError> {
-        let (environment, version) = library::environment()?;
-        Ok(Self { environment, version })
+        library::environment().map(|_| Self)
     }
 
-    /// Version of the library, `1.32.0`.
-    pub fn version(&self) -> &str {
-        &self.version
+    /// Version of the library, `1.32.0`; opens it.
+    ///
+    /// # Errors
+    /// As [`OnnxRuntime::open`].
+    pub fn version(&self) -> Result<String, EngineError> {
+        library::environment().map(|(_, version)| version)
     }
 }
 
 #[async_trait::async_trait]
 impl Engine for OnnxRuntime {
     fn describe(&self) -> String {
-        format!("onnxruntime {}", self.version)
+        self.version()
+            .map_or_else(|_| "onnxruntime, not installed".into(), |version| format!("onnxruntime {version}"))
     }
 
     fn providers(&self) -> Vec<Provider> {
-        load::available()
+        if library::environment().is_ok() { load::available() } else { Vec::new() }
     }
 
     async fn load(&self, model: Bytes, options: LoadOptions) -> Result<Arc<dyn Session>, EngineError> {
-        let session = session::OnnxSession::load(self.environment.clone(), model, options).await?;
-        Ok(Arc::new(session))
+        let (environment, _) = library::environment()?;
+        Ok(Arc::new(session::OnnxSession::load(environment, model, options).await?))
     }
 }
