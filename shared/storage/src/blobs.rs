@@ -85,7 +85,9 @@ pub enum BlobError {
 impl From<io::Error> for BlobError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Self::Full,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full
+            }
             _ => Self::Io(error),
         }
     }
@@ -241,7 +243,10 @@ impl Blobs {
 
     /// The whole blob in pieces. The digest is checked at the end: on a mismatch the last item is
     /// [`BlobError::Damaged`], so act only on a stream that ended well.
-    pub async fn get(&self, digest: &Digest) -> Result<BoxStream<'static, Result<Bytes, BlobError>>, BlobError> {
+    pub async fn get(
+        &self,
+        digest: &Digest,
+    ) -> Result<BoxStream<'static, Result<Bytes, BlobError>>, BlobError> {
         let digest = *digest;
         let found = self.store.get(&key(&digest)).await.map_err(|error| store_error(error, &digest))?;
         let start = Some((found.into_stream(), Sha256::new(), self.clone()));
@@ -278,7 +283,9 @@ impl Blobs {
     /// Reads a blob and checks it; a damaged one goes into quarantine.
     pub async fn check(&self, digest: &Digest) -> Result<(), BlobError> {
         let actual = match digest_of_file(&self.local_path(digest)).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BlobError::NotFound(*digest)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(BlobError::NotFound(*digest));
+            }
             other => other?,
         };
         if actual == *digest { Ok(()) } else { Err(self.quarantine(digest).await) }

@@ -2,8 +2,8 @@
 
 use crate::{Error, migration};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait, sqlx::sqlite,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait, sqlx::sqlite,
 };
 use sea_orm_migration::{MigrationTrait, MigratorTraitSelf};
 use std::{path::Path, sync::Arc, time::Duration};
@@ -143,10 +143,12 @@ async fn connect_postgres(url: &str) -> Result<DatabaseConnection, Error> {
 /// Splits `schema=NAME` off the query of a PostgreSQL address; the driver does not know it.
 fn take_schema(url: &str) -> Result<(String, Option<String>), Error> {
     let Some((base, query)) = url.split_once('?') else { return Ok((url.to_owned(), None)) };
-    let (schemas, rest): (Vec<&str>, Vec<&str>) = query.split('&').partition(|part| part.starts_with("schema="));
+    let (schemas, rest): (Vec<&str>, Vec<&str>) =
+        query.split('&').partition(|part| part.starts_with("schema="));
     let schema = schemas.first().map(|part| part.trim_start_matches("schema=").to_owned());
     if let Some(name) = &schema {
-        let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let plain =
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         if name.is_empty() || name.len() > 63 || !plain {
             return Err(Error::Setting(format!("schema {name:?} must be 1 to 63 of a-z, 0-9 and _")));
         }

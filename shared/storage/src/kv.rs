@@ -64,7 +64,8 @@ pub(crate) async fn connect_redis(url: &str) -> Result<ConnectionManager, KvErro
         return Err(KvError::Address);
     }
     let patience = Some(Duration::from_secs(2));
-    let config = ConnectionManagerConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
+    let config =
+        ConnectionManagerConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
     Ok(ConnectionManager::new_with_config(redis::Client::open(url)?, config).await?)
 }
 
@@ -249,13 +250,17 @@ impl Kv for RedisKv {
     ) -> Result<bool, KvError> {
         let script = redis::Script::new(CAS);
         let mut call = script.key(self.key(key));
-        call.arg(i32::from(expected.is_some())).arg(expected.unwrap_or_default()).arg(&value[..]).arg(millis(ttl));
+        call.arg(i32::from(expected.is_some()))
+            .arg(expected.unwrap_or_default())
+            .arg(&value[..])
+            .arg(millis(ttl));
         let done: i32 = call.invoke_async(&mut self.connection.clone()).await?;
         Ok(done == 1)
     }
 
     async fn delete(&self, key: &str) -> Result<bool, KvError> {
-        let gone: i64 = redis::cmd("DEL").arg(self.key(key)).query_async(&mut self.connection.clone()).await?;
+        let gone: i64 =
+            redis::cmd("DEL").arg(self.key(key)).query_async(&mut self.connection.clone()).await?;
         Ok(gone == 1)
     }
 }

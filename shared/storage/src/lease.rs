@@ -5,7 +5,9 @@ use crate::{
     entity::lease::{ActiveModel, Column, Entity},
     time::{from_micros, to_micros},
 };
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr,
+};
 use std::time::{Duration, SystemTime};
 
 /// The right to act alone until `expire_time`.

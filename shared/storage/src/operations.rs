@@ -6,7 +6,8 @@ use crate::{
     time::{from_micros, to_micros},
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, SimpleExpr},
 };
 use std::time::SystemTime;
@@ -176,9 +177,13 @@ impl Operations {
         self.set(name, columns, time).await
     }
 
-    async fn set(&self, name: &str, columns: Vec<(Column, SimpleExpr)>, time: SystemTime) -> Result<(), Error> {
-        let mut update =
-            Entity::update_many().col_expr(Column::UpdateTime, Expr::value(to_micros(time)));
+    async fn set(
+        &self,
+        name: &str,
+        columns: Vec<(Column, SimpleExpr)>,
+        time: SystemTime,
+    ) -> Result<(), Error> {
+        let mut update = Entity::update_many().col_expr(Column::UpdateTime, Expr::value(to_micros(time)));
         for (column, value) in columns {
             update = update.col_expr(column, value);
         }

@@ -208,11 +208,9 @@ impl Unit {
     async fn conflict(&self, seen: &Record) -> Result<Error, Error> {
         Ok(match self.find(&seen.kind, &seen.name).await? {
             None => missing(&seen.kind, &seen.name),
-            Some(current) => Error::Stale {
-                name: seen.name.clone(),
-                seen: etag(seen.revision),
-                current: current.etag(),
-            },
+            Some(current) => {
+                Error::Stale { name: seen.name.clone(), seen: etag(seen.revision), current: current.etag() }
+            }
         })
     }
 }

@@ -7,7 +7,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use storage::{
-    Cause, Database, Digest, Draft, Error, Leases, Logged, Operations, Outbox, Outcome, Query, Records, Signer,
+    Cause, Database, Digest, Draft, Error, Leases, Logged, Operations, Outbox, Outcome, Query, Records,
+    Signer,
     audit::{BreachKind, merkle, verify, verify_records},
     sea_orm::ConnectionTrait,
     with_retry,
@@ -38,13 +39,13 @@ fn draft(name: &str) -> Draft {
 
 /// A fresh database on each kind that can be had, with the folder that must outlive it.
 async fn databases(folder: &Path) -> Vec<Database> {
-    let mut urls = vec![
-        format!("sqlite://{}/deep/test.db?mode=rwc", folder.display()),
-        "sqlite::memory:".to_owned(),
-    ];
+    let mut urls =
+        vec![format!("sqlite://{}/deep/test.db?mode=rwc", folder.display()), "sqlite::memory:".to_owned()];
     match std::env::var("WLP_TEST_POSTGRES_URL") {
         Ok(url) => urls.push(format!("{url}?schema=t{}", uuid::Uuid::new_v4().simple())),
-        Err(_) if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("WLP_TEST_POSTGRES_URL is not set"),
+        Err(_) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
+            panic!("WLP_TEST_POSTGRES_URL is not set")
+        }
         Err(_) => eprintln!("skipped on PostgreSQL: WLP_TEST_POSTGRES_URL is not set"),
     }
     let mut databases = Vec::new();
@@ -143,7 +144,12 @@ async fn concurrent_units_lose_nothing_and_watch_sees_all_in_order() {
         };
         let watched = tokio::time::timeout(
             Duration::from_secs(60),
-            records.audit().watch(0).take(41).map(|logged| logged.expect("entry").sequence).collect::<Vec<_>>(),
+            records
+                .audit()
+                .watch(0)
+                .take(41)
+                .map(|logged| logged.expect("entry").sequence)
+                .collect::<Vec<_>>(),
         );
         let adders = futures::future::join_all((0..4).map(|_| add(records.clone())));
         let (watched, _) = futures::future::join(watched, adders).await;
@@ -168,12 +174,15 @@ async fn verification_names_the_first_bad_entry() {
             unit.commit(b"").await.expect("commit");
         }
         let mut unit = records.begin(cause(None, "")).await.expect("begin");
+        let stateless = Draft { state: String::new(), ..draft("things/7") };
+        let seen = unit.insert(stateless, "create").await.expect("insert");
+        unit.delete(&seen, "delete").await.expect("delete");
         let seen = unit.get("thing", "things/6").await.expect("get");
         unit.delete(&seen, "delete").await.expect("delete");
         unit.commit(b"").await.expect("commit");
         let (log, key) = (log_of(&records).await, records.audit().public_key());
         let head = records.audit().head().await.expect("head").expect("some");
-        assert_eq!(head.size, 15);
+        assert_eq!(head.size, 17);
         let verified = verify(log.clone(), &key, std::slice::from_ref(&head)).expect("holds");
         let all = records.list(&Query::kind("thing")).await.expect("list");
         verify_records(&verified, all.clone()).expect("records hold");
@@ -189,10 +198,13 @@ async fn verification_names_the_first_bad_entry() {
         let mut swapped = log.clone();
         let (left, right) = (log[2].bytes.clone(), log[3].bytes.clone());
         (swapped[2].bytes, swapped[3].bytes) = (right, left);
-        assert_eq!((breach(swapped.clone()).index, breach(swapped).kind), (2, BreachKind::Reordered { says: 3 }));
+        assert_eq!(
+            (breach(swapped.clone()).index, breach(swapped).kind),
+            (2, BreachKind::Reordered { says: 3 })
+        );
         let mut cut = log.clone();
         cut.pop();
-        assert_eq!((breach(cut.clone()).index, breach(cut).kind), (14, BreachKind::TailCut { trusted: 15 }));
+        assert_eq!((breach(cut.clone()).index, breach(cut).kind), (16, BreachKind::TailCut { trusted: 17 }));
         let mut forged = log.clone();
         if let Some(head) = &mut forged[6].head {
             head.signature[3] ^= 1;
@@ -214,13 +226,13 @@ async fn prove(records: &Records, log: &[Logged], root: &merkle::Hash) {
     let audit = records.audit();
     for (index, logged) in log.iter().enumerate() {
         let index = index as u64;
-        let proof = audit.inclusion_proof(index, 15).await.expect("proof").expect("some");
-        assert!(merkle::verify_inclusion(&merkle::leaf_hash(&logged.bytes), index, 15, &proof, root));
+        let proof = audit.inclusion_proof(index, 17).await.expect("proof").expect("some");
+        assert!(merkle::verify_inclusion(&merkle::leaf_hash(&logged.bytes), index, 17, &proof, root));
         let old = logged.head.as_ref().expect("head");
-        let proof = audit.consistency_proof(old.size, 15).await.expect("proof").expect("some");
-        assert!(merkle::verify_consistency(old.size, 15, &old.root, root, &proof));
+        let proof = audit.consistency_proof(old.size, 17).await.expect("proof").expect("some");
+        assert!(merkle::verify_consistency(old.size, 17, &old.root, root, &proof));
     }
-    assert_eq!(audit.inclusion_proof(3, 16).await.expect("proof"), None);
+    assert_eq!(audit.inclusion_proof(3, 18).await.expect("proof"), None);
 }
 
 #[tokio::test]
@@ -228,7 +240,9 @@ async fn operations_leases_and_outbox_keep_their_promises() {
     let folder = tempfile::tempdir().expect("folder");
     for db in databases(folder.path()).await {
         let operations = Operations::new(db.clone());
-        Operations::create(db.connection(), "operations/a", "evaluate", b"m".to_vec(), at(0)).await.expect("create");
+        Operations::create(db.connection(), "operations/a", "evaluate", b"m".to_vec(), at(0))
+            .await
+            .expect("create");
         let twice = Operations::create(db.connection(), "operations/a", "evaluate", vec![], at(0)).await;
         assert!(matches!(twice, Err(Error::AlreadyExists { .. })));
         assert!(!operations.progress("operations/a", 0.5, at(1)).await.expect("progress"));
@@ -267,7 +281,8 @@ async fn operations_leases_and_outbox_keep_their_promises() {
 #[tokio::test]
 async fn a_full_unit_survives_reopening_with_the_same_key() {
     let folder = tempfile::tempdir().expect("folder");
-    let (url, key) = (format!("sqlite://{}/r.db?mode=rwc", folder.path().display()), folder.path().join("k/key.pem"));
+    let (url, key) =
+        (format!("sqlite://{}/r.db?mode=rwc", folder.path().display()), folder.path().join("k/key.pem"));
     for round in 0..3_u64 {
         let db = storage::connect(&url).await.expect("connect");
         storage::migrate(&db, &[]).await.expect("migrate");

@@ -39,7 +39,8 @@ fn grow(count: u64) -> Tree {
 
 #[test]
 fn roots_are_those_of_certificate_transparency() {
-    let leaves = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+    let leaves =
+        ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
     let roots = [
         "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
         "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -69,14 +70,16 @@ fn every_proof_up_to_sixty_six_leaves_verifies_and_nothing_else_does() {
         let root = tree.roots[size as usize];
         for index in 0..size {
             let ranges = inclusion_ranges(index, size).expect("in range");
-            let proof: Vec<Hash> = ranges.iter().map(|r| range_hash(*r, &tree.stored).expect("stored")).collect();
+            let proof: Vec<Hash> =
+                ranges.iter().map(|r| range_hash(*r, &tree.stored).expect("stored")).collect();
             assert!(verify_inclusion(&tree.leaves[index as usize], index, size, &proof, &root));
             assert!(!verify_inclusion(&tree.leaves[index as usize], index + 1, size, &proof, &root));
             assert!(!verify_inclusion(&leaf_hash(b"other"), index, size, &proof, &root));
         }
         for old in 0..=size {
             let ranges = consistency_ranges(old, size).expect("in range");
-            let proof: Vec<Hash> = ranges.iter().map(|r| range_hash(*r, &tree.stored).expect("stored")).collect();
+            let proof: Vec<Hash> =
+                ranges.iter().map(|r| range_hash(*r, &tree.stored).expect("stored")).collect();
             let was = tree.roots[old as usize];
             assert!(verify_consistency(old, size, &was, &root, &proof), "{old} -> {size}");
             if old != 0 {

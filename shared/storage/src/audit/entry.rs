@@ -27,6 +27,8 @@ pub struct AuditEntry {
     pub name: String,
     /// What was done, for example `create`.
     pub action: String,
+    /// What it did to the record.
+    pub effect: Effect,
     /// Revision of the record after it; 0 for a note or a deletion.
     pub revision: u64,
     /// Digest of the record's body after it, or of the note; of no bytes for a deletion.
@@ -39,6 +41,17 @@ pub struct AuditEntry {
     pub reason: String,
     /// W3C trace id; may be empty.
     pub trace_id: String,
+}
+
+/// What an entry means for the record of its subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: it happened, and is kept beside the records.
+    Noted,
+    /// The record was inserted or updated.
+    Stored,
+    /// The record was deleted.
+    Deleted,
 }
 
 /// The bytes are not an entry, or not its one canonical encoding.
@@ -68,6 +81,7 @@ impl AuditEntry {
         text(&mut out, &self.kind);
         text(&mut out, &self.name);
         text(&mut out, &self.action);
+        number(&mut out, self.effect as u64);
         number(&mut out, self.revision);
         out.extend(self.body_digest.0);
         text(&mut out, &self.previous_state);
@@ -93,6 +107,7 @@ impl AuditEntry {
             kind: reader.text()?,
             name: reader.text()?,
             action: reader.text()?,
+            effect: reader.effect()?,
             revision: reader.number()?,
             body_digest: reader.digest()?,
             previous_state: reader.text()?,
@@ -136,6 +151,15 @@ impl Reader<'_> {
         match self.number()? {
             0 => Ok(None),
             1 => Ok(Some(self.text()?)),
+            _ => Err(MalformedEntry),
+        }
+    }
+
+    fn effect(&mut self) -> Result<Effect, MalformedEntry> {
+        match self.number()? {
+            0 => Ok(Effect::Noted),
+            1 => Ok(Effect::Stored),
+            2 => Ok(Effect::Deleted),
             _ => Err(MalformedEntry),
         }
     }

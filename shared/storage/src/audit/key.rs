@@ -3,7 +3,9 @@
 use crate::{Error, audit::Hash};
 use ed25519_dalek::{
     Signature, Signer as _, SigningKey,
-    pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding},
+    pkcs8::{
+        DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding,
+    },
 };
 use std::{io::Write, path::Path};
 

@@ -1,7 +1,7 @@
 //! Appending to the audit log inside a unit's transaction, and reading it.
 
 use super::{
-    AuditEntry, Signer,
+    AuditEntry, Effect, Signer,
     key::{head_holds, head_message},
     merkle::{Frontier, Hash, Node, leaf_hash},
 };
@@ -12,8 +12,8 @@ use crate::{
 };
 use ed25519_dalek::VerifyingKey;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use std::{sync::Arc, time::SystemTime};
 use tokio::sync::watch;
@@ -72,6 +72,7 @@ pub(crate) struct Pending {
     kind: String,
     name: String,
     action: String,
+    effect: Effect,
     revision: u64,
     body_digest: Digest,
     previous_state: String,
@@ -85,6 +86,7 @@ impl Pending {
             kind: record.kind.clone(),
             name: record.name.clone(),
             action: action.to_owned(),
+            effect: Effect::Stored,
             revision: record.revision.unsigned_abs(),
             body_digest: Digest::of(&record.body),
             previous_state,
@@ -95,7 +97,7 @@ impl Pending {
 
     pub(crate) fn removal(record: &Record, action: &str) -> Self {
         let gone = Record { revision: 0, body: Vec::new(), state: String::new(), ..record.clone() };
-        Self::change(&gone, action, record.state.clone())
+        Self { effect: Effect::Deleted, ..Self::change(&gone, action, record.state.clone()) }
     }
 
     pub(crate) fn note(kind: &str, name: &str, action: &str, body: Vec<u8>) -> Self {
@@ -103,6 +105,7 @@ impl Pending {
             kind: kind.to_owned(),
             name: name.to_owned(),
             action: action.to_owned(),
+            effect: Effect::Noted,
             revision: 0,
             body_digest: Digest::of(&body),
             previous_state: String::new(),
@@ -122,6 +125,7 @@ impl Pending {
             kind: self.kind,
             name: self.name,
             action: self.action,
+            effect: self.effect,
             revision: self.revision,
             body_digest: self.body_digest,
             previous_state: self.previous_state,
@@ -140,7 +144,8 @@ pub(crate) async fn lock_frontier(tx: &DatabaseTransaction, backend: DbBackend) 
     if backend == DbBackend::Postgres {
         find = find.lock_exclusive();
     }
-    let row = find.one(tx).await?.ok_or_else(|| Error::Damaged("the audit log has no frontier".to_owned()))?;
+    let row =
+        find.one(tx).await?.ok_or_else(|| Error::Damaged("the audit log has no frontier".to_owned()))?;
     let (peaks, rest) = row.peaks.as_chunks::<32>();
     Frontier::from_parts(row.size.unsigned_abs(), peaks.to_vec())
         .filter(|_| rest.is_empty())

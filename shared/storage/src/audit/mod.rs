@@ -8,7 +8,7 @@ mod proofs;
 mod verify;
 mod watch;
 
-pub use entry::{AuditEntry, MalformedEntry};
+pub use entry::{AuditEntry, Effect, MalformedEntry};
 pub use key::{Signer, VerifyingKey, public_key_from_pem};
 pub use log::{AuditLog, Logged, SignedHead};
 pub(crate) use log::{Pending, lock_frontier};

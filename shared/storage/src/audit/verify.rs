@@ -1,7 +1,7 @@
 //! Checking a copy of the audit log offline, and the records against it.
 
 use super::{
-    AuditEntry, Logged, SignedHead,
+    AuditEntry, Effect, Logged, SignedHead,
     merkle::{Frontier, Hash, leaf_hash},
 };
 use crate::{Digest, Record};
@@ -102,8 +102,7 @@ pub fn verify(
         if known.is_some_and(|head| head.root != frontier.root()) {
             return Err(breach(BreachKind::RootMismatch));
         }
-        let is_note = entry.revision == 0 && (entry.body_digest != Digest::of(&[]) || entry.previous_state.is_empty());
-        if is_note || !logged.note.is_empty() {
+        if entry.effect == Effect::Noted {
             if Digest::of(&logged.note) != entry.body_digest {
                 return Err(breach(BreachKind::NoteAltered));
             }

@@ -33,7 +33,10 @@ impl AuditLog {
                             if logged.sequence != next {
                                 let gap = Error::Damaged(format!("audit entry {next} is missing"));
                                 tokio::time::sleep(POLL).await;
-                                return Some((Err(gap), (log, grown, next - ready.len() as u64, VecDeque::new())));
+                                return Some((
+                                    Err(gap),
+                                    (log, grown, next - ready.len() as u64, VecDeque::new()),
+                                ));
                             }
                             next += 1;
                             ready.push_back(logged);
