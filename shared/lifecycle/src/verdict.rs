@@ -143,14 +143,18 @@ impl fmt::Display for Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The point estimate.
+    #[serde(with = "number")]
     pub value: f64,
     /// Independent samples behind it.
     pub samples: u64,
     /// Lower confidence bound.
+    #[serde(with = "number")]
     pub low: f64,
     /// Upper confidence bound.
+    #[serde(with = "number")]
     pub high: f64,
     /// Confidence of the interval, 0..1, two-sided: a 0.90 interval has 95 % one-sided bounds.
+    #[serde(with = "number")]
     pub confidence: f64,
 }
 
@@ -210,5 +214,21 @@ impl Measured {
         let factor = ((self.value - bound).abs() / room).powi(2);
         let needed = (self.samples as f64 * factor).ceil();
         (needed < u64::MAX as f64).then(|| (needed as u64).max(self.samples.saturating_add(1)))
+    }
+}
+
+/// Numbers in stored evidence: JSON has no NaN, so what is not finite is written as null and read back as NaN. Either
+/// way it is undefined, so a replayed decision is the same.
+mod number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    // serde's `with` hands over a reference
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    pub fn serialize<S: Serializer>(value: &f64, out: S) -> Result<S::Ok, S::Error> {
+        value.is_finite().then_some(*value).serialize(out)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
+        Ok(Option::<f64>::deserialize(input)?.unwrap_or(f64::NAN))
     }
 }
