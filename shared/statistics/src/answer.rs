@@ -29,7 +29,8 @@ fn best(references: &[&str], score: impl Fn(&str) -> f64) -> Result<f64> {
 }
 
 fn f1(answer: &str, reference: &str) -> f64 {
-    let (a, r): (Vec<&str>, Vec<&str>) = (answer.split_whitespace().collect(), reference.split_whitespace().collect());
+    let (a, r): (Vec<&str>, Vec<&str>) =
+        (answer.split_whitespace().collect(), reference.split_whitespace().collect());
     if a.is_empty() || r.is_empty() {
         return f64::from(u8::from(a.is_empty() && r.is_empty()));
     }

@@ -52,7 +52,8 @@ impl BleuCounts {
             let words: Vec<&str> = text.split(' ').filter(|t| !t.is_empty()).collect();
             let length = words.len() as u64;
             let distance = |l: u64| (l.abs_diff(counts.hypothesis_length), l);
-            closest = Some(closest.map_or(length, |c| if distance(length) < distance(c) { length } else { c }));
+            closest =
+                Some(closest.map_or(length, |c| if distance(length) < distance(c) { length } else { c }));
             for (gram, count) in n_grams(&words) {
                 let gram: Vec<String> = gram.iter().map(|t| (*t).to_owned()).collect();
                 let entry = best.entry(gram).or_default();
@@ -170,7 +171,11 @@ fn symbol(c: char) -> bool {
 }
 
 /// Rewrites pairs of neighbours from left to right, as a regular expression without overlaps would.
-fn pairs(text: &[char], fits: impl Fn(char, char) -> bool, rewrite: impl Fn(char, char) -> Vec<char>) -> Vec<char> {
+fn pairs(
+    text: &[char],
+    fits: impl Fn(char, char) -> bool,
+    rewrite: impl Fn(char, char) -> Vec<char>,
+) -> Vec<char> {
     let mut out = Vec::with_capacity(text.len() + 8);
     let mut i = 0;
     while i < text.len() {

@@ -105,8 +105,10 @@ pub fn reliability(confidence: &[f64], correct: &[bool], binning: Binning) -> Re
 }
 
 fn edges(confidence: &[f64], binning: Binning) -> Result<Vec<f64>> {
-    let (Binning::LeftClosed(bins) | Binning::RightClosed(bins) | Binning::OneApart(bins) | Binning::EqualMass(bins)) =
-        binning;
+    let (Binning::LeftClosed(bins)
+    | Binning::RightClosed(bins)
+    | Binning::OneApart(bins)
+    | Binning::EqualMass(bins)) = binning;
     if bins == 0 {
         return Err(Error::OutOfRange { what: "bins", value: 0.0, expected: "1 or more" });
     }
@@ -127,7 +129,10 @@ pub fn top_label(truth: &[usize], probabilities: &[Vec<f64>]) -> Result<(Vec<f64
     let mut rows = (Vec::with_capacity(truth.len()), Vec::with_capacity(truth.len()));
     for (&t, row) in truth.iter().zip(probabilities) {
         finite("probabilities", row)?;
-        let best = row.iter().enumerate().fold((0, f64::NEG_INFINITY), |b, (i, p)| if *p > b.1 { (i, *p) } else { b });
+        let best = row
+            .iter()
+            .enumerate()
+            .fold((0, f64::NEG_INFINITY), |b, (i, p)| if *p > b.1 { (i, *p) } else { b });
         rows.0.push(best.1);
         rows.1.push(best.0 == t);
     }

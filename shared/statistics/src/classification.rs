@@ -75,7 +75,11 @@ impl ConfusionMatrix {
         for ((&t, &p), w) in truth.iter().zip(predicted).zip(weights) {
             let worst = t.max(p);
             if worst >= classes {
-                return Err(Error::OutOfRange { what: "class", value: worst as f64, expected: "a known class" });
+                return Err(Error::OutOfRange {
+                    what: "class",
+                    value: worst as f64,
+                    expected: "a known class",
+                });
             }
             cells[t * classes + p] += w;
         }
@@ -90,12 +94,17 @@ impl ConfusionMatrix {
         labels: Option<&[L]>,
         weights: Option<&[f64]>,
     ) -> Result<(Vec<L>, Self)> {
-        let mut known: Vec<L> = labels.map_or_else(|| truth.iter().chain(predicted).cloned().collect(), <[L]>::to_vec);
+        let mut known: Vec<L> =
+            labels.map_or_else(|| truth.iter().chain(predicted).cloned().collect(), <[L]>::to_vec);
         known.sort();
         known.dedup();
         let index = |rows: &[L]| {
             rows.iter()
-                .map(|l| known.binary_search(l).map_err(|_| Error::Undefined { what: "class", why: "unknown label" }))
+                .map(|l| {
+                    known
+                        .binary_search(l)
+                        .map_err(|_| Error::Undefined { what: "class", why: "unknown label" })
+                })
                 .collect::<Result<Vec<usize>>>()
         };
         let matrix = Self::from_indices(&index(truth)?, &index(predicted)?, known.len(), weights)?;
@@ -118,7 +127,9 @@ impl ConfusionMatrix {
 
     /// Count of rows of class `truth` predicted as `predicted`; 0 outside the matrix.
     pub fn cell(&self, truth: usize, predicted: usize) -> f64 {
-        if predicted >= self.classes { return 0.0 }
+        if predicted >= self.classes {
+            return 0.0;
+        }
         self.cells.get(truth * self.classes + predicted).copied().unwrap_or(0.0)
     }
 
@@ -134,7 +145,8 @@ impl ConfusionMatrix {
 
     /// Mean recall over the classes that occur in the truth.
     pub fn balanced_accuracy(&self) -> Result<f64> {
-        let recalls: Vec<f64> = self.rates().iter().filter(|r| r.truth > 0.0).map(|r| r.hit / r.truth).collect();
+        let recalls: Vec<f64> =
+            self.rates().iter().filter(|r| r.truth > 0.0).map(|r| r.hit / r.truth).collect();
         if recalls.is_empty() {
             return Err(Error::Undefined { what: "balanced accuracy", why: "no class occurs" });
         }

@@ -124,10 +124,18 @@ fn log_evidence(limit: f64, errors: f64, successes: f64) -> f64 {
 pub fn beta_mixture_log_e(events: u64, trials: u64, p0: f64, a: f64, b: f64) -> Result<f64> {
     open_unit("p0", p0)?;
     if events > trials {
-        return Err(Error::OutOfRange { what: "events", value: events as f64, expected: "at most the trials" });
+        return Err(Error::OutOfRange {
+            what: "events",
+            value: events as f64,
+            expected: "at most the trials",
+        });
     }
     if !(a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite()) {
-        return Err(Error::OutOfRange { what: "beta parameter", value: a.min(b), expected: "above 0, finite" });
+        return Err(Error::OutOfRange {
+            what: "beta parameter",
+            value: a.min(b),
+            expected: "above 0, finite",
+        });
     }
     let (k, m) = (events as f64, (trials - events) as f64);
     Ok(ln_beta(a + k, b + m) - ln_beta(a, b) - k * p0.ln() - m * (-p0).ln_1p())

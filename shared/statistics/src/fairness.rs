@@ -196,7 +196,8 @@ pub fn ratio_lower<'a>(
     }
     let z = normal_quantile(0.5 + 0.5 * confidence);
     let bounds: Vec<Interval> = shares.iter().map(|s| wilson_z(s.value(), s.trials() as f64, z)).collect();
-    let quotients = (0..bounds.len()).flat_map(|i| (0..bounds.len()).filter(move |j| *j != i).map(move |j| (i, j)));
+    let quotients =
+        (0..bounds.len()).flat_map(|i| (0..bounds.len()).filter(move |j| *j != i).map(move |j| (i, j)));
     Ok(Some(quotients.map(|(i, j)| bounds[i].lower / bounds[j].upper).fold(1.0, f64::min)))
 }
 

@@ -91,7 +91,8 @@ pub fn quantile_edges(reference: &[f64], bins: usize) -> Result<Vec<f64>> {
     check_bins(bins)?;
     let mut sorted = reference.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let edges = (1..bins).map(|i| interpolated(&sorted, i as f64 / bins as f64)).collect::<Result<Vec<f64>>>()?;
+    let edges =
+        (1..bins).map(|i| interpolated(&sorted, i as f64 / bins as f64)).collect::<Result<Vec<f64>>>()?;
     Ok(distinct(edges, sorted[0], sorted[sorted.len() - 1]))
 }
 

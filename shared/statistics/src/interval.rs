@@ -30,7 +30,11 @@ impl Share {
             return Err(Error::Empty { what: "trials" });
         }
         if events > trials {
-            return Err(Error::OutOfRange { what: "events", value: events as f64, expected: "at most the trials" });
+            return Err(Error::OutOfRange {
+                what: "events",
+                value: events as f64,
+                expected: "at most the trials",
+            });
         }
         Ok(Self { events, trials })
     }
@@ -146,7 +150,11 @@ pub fn normal(mean: f64, standard_error: f64, confidence: f64) -> Result<Interva
     open_unit("confidence", confidence)?;
     crate::error::finite("mean and standard error", &[mean, standard_error])?;
     if standard_error < 0.0 {
-        return Err(Error::OutOfRange { what: "standard error", value: standard_error, expected: "0 or more" });
+        return Err(Error::OutOfRange {
+            what: "standard error",
+            value: standard_error,
+            expected: "0 or more",
+        });
     }
     let half = normal_quantile(0.5 + 0.5 * confidence) * standard_error;
     Ok(Interval { lower: mean - half, upper: mean + half })

@@ -29,7 +29,11 @@ pub fn mmd(x: &[Vec<f64>], y: &[Vec<f64>], permutations: usize, seed: u64) -> Re
         return Err(Error::Undefined { what: "MMD", why: "needs two rows on each side and a permutation" });
     }
     if rows.len() > MOST_VECTORS {
-        return Err(Error::OutOfRange { what: "rows", value: rows.len() as f64, expected: "at most MOST_VECTORS" });
+        return Err(Error::OutOfRange {
+            what: "rows",
+            value: rows.len() as f64,
+            expected: "at most MOST_VECTORS",
+        });
     }
     for row in &rows {
         finite("row", row)?;
@@ -37,7 +41,8 @@ pub fn mmd(x: &[Vec<f64>], y: &[Vec<f64>], permutations: usize, seed: u64) -> Re
     }
     let n = rows.len();
     let squared = |i: usize, j: usize| rows[i].iter().zip(rows[j]).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-    let mut distances: Vec<f64> = (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| squared(i, j).sqrt()).collect();
+    let mut distances: Vec<f64> =
+        (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| squared(i, j).sqrt()).collect();
     distances.sort_unstable_by(f64::total_cmp);
     let middle = distances.len() / 2;
     let bandwidth = if distances.len() % 2 == 1 {

@@ -73,9 +73,8 @@ fn largest_gap(x: &mut [f64], y: &mut [f64]) -> u128 {
 
 /// Share of lattice paths from (0,0) to (n,m) that somewhere reach the gap.
 fn exact_p(n: u64, m: u64, gap: u128) -> f64 {
-    let outside = |i: u64, j: u64| {
-        gap <= (u128::from(i) * u128::from(m)).abs_diff(u128::from(j) * u128::from(n))
-    };
+    let outside =
+        |i: u64, j: u64| gap <= (u128::from(i) * u128::from(m)).abs_diff(u128::from(j) * u128::from(n));
     let mut left = vec![0.0_f64; m as usize + 1];
     for i in 0..=n {
         for j in 0..=m {

@@ -150,7 +150,11 @@ impl LatencySketch {
         let (min, max) = range;
         if sketch.count > 0 {
             if !(min.is_finite() && max.is_finite() && 0.0 <= min && min <= max) {
-                return Err(Error::OutOfRange { what: "range", value: min, expected: "0 <= min <= max, finite" });
+                return Err(Error::OutOfRange {
+                    what: "range",
+                    value: min,
+                    expected: "0 <= min <= max, finite",
+                });
             }
             (sketch.min, sketch.max) = (min, max);
         }

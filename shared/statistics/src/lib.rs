@@ -5,6 +5,10 @@
 //! (a ratio 0/0, a rate of a group without members) is an [`Error`], never a number that could pass a gate.
 //! Numbers of the procedure (thresholds, levels, group sizes) are arguments here; they live in the policy.
 
+// formulas keep the letters of their sources
+#![allow(clippy::many_single_char_names)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp))]
+
 pub mod answer;
 pub mod betting;
 pub mod bleu;
@@ -31,8 +35,8 @@ pub mod percentile;
 pub mod probability;
 pub mod profile;
 pub mod random;
-pub mod ranking;
 pub mod rank_test;
+pub mod ranking;
 pub mod regression;
 pub mod relative;
 pub mod rouge;

@@ -13,7 +13,11 @@ pub fn nearest_rank(count: u64, quantile: f64) -> Result<u64> {
         return Err(Error::Empty { what: "values" });
     }
     if !(0.0..=1.0).contains(&quantile) {
-        return Err(Error::OutOfRange { what: "quantile", value: quantile, expected: "a share between 0 and 1" });
+        return Err(Error::OutOfRange {
+            what: "quantile",
+            value: quantile,
+            expected: "a share between 0 and 1",
+        });
     }
     let exact = quantile * count as f64;
     let rank = (exact - 1e-9 * exact.max(1.0)).ceil().max(1.0) as u64;
@@ -96,7 +100,11 @@ pub fn lower_rank(count: u64, quantile: f64, confidence: f64) -> Result<Option<u
 }
 
 /// Values at both ends of [`rank_interval`]; an open end is `None`.
-pub fn percentile_interval(values: &[f64], quantile: f64, confidence: f64) -> Result<(Option<f64>, Option<f64>)> {
+pub fn percentile_interval(
+    values: &[f64],
+    quantile: f64,
+    confidence: f64,
+) -> Result<(Option<f64>, Option<f64>)> {
     finite("values", values)?;
     let ranks = rank_interval(values.len() as u64, quantile, confidence)?;
     let mut sorted = values.to_vec();

@@ -16,10 +16,14 @@ pub enum RowSum {
 /// Probabilities are clipped to `[2^-52, 1 - 2^-52]`, so a certain wrong answer costs 36.04, not infinity.
 pub fn log_loss(truth: &[usize], probabilities: &[Vec<f64>], sums: RowSum) -> Result<f64> {
     check_rows(truth, probabilities)?;
-    let total: f64 = truth.iter().zip(probabilities).map(|(&t, row)| {
-        let sum = if sums == RowSum::Normalise { row.iter().sum() } else { 1.0 };
-        -(row[t] / sum).clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
-    }).sum();
+    let total: f64 = truth
+        .iter()
+        .zip(probabilities)
+        .map(|(&t, row)| {
+            let sum = if sums == RowSum::Normalise { row.iter().sum() } else { 1.0 };
+            -(row[t] / sum).clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+        })
+        .sum();
     Ok(total / truth.len() as f64)
 }
 
@@ -37,9 +41,13 @@ pub fn brier(truth: &[bool], probability: &[f64]) -> Result<f64> {
 /// Multi-class Brier score: squared error summed over classes, mean over rows, 0..=2.
 pub fn brier_multiclass(truth: &[usize], probabilities: &[Vec<f64>]) -> Result<f64> {
     check_rows(truth, probabilities)?;
-    let sum: f64 = truth.iter().zip(probabilities).map(|(&t, row)| {
-        row.iter().enumerate().map(|(c, p)| (p - f64::from(u8::from(c == t))).powi(2)).sum::<f64>()
-    }).sum();
+    let sum: f64 = truth
+        .iter()
+        .zip(probabilities)
+        .map(|(&t, row)| {
+            row.iter().enumerate().map(|(c, p)| (p - f64::from(u8::from(c == t))).powi(2)).sum::<f64>()
+        })
+        .sum();
     Ok(sum / truth.len() as f64)
 }
 
@@ -54,7 +62,11 @@ pub fn top_k_accuracy(truth: &[usize], scores: &[Vec<f64>], k: usize) -> Result<
     let mut hits = 0_u64;
     for (&t, row) in truth.iter().zip(scores) {
         finite("scores", row)?;
-        let own = *row.get(t).ok_or(Error::OutOfRange { what: "class", value: t as f64, expected: "a known class" })?;
+        let own = *row.get(t).ok_or(Error::OutOfRange {
+            what: "class",
+            value: t as f64,
+            expected: "a known class",
+        })?;
         let ahead = row.iter().enumerate().filter(|(c, s)| **s > own || (**s >= own && *c > t)).count();
         hits += u64::from(ahead < k);
     }
@@ -76,7 +88,11 @@ fn check_rows(truth: &[usize], probabilities: &[Vec<f64>]) -> Result<()> {
         }
         let sum: f64 = row.iter().sum();
         if (sum - 1.0).abs() > 1e-3 {
-            return Err(Error::OutOfRange { what: "sum of probabilities", value: sum, expected: "1 within 0.001" });
+            return Err(Error::OutOfRange {
+                what: "sum of probabilities",
+                value: sum,
+                expected: "1 within 0.001",
+            });
         }
     }
     Ok(())

@@ -138,7 +138,9 @@ impl FeatureProfile {
         self.empty_like()?.merge(&current.empty_like()?)?;
         let (expected, actual) = (self.bins(), current.bins());
         let unknown = match (self, current) {
-            (Self::Categorical(reference), Self::Categorical(window)) if reference.other() == 0 => window.other(),
+            (Self::Categorical(reference), Self::Categorical(window)) if reference.other() == 0 => {
+                window.other()
+            }
             _ => 0,
         };
         let missing = |p: &Self| p.missing() as f64 / (p.missing() + p.count()).max(1) as f64;

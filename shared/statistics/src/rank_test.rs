@@ -70,7 +70,8 @@ pub fn cramer_von_mises(x: &[f64], y: &[f64]) -> Result<RankTest> {
     ranked.of_x.sort_unstable_by(f64::total_cmp);
     ranked.of_y.sort_unstable_by(f64::total_cmp);
     let (n, m) = (x.len() as f64, y.len() as f64);
-    let spread = |ranks: &[f64]| ranks.iter().enumerate().map(|(i, r)| (r - (i + 1) as f64).powi(2)).sum::<f64>();
+    let spread =
+        |ranks: &[f64]| ranks.iter().enumerate().map(|(i, r)| (r - (i + 1) as f64).powi(2)).sum::<f64>();
     let u = n * spread(&ranked.of_x) + m * spread(&ranked.of_y);
     let (k, total) = (n * m, n + m);
     let statistic = u / (k * total) - (4.0 * k - 1.0) / (6.0 * total);
@@ -87,7 +88,8 @@ fn limit_law(x: f64) -> f64 {
     let mut sum = 0.0;
     for k in 0..64 {
         let k = f64::from(k);
-        let front = (ln_gamma(k + 0.5) - ln_gamma(k + 1.0)).exp() / (std::f64::consts::PI.powf(1.5) * x.sqrt());
+        let front =
+            (ln_gamma(k + 0.5) - ln_gamma(k + 1.0)).exp() / (std::f64::consts::PI.powf(1.5) * x.sqrt());
         let y = 4.0 * k + 1.0;
         let q = y * y / (16.0 * x);
         let term = front * y.sqrt() * (-q).exp() * bessel_k_quarter(q);
@@ -130,9 +132,11 @@ impl Ranked {
     fn new(x: &[f64], y: &[f64]) -> Result<Self> {
         finite("x", x)?;
         finite("y", y)?;
-        let mut all: Vec<(f64, bool)> = x.iter().map(|v| (*v, true)).chain(y.iter().map(|v| (*v, false))).collect();
+        let mut all: Vec<(f64, bool)> =
+            x.iter().map(|v| (*v, true)).chain(y.iter().map(|v| (*v, false))).collect();
         all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let mut ranked = Self { of_x: Vec::with_capacity(x.len()), of_y: Vec::with_capacity(y.len()), ties: 0.0 };
+        let mut ranked =
+            Self { of_x: Vec::with_capacity(x.len()), of_y: Vec::with_capacity(y.len()), ties: 0.0 };
         // 0.0 and -0.0 are one value
         for group in all.chunk_by(|a, b| a.0 - b.0 == 0.0) {
             let before = ranked.of_x.len() + ranked.of_y.len();

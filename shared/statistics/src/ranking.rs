@@ -27,7 +27,11 @@ pub fn roc_curve(truth: &[bool], score: &[f64], weights: Option<&[f64]>) -> Resu
     let mut points: Vec<RocPoint> = Vec::new();
     let (mut hits, mut alarms) = (0.0, 0.0);
     for i in order {
-        if truth[i] { hits += weights[i] } else { alarms += weights[i] }
+        if truth[i] {
+            hits += weights[i]
+        } else {
+            alarms += weights[i]
+        }
         let point = RocPoint { threshold: score[i], true_positives: hits, false_positives: alarms };
         match points.last_mut() {
             // not total_cmp: 0.0 and -0.0 tie
@@ -107,7 +111,9 @@ pub fn tpr_at_fpr(truth: &[bool], score: &[f64], max_fpr: f64) -> Result<f64> {
 pub fn auroc_one_vs_rest(truth: &[usize], scores: &[Vec<f64>], classes: usize) -> Result<f64> {
     same_length(truth.len(), scores.len())?;
     if classes < 2 || scores.iter().any(|row| row.len() != classes) {
-        return Err(Error::BinMismatch { why: "every row needs one score per class, of two classes or more" });
+        return Err(Error::BinMismatch {
+            why: "every row needs one score per class, of two classes or more",
+        });
     }
     let mut sum = 0.0;
     for class in 0..classes {
@@ -213,7 +219,9 @@ fn sample_covariance(x: &[f64], y: &[f64]) -> f64 {
 
 fn totals(points: &[RocPoint]) -> Result<(f64, f64)> {
     match points.last() {
-        Some(p) if p.true_positives > 0.0 && p.false_positives > 0.0 => Ok((p.true_positives, p.false_positives)),
+        Some(p) if p.true_positives > 0.0 && p.false_positives > 0.0 => {
+            Ok((p.true_positives, p.false_positives))
+        }
         _ => Err(Error::Undefined { what: "ROC curve", why: "one of the two classes is missing" }),
     }
 }

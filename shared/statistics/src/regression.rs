@@ -57,8 +57,14 @@ impl Regression {
     /// A weighted sum that meets half of the total exactly gives the mean of both neighbours
     /// (averaged inverted distribution function).
     pub fn median_absolute_error(&self) -> f64 {
-        let mut rows: Vec<(f64, f64)> = self.truth.iter().zip(&self.predicted).zip(&self.weights)
-            .filter(|(_, w)| **w > 0.0).map(|((t, p), w)| ((p - t).abs(), *w)).collect();
+        let mut rows: Vec<(f64, f64)> = self
+            .truth
+            .iter()
+            .zip(&self.predicted)
+            .zip(&self.weights)
+            .filter(|(_, w)| **w > 0.0)
+            .map(|((t, p), w)| ((p - t).abs(), *w))
+            .collect();
         rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let half = 0.5 * self.total;
         let mut sum = 0.0;
@@ -122,11 +128,7 @@ impl Regression {
 }
 
 fn explained(unexplained: f64, variance: f64) -> f64 {
-    if variance > 0.0 {
-        1.0 - unexplained / variance
-    } else {
-        f64::from(u8::from(unexplained == 0.0))
-    }
+    if variance > 0.0 { 1.0 - unexplained / variance } else { f64::from(u8::from(unexplained == 0.0)) }
 }
 
 #[cfg(test)]

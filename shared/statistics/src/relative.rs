@@ -142,7 +142,11 @@ pub struct CanaryTest {
 impl CanaryTest {
     /// `limit` is the tolerated error rate, `tolerance` the rate that is healthy whatever stable does.
     pub fn new(limit: f64, tolerance: f64) -> Result<Self> {
-        Ok(Self { budget: ErrorBudgetTest::new(limit)?, relative: RelativeTest::new(tolerance)?, peak_log_e: 0.0 })
+        Ok(Self {
+            budget: ErrorBudgetTest::new(limit)?,
+            relative: RelativeTest::new(tolerance)?,
+            peak_log_e: 0.0,
+        })
     }
 
     /// Counts new outcomes of the canary.

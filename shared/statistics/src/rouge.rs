@@ -27,7 +27,8 @@ pub struct Rouge {
 
 impl Rouge {
     fn new(matched: usize, predicted: usize, expected: usize) -> Self {
-        let (precision, recall) = (matched as f64 / predicted.max(1) as f64, matched as f64 / expected.max(1) as f64);
+        let (precision, recall) =
+            (matched as f64 / predicted.max(1) as f64, matched as f64 / expected.max(1) as f64);
         let sum = precision + recall;
         let f1 = if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 };
         Self { precision, recall, f1 }

@@ -1,4 +1,5 @@
 //! Sentences that are true for every input.
+#![allow(clippy::unwrap_used, clippy::many_single_char_names, clippy::expect_used, missing_docs)]
 
 use proptest::collection::vec;
 use proptest::prelude::*;

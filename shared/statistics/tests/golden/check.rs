@@ -91,7 +91,8 @@ impl Check {
     }
 
     pub fn finish(self) {
-        let missing: Vec<&String> = self.all.values().flatten().filter(|id| !self.covered.contains(*id)).collect();
+        let missing: Vec<&String> =
+            self.all.values().flatten().filter(|id| !self.covered.contains(*id)).collect();
         println!("golden: {} values of {} cases compared", self.compared, self.covered.len());
         println!("golden: cases not covered: {missing:?}");
         for (id, keys) in &self.left {

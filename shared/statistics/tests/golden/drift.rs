@@ -21,7 +21,9 @@ pub fn run(check: &mut Check) {
     let scipy = check.json("drift/scipy.json")["cases"].clone();
     for (name, expected) in scipy.as_object().unwrap() {
         match name.split_once('|') {
-            Some((x, y)) if name.starts_with("cat_") => categories(check, name, expected, &inputs[x], &inputs[y]),
+            Some((x, y)) if name.starts_with("cat_") => {
+                categories(check, name, expected, &inputs[x], &inputs[y])
+            }
             Some((x, y)) => samples(check, name, expected, &floats(&inputs[x]), &floats(&inputs[y])),
             None => {}
         }
@@ -50,7 +52,9 @@ fn samples(check: &mut Check, name: &str, expected: &Value, x: &[f64], y: &[f64]
     if !small {
         number("cvm p", &expected["cvm"]["p"], cvm.p_value);
     }
-    for (key, edges) in [("quantile10", quantile_edges(x, 10).unwrap()), ("width10", width_edges(x, 10).unwrap())] {
+    for (key, edges) in
+        [("quantile10", quantile_edges(x, 10).unwrap()), ("width10", width_edges(x, 10).unwrap())]
+    {
         binned(check, &id, &expected[key], &edges, x, y);
     }
     check.leave(&id, "ks p_asymp, anderson_k");
@@ -79,7 +83,8 @@ fn binned(check: &mut Check, id: &str, expected: &Value, edges: &[f64], x: &[f64
 
 fn categories(check: &mut Check, name: &str, expected: &Value, x: &Value, y: &Value) {
     let id = format!("drift/{name}");
-    let levels: Vec<&str> = expected["levels"].as_array().unwrap().iter().map(|l| l.as_str().unwrap()).collect();
+    let levels: Vec<&str> =
+        expected["levels"].as_array().unwrap().iter().map(|l| l.as_str().unwrap()).collect();
     let count = |v: &Value| -> Vec<u64> { levels.iter().map(|l| v[*l].as_u64().unwrap_or(0)).collect() };
     let (p, q) = (count(x), count(y));
     let chi = homogeneity(&p, &q).unwrap();
@@ -105,7 +110,8 @@ fn categories(check: &mut Check, name: &str, expected: &Value, x: &Value, y: &Va
 
 fn discrepancy(check: &mut Check, expected: &Value, inputs: &Value) {
     let got = mmd(&rows(&inputs["mmd_x"]), &rows(&inputs["mmd_y"]), 999, 42).unwrap();
-    let mut number = |key: &str, want: &Value, got: f64| check.number("drift/mmd", key, want, &Ok(got), TOLERANCE);
+    let mut number =
+        |key: &str, want: &Value, got: f64| check.number("drift/mmd", key, want, &Ok(got), TOLERANCE);
     number("sigma", &expected["sigma_median_pooled"], got.bandwidth);
     number("unbiased", &expected["mmd2_unbiased"], got.unbiased);
     number("biased", &expected["mmd2_biased"], got.biased);

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use statistics::calibration::{Binning, reliability};
 use statistics::classification::{Average, ConfusionMatrix, KappaWeights, ZeroDivision};
 use statistics::error::Result;
 use statistics::fairness::{self, GroupCounts, Rate};
-use statistics::probability::{RowSum, log_loss, top_k_accuracy};
+use statistics::probability::{RowSum, brier, log_loss, top_k_accuracy};
 
 use crate::check::{Case, Check, bools, floats, indices, optional_floats, rows, undefined};
 
@@ -109,11 +110,16 @@ fn named(m: &ConfusionMatrix, key: &str) -> Option<Result<f64>> {
 
 fn fairness(check: &mut Check, case: &Case) {
     let sensitive = &case.input["sensitive"];
-    if case.id.contains("calibration_within") || !case.input["control"].is_null() {
+    if case.id.contains("calibration_within") {
+        calibration_within(check, case);
         return;
     }
     let text = |v: &Value| -> Vec<String> {
-        v.as_array().unwrap().iter().map(|s| s.as_str().map_or_else(|| s.to_string(), str::to_owned)).collect()
+        v.as_array()
+            .unwrap()
+            .iter()
+            .map(|s| s.as_str().map_or_else(|| s.to_string(), str::to_owned))
+            .collect()
     };
     let group: Vec<String> = if sensitive.is_array() {
         text(sensitive)
@@ -122,6 +128,18 @@ fn fairness(check: &mut Check, case: &Case) {
         site.iter().zip(&age).map(|(s, a)| format!("{s}|{a}")).collect()
     };
     let (truth, predicted) = (bools(&case.input["y_true"]), bools(&case.input["y_pred"]));
+    if case.input["control"].is_array() {
+        let keys: Vec<String> =
+            text(&case.input["control"]).iter().zip(&group).map(|(c, g)| format!("{c}|{g}")).collect();
+        let groups = fairness::by_group(&truth, &predicted, &keys).unwrap();
+        rates(check, case, &groups);
+        for (control, expected) in case.expected["difference_between_groups"].as_object().unwrap() {
+            let inside = groups.iter().filter(|(k, _)| k.split('|').next() == Some(control)).map(|(_, g)| g);
+            let parity = fairness::demographic_parity(inside).map(|g| g.difference);
+            check.number(&case.id, control, &expected["selection_rate"], &parity, case.tolerance);
+        }
+        return;
+    }
     let groups = fairness::by_group(&truth, &predicted, &group).unwrap();
     if case.id.contains("reference_group_forms") {
         let parity = fairness::demographic_parity(groups.values()).unwrap();
@@ -172,5 +190,21 @@ fn rates(check: &mut Check, case: &Case, groups: &BTreeMap<String, GroupCounts>)
                 check.number(&case.id, key, &expected[key], &Ok(share.value()), case.tolerance);
             }
         }
+    }
+}
+
+fn calibration_within(check: &mut Check, case: &Case) {
+    let truth = bools(&case.input["y_true"]);
+    let probability = floats(&case.input["p_positive"]);
+    let group = case.input["sensitive"].as_array().unwrap();
+    for name in ["A", "B"] {
+        let mine = |i: &usize| group[*i] == name;
+        let rows: Vec<usize> = (0..truth.len()).filter(mine).collect();
+        let t: Vec<bool> = rows.iter().map(|i| truth[*i]).collect();
+        let p: Vec<f64> = rows.iter().map(|i| probability[*i]).collect();
+        let ece = reliability(&p, &t, Binning::LeftClosed(10)).map(|r| r.expected_error());
+        let expected = &case.expected[name];
+        check.number(&case.id, name, &expected["ece10_left_closed"], &ece, case.tolerance);
+        check.number(&case.id, name, &expected["brier"], &brier(&t, &p), case.tolerance);
     }
 }

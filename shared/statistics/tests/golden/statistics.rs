@@ -20,7 +20,8 @@ pub fn run(check: &mut Check) {
             "multiplicity" => multiplicity(check, &case),
             "paired_scores" => scores(check, &case),
             "clustered_stderr" => {
-                let cluster: Vec<i64> = floats(&case.input["cluster"]).into_iter().map(|c| c as i64).collect();
+                let cluster: Vec<i64> =
+                    floats(&case.input["cluster"]).into_iter().map(|c| c as i64).collect();
                 let got = clustered_standard_error(&floats(&case.input["items"]), &cluster);
                 check.value(&case, "se_clustered", &got);
             }
@@ -43,16 +44,20 @@ fn own_bootstrap(check: &mut Check, case: &Case) {
 
 fn cells(check: &mut Check, case: &Case) {
     let groups = case.input["cells_group_y_pred"].as_array().unwrap();
-    let flat: Vec<u64> = groups.iter().flat_map(|g| rows(g).into_iter().flatten()).map(|c| c as u64).collect();
-    let rate = |cells: &[u64], g: usize| (cells[4 * g + 1] + cells[4 * g + 3]) as f64
-        / cells[4 * g..4 * g + 4].iter().sum::<u64>() as f64;
+    let flat: Vec<u64> =
+        groups.iter().flat_map(|g| rows(g).into_iter().flatten()).map(|c| c as u64).collect();
+    let rate = |cells: &[u64], g: usize| {
+        (cells[4 * g + 1] + cells[4 * g + 3]) as f64 / cells[4 * g..4 * g + 4].iter().sum::<u64>() as f64
+    };
     let ratio = |cells: &[u64]| {
         let rates: Vec<f64> = (0..3).map(|g| rate(cells, g)).collect();
         rates.iter().copied().fold(1.0, f64::min) / rates.iter().copied().fold(0.0, f64::max)
     };
     check.value(case, "dp_ratio", &Ok(ratio(&flat)));
-    let interval = bootstrap::statistic_interval(0.95, 10_000, 5, |rng| Ok(ratio(&bootstrap::resample_cells(&flat, rng))))
-        .unwrap();
+    let interval = bootstrap::statistic_interval(0.95, 10_000, 5, |rng| {
+        Ok(ratio(&bootstrap::resample_cells(&flat, rng)))
+    })
+    .unwrap();
     check.number(&case.id, "lower", &case.expected["dp_ratio_ci"][0], &Ok(interval.lower), case.tolerance);
     check.number(&case.id, "upper", &case.expected["dp_ratio_ci"][1], &Ok(interval.upper), case.tolerance);
 }
@@ -125,7 +130,13 @@ fn percentiles(check: &mut Check, case: &Case) {
             let rank = &expected["inverted_cdf"][name];
             check.number(&case.id, &format!("{key} {name}"), rank, &percentile(&values, q), case.tolerance);
             let linear = &expected["linear"][name];
-            check.number(&case.id, &format!("{key} {name}"), linear, &interpolated(&sorted, q), case.tolerance);
+            check.number(
+                &case.id,
+                &format!("{key} {name}"),
+                linear,
+                &interpolated(&sorted, q),
+                case.tolerance,
+            );
         }
     }
 }

@@ -26,7 +26,8 @@ pub fn run(check: &mut Check) {
 fn bleu(check: &mut Check, case: &Case) {
     let hypotheses = strings(&case.input["hyps"]);
     let streams: Vec<Vec<&str>> = case.input["refs"].as_array().unwrap().iter().map(strings).collect();
-    let references: Vec<Vec<&str>> = (0..hypotheses.len()).map(|i| streams.iter().map(|s| s[i]).collect()).collect();
+    let references: Vec<Vec<&str>> =
+        (0..hypotheses.len()).map(|i| streams.iter().map(|s| s[i]).collect()).collect();
     let got = corpus_bleu(&hypotheses, &references).unwrap();
     for key in ["corpus_bleu", "corpus_bleu_13a"] {
         let expected = &case.expected[key];
@@ -38,8 +39,16 @@ fn bleu(check: &mut Check, case: &Case) {
         for order in 0..4 {
             let precision = Ok(got.precisions[order]);
             check.number(&case.id, "precision", &expected["precisions"][order], &precision, case.tolerance);
-            check.truth(&case.id, "counts", expected["counts"][order] == Value::from(got.counts.matches[order]));
-            check.truth(&case.id, "totals", expected["totals"][order] == Value::from(got.counts.totals[order]));
+            check.truth(
+                &case.id,
+                "counts",
+                expected["counts"][order] == Value::from(got.counts.matches[order]),
+            );
+            check.truth(
+                &case.id,
+                "totals",
+                expected["totals"][order] == Value::from(got.counts.totals[order]),
+            );
         }
         check.truth(&case.id, "lengths", expected["ref_len"] == Value::from(got.counts.reference_length));
     }
@@ -62,7 +71,8 @@ fn bleu(check: &mut Check, case: &Case) {
 }
 
 fn rouge(check: &mut Check, case: &Case) {
-    let pairs: Vec<Vec<&str>> = case.input["target_prediction"].as_array().unwrap().iter().map(strings).collect();
+    let pairs: Vec<Vec<&str>> =
+        case.input["target_prediction"].as_array().unwrap().iter().map(strings).collect();
     let one: Vec<f64> = pairs.iter().map(|p| rouge_n(p[0], p[1], 1, Tokenizer::Ascii).f1).collect();
     let long: Vec<f64> = pairs.iter().map(|p| rouge_l(p[0], p[1], Tokenizer::Ascii).f1).collect();
     for (key, scores) in [("rouge1", one), ("rougeL", long)] {
