@@ -74,6 +74,28 @@ pub enum Attack {
     },
 }
 
+impl std::str::FromStr for Attack {
+    type Err = String;
+
+    /// Reads a measurement's convention, `attack/norm/size/queries`: `square/linf/0.02/500`, or
+    /// `character-edits/chars/0.05/500` for text. Several attacks are joined by `+`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("{text:?} is no attack such as square/linf/0.02/500");
+        let parts: Vec<&str> = text.split('/').collect();
+        let [names, norm, size, queries] = parts[..] else { return Err(bad()) };
+        let attacks: Vec<String> = names.split('+').map(str::to_owned).collect();
+        let size: f64 = size.parse().map_err(|_| bad())?;
+        let queries: u64 = queries.parse().map_err(|_| bad())?;
+        if attacks.iter().any(String::is_empty) || norm.is_empty() || !size.is_finite() {
+            return Err(bad());
+        }
+        Ok(match norm {
+            "chars" => Self::Text { share: size, queries, attacks },
+            norm => Self::Numeric { norm: norm.to_owned(), size, queries, attacks },
+        })
+    }
+}
+
 /// What an evaluation brings for one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricEvidence {

@@ -83,7 +83,7 @@ impl NotApplicable {
         found.need_text(clause, &format!("{subject} not applicable: reason"), &self.reason);
         match &self.sign_off {
             Some(approval) => {
-                approval.check(found, clause, &format!("{subject} not applicable"), signers, barred)
+                approval.check(found, clause, &format!("{subject} not applicable"), signers, barred);
             }
             None => found.missing(clause, format!("{subject} not applicable: sign-off")),
         }

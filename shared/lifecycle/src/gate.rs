@@ -174,7 +174,7 @@ pub fn decide(gate: Gate, candidate: &Candidate, evidence: &Evidence, policy: &P
         }
         (Gate::G4, Evidence::Canary { health }) => canary(health, clause, &policy.gates, &mut out),
         (Gate::G1 | Gate::G2 | Gate::G3 | Gate::G4, _) => {
-            out.found.missing(clause, format!("evidence for {gate}"))
+            out.found.missing(clause, format!("evidence for {gate}"));
         }
     }
     let findings = out.found.into_vec();

@@ -62,7 +62,7 @@ impl Comparator {
             Self::Below => value < bound,
             Self::AtLeast => value >= bound,
             Self::AtMost => value <= bound,
-            Self::Equal => value >= bound && value <= bound,
+            Self::Equal => value.partial_cmp(&bound) == Some(std::cmp::Ordering::Equal),
         }
     }
 }

@@ -511,6 +511,9 @@ fn an_excuse_needs_a_sign_off_by_another_and_an_attack_the_policys_strength() {
         attacks: vec!["square".into()],
     });
     assert!(!accepted(&weak));
+    weak[5].attack = Some("square/linf/0.02/500".parse().unwrap());
+    assert!(accepted(&weak));
+    assert!("square/linf/much/500".parse::<Attack>().is_err());
     weak[5].attack = None;
     assert!(!accepted(&weak));
 }
