@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// Lower case, without ASCII punctuation and the articles a, an, the; single spaces.
 pub fn normalise(text: &str) -> String {
     let text: String = text.to_lowercase().chars().filter(|c| !c.is_ascii_punctuation()).collect();
-    // articles go where they stand between word boundaries, so also inside "théâtre the": only whole words
+    // whole words only: punctuation is gone by now
     text.split_whitespace().filter(|w| !matches!(*w, "a" | "an" | "the")).collect::<Vec<_>>().join(" ")
 }
 

@@ -51,6 +51,7 @@ impl Categories {
     }
 
     /// An empty counter over the same levels.
+    #[must_use]
     pub fn empty_like(&self) -> Self {
         Self { counts: vec![0; self.levels.len()], levels: self.levels.clone(), other: 0, missing: 0 }
     }

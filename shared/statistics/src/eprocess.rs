@@ -33,11 +33,33 @@ const ALTERNATIVES: [(f64, f64); 8] = [
 /// reported ahead of successes of the same age). The largest value ever seen is kept: evidence once strong
 /// enough stays so, and the error budget is spent once over the whole rollout, never restarted per step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct ErrorBudgetTest {
     limit: f64,
     errors: u64,
     requests: u64,
     peak_log_e: f64,
+}
+
+/// The persisted form, checked before it becomes a test again.
+#[derive(Deserialize)]
+struct Stored {
+    limit: f64,
+    errors: u64,
+    requests: u64,
+    peak_log_e: f64,
+}
+
+impl TryFrom<Stored> for ErrorBudgetTest {
+    type Error = Error;
+
+    fn try_from(stored: Stored) -> Result<Self> {
+        let mut test = Self::new(stored.limit)?;
+        test.observe(stored.errors, stored.requests)?;
+        crate::error::finite("peak_log_e", &[stored.peak_log_e])?;
+        test.peak_log_e = test.peak_log_e.max(stored.peak_log_e);
+        Ok(test)
+    }
 }
 
 impl ErrorBudgetTest {
@@ -189,5 +211,11 @@ mod tests {
         assert!(test.observe(2, 1).is_err());
         assert_eq!(test.requests(), 0);
         assert!(!test.rejects(f64::NAN));
+        for stored in [
+            r#"{"limit":2.0,"errors":0,"requests":1,"peak_log_e":0.0}"#,
+            r#"{"limit":0.05,"errors":2,"requests":1,"peak_log_e":0.0}"#,
+        ] {
+            assert!(serde_json::from_str::<ErrorBudgetTest>(stored).is_err());
+        }
     }
 }

@@ -52,7 +52,9 @@ impl FeatureProfile {
             histogram: Histogram::new(&quantile_edges(&finite, bins)?)?,
             moments: Moments::default(),
         };
-        reference.iter().for_each(|v| profile.add_number(*v));
+        for value in reference {
+            profile.add_number(*value);
+        }
         Ok(profile)
     }
 

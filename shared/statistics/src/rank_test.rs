@@ -141,7 +141,7 @@ impl Ranked {
         for group in all.chunk_by(|a, b| a.0 - b.0 == 0.0) {
             let before = ranked.of_x.len() + ranked.of_y.len();
             let size = group.len() as f64;
-            let rank = before as f64 + (size + 1.0) / 2.0;
+            let rank = before as f64 + size.midpoint(1.0);
             ranked.ties += size * size * size - size;
             for (_, is_x) in group {
                 if *is_x { ranked.of_x.push(rank) } else { ranked.of_y.push(rank) }

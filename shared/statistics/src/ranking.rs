@@ -28,9 +28,9 @@ pub fn roc_curve(truth: &[bool], score: &[f64], weights: Option<&[f64]>) -> Resu
     let (mut hits, mut alarms) = (0.0, 0.0);
     for i in order {
         if truth[i] {
-            hits += weights[i]
+            hits += weights[i];
         } else {
-            alarms += weights[i]
+            alarms += weights[i];
         }
         let point = RocPoint { threshold: score[i], true_positives: hits, false_positives: alarms };
         match points.last_mut() {

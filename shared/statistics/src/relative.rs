@@ -18,11 +18,34 @@ use crate::special::ln_beta;
 /// with 0.5 % errors would in the end be rejected beside a stable version with 0.1 %. State and merge rules
 /// are those of [`ErrorBudgetTest`]: four counts, added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct RelativeTest {
     tolerance: f64,
     canary: Counts,
     stable: Counts,
     peak_log_e: f64,
+}
+
+/// The persisted form, checked before it becomes a test again.
+#[derive(Deserialize)]
+struct Stored {
+    tolerance: f64,
+    canary: Counts,
+    stable: Counts,
+    peak_log_e: f64,
+}
+
+impl TryFrom<Stored> for RelativeTest {
+    type Error = Error;
+
+    fn try_from(stored: Stored) -> Result<Self> {
+        let mut test = Self::new(stored.tolerance)?;
+        test.canary.add(stored.canary.errors, stored.canary.requests)?;
+        test.stable.add(stored.stable.errors, stored.stable.requests)?;
+        crate::error::finite("peak_log_e", &[stored.peak_log_e])?;
+        test.peak_log_e = stored.peak_log_e.max(test.log_e()).max(0.0);
+        Ok(test)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
