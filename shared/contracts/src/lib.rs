@@ -6,6 +6,7 @@
 pub mod access;
 pub mod name;
 pub mod page;
+pub mod signed;
 pub mod time;
 
 /// File descriptors of every package, for reflection.
