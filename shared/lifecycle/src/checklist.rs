@@ -3,108 +3,66 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-
 use crate::deployment::Done;
+use crate::kinds::kinds;
+use crate::policy::Span;
 use crate::policy::deployment::DeploymentPolicy;
-use crate::policy::span;
+use crate::refuse;
 use crate::rejection::{Finding, Rejection};
 
 const CLAUSE: &str = "§8.2";
 
-/// Pre-deployment items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PreItem {
-    /// All tests passing.
-    TestsPassing,
-    /// Benchmarks meeting thresholds.
-    BenchmarksMeetingThresholds,
-    /// Ethics review approved.
-    EthicsReviewApproved,
-    /// Security scan completed.
-    SecurityScanCompleted,
-    /// Documentation updated.
-    DocumentationUpdated,
-    /// Rollback plan verified.
-    RollbackPlanVerified,
-    /// On-call team notified.
-    OnCallNotified,
-}
-
-impl PreItem {
-    /// The name in the policy file and in refusals.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TestsPassing => "tests-passing",
-            Self::BenchmarksMeetingThresholds => "benchmarks-meeting-thresholds",
-            Self::EthicsReviewApproved => "ethics-review-approved",
-            Self::SecurityScanCompleted => "security-scan-completed",
-            Self::DocumentationUpdated => "documentation-updated",
-            Self::RollbackPlanVerified => "rollback-plan-verified",
-            Self::OnCallNotified => "on-call-notified",
-        }
+kinds! {
+    /// Pre-deployment items.
+    PreItem {
+        /// All tests passing.
+        TestsPassing = "tests-passing",
+        /// Benchmarks meeting thresholds.
+        BenchmarksMeetingThresholds = "benchmarks-meeting-thresholds",
+        /// Ethics review approved.
+        EthicsReviewApproved = "ethics-review-approved",
+        /// Security scan completed.
+        SecurityScanCompleted = "security-scan-completed",
+        /// Documentation updated.
+        DocumentationUpdated = "documentation-updated",
+        /// Rollback plan verified.
+        RollbackPlanVerified = "rollback-plan-verified",
+        /// On-call team notified.
+        OnCallNotified = "on-call-notified",
     }
 }
 
-/// Deployment items, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DeployItem {
-    /// Deploy to staging.
-    DeployToStaging,
-    /// Run smoke tests.
-    RunSmokeTests,
-    /// Verify metrics.
-    VerifyMetrics,
-    /// Deploy canary (5 % traffic).
-    DeployCanary,
-    /// Monitor for 1 hour.
-    MonitorCanary,
-    /// Gradual rollout (25 → 50 → 100 %).
-    GradualRollout,
-    /// Full deployment.
-    FullDeployment,
-}
-
-impl DeployItem {
-    /// The name in the policy file and in refusals.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DeployToStaging => "deploy-to-staging",
-            Self::RunSmokeTests => "run-smoke-tests",
-            Self::VerifyMetrics => "verify-metrics",
-            Self::DeployCanary => "deploy-canary",
-            Self::MonitorCanary => "monitor-canary",
-            Self::GradualRollout => "gradual-rollout",
-            Self::FullDeployment => "full-deployment",
-        }
+kinds! {
+    /// Deployment items, in this order.
+    DeployItem {
+        /// Deploy to staging.
+        DeployToStaging = "deploy-to-staging",
+        /// Run smoke tests.
+        RunSmokeTests = "run-smoke-tests",
+        /// Verify metrics.
+        VerifyMetrics = "verify-metrics",
+        /// Deploy canary (5 % traffic).
+        DeployCanary = "deploy-canary",
+        /// Monitor for 1 hour.
+        MonitorCanary = "monitor-canary",
+        /// Gradual rollout (25 → 50 → 100 %).
+        GradualRollout = "gradual-rollout",
+        /// Full deployment.
+        FullDeployment = "full-deployment",
     }
 }
 
-/// Post-deployment items, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PostItem {
-    /// Verify all metrics.
-    VerifyAllMetrics,
-    /// Update status page.
-    UpdateStatusPage,
-    /// Notify stakeholders.
-    NotifyStakeholders,
-    /// Close deployment ticket.
-    CloseTicket,
-}
-
-impl PostItem {
-    /// The name in the policy file and in refusals.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::VerifyAllMetrics => "verify-all-metrics",
-            Self::UpdateStatusPage => "update-status-page",
-            Self::NotifyStakeholders => "notify-stakeholders",
-            Self::CloseTicket => "close-ticket",
-        }
+kinds! {
+    /// Post-deployment items, in this order.
+    PostItem {
+        /// Verify all metrics.
+        VerifyAllMetrics = "verify-all-metrics",
+        /// Update status page.
+        UpdateStatusPage = "update-status-page",
+        /// Notify stakeholders.
+        NotifyStakeholders = "notify-stakeholders",
+        /// Close deployment ticket.
+        CloseTicket = "close-ticket",
     }
 }
 
@@ -167,8 +125,12 @@ impl PreDeployment {
 /// Judges the pre-deployment list (§8.2).
 /// # Errors
 /// `PRE_DEPLOYMENT_INCOMPLETE` with one finding per item that does not hold.
-pub fn check_pre(facts: &PreFacts, now: SystemTime, policy: &DeploymentPolicy) -> Result<PreDeployment, Rejection> {
-    let findings = policy
+pub fn check_pre(
+    facts: &PreFacts,
+    now: SystemTime,
+    policy: &DeploymentPolicy,
+) -> Result<PreDeployment, Rejection> {
+    let findings: Vec<Finding> = policy
         .pre
         .iter()
         .filter_map(|item| {
@@ -176,7 +138,7 @@ pub fn check_pre(facts: &PreFacts, now: SystemTime, policy: &DeploymentPolicy) -
             Some(Finding::new(CLAUSE, item.as_str(), required, observed))
         })
         .collect();
-    Rejection::unless_empty("PRE_DEPLOYMENT_INCOMPLETE", findings)?;
+    refuse::all("PRE_DEPLOYMENT_INCOMPLETE", "pre-deployment", findings)?;
     Ok(PreDeployment { checked: now })
 }
 
@@ -214,7 +176,7 @@ fn rehearsal_fault(
     now: SystemTime,
     policy: &DeploymentPolicy,
 ) -> Option<(String, String)> {
-    let required = format!("rollback rehearsed in staging within {}", span::text(policy.rehearsal_limit));
+    let required = format!("rollback rehearsed in staging within {}", policy.rehearsal_limit);
     let Some(rehearsal) = rehearsal else { return Some((required, "missing".to_owned())) };
     if let Some(fault) = rehearsal.done.fault(now) {
         return Some((required, fault.to_owned()));
@@ -225,7 +187,8 @@ fn rehearsal_fault(
     if rehearsal.took.is_zero() {
         return Some((required, "not timed".to_owned())); // a rollback takes time; zero was not measured
     }
-    (rehearsal.took > policy.rehearsal_limit).then(|| (required, format!("took {}", span::text(rehearsal.took))))
+    (rehearsal.took > policy.rehearsal_limit.get())
+        .then(|| (required, format!("took {}", Span(rehearsal.took))))
 }
 
 fn on_call_fault(notice: Option<&Acknowledgement>, now: SystemTime) -> Option<(String, String)> {
@@ -285,10 +248,10 @@ impl Checklist {
         if item == DeployItem::MonitorCanary {
             let start = self.deploy.get(&DeployItem::DeployCanary).map(|canary| canary.when);
             let watched = start.and_then(|start| done.when.duration_since(start).ok()).unwrap_or_default();
-            if watched < policy.canary_watch {
-                let required = format!("at least {}", span::text(policy.canary_watch));
-                let finding = Finding::new(CLAUSE, item.as_str(), required, span::text(watched));
-                return Err(Rejection::one("WATCH_TOO_SHORT", finding));
+            if watched < policy.canary_watch.get() {
+                let required = format!("at least {}", policy.canary_watch);
+                let finding = Finding::new(CLAUSE, item.as_str(), required, Span(watched).to_string());
+                return Err(Rejection::one("WATCH_TOO_SHORT", "deployment", finding));
             }
         }
         self.deploy.insert(item, done);
@@ -307,7 +270,7 @@ impl Checklist {
         policy: &DeploymentPolicy,
     ) -> Result<Self, Rejection> {
         let open = open(&self.deploy, &policy.deploy, DeployItem::as_str);
-        Rejection::unless_empty("DEPLOYMENT_INCOMPLETE", open)?;
+        refuse::all("DEPLOYMENT_INCOMPLETE", "deployment", open)?;
         in_order(item, &self.post, &policy.post, PostItem::as_str)?;
         proven(item.as_str(), &done, now)?;
         self.post.insert(item, done);
@@ -320,7 +283,7 @@ impl Checklist {
     pub fn close(&self, policy: &DeploymentPolicy) -> Result<(), Rejection> {
         let mut findings = open(&self.deploy, &policy.deploy, DeployItem::as_str);
         findings.extend(open(&self.post, &policy.post, PostItem::as_str));
-        Rejection::unless_empty("DEPLOYMENT_INCOMPLETE", findings)
+        refuse::all("DEPLOYMENT_INCOMPLETE", "deployment", findings)
     }
 }
 
@@ -329,7 +292,7 @@ fn proven(subject: &str, done: &Done, now: SystemTime) -> Result<(), Rejection> 
         None => Ok(()),
         Some(fault) => {
             let finding = Finding::new(CLAUSE, subject, "evidence, author and time", fault);
-            Err(Rejection::one("EVIDENCE_MISSING", finding))
+            Err(Rejection::one("EVIDENCE_MISSING", "deployment", finding))
         }
     }
 }
@@ -347,11 +310,11 @@ fn in_order<I: Ord + Copy>(
 ) -> Result<(), Rejection> {
     if done.contains_key(&item) {
         let finding = Finding::new(CLAUSE, name(item), "not recorded yet", "done before");
-        return Err(Rejection::one("ALREADY_RECORDED", finding));
+        return Err(Rejection::one("ALREADY_RECORDED", "deployment", finding));
     }
     let Some(place) = list.iter().position(|listed| *listed == item) else {
         let finding = Finding::new(CLAUSE, name(item), "an item of the policy", "unknown");
-        return Err(Rejection::one("ITEM_OUT_OF_ORDER", finding));
+        return Err(Rejection::one("ITEM_OUT_OF_ORDER", "deployment", finding));
     };
-    Rejection::unless_empty("ITEM_OUT_OF_ORDER", open(done, &list[..place], name))
+    refuse::all("ITEM_OUT_OF_ORDER", "deployment", open(done, &list[..place], name))
 }

@@ -3,97 +3,61 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
-
 pub use crate::checklist::{DeployItem, PostItem, PreItem};
+use crate::kinds::kinds;
 use crate::policy::deployment::DeploymentPolicy;
+use crate::refuse;
 use crate::rejection::{Finding, Rejection};
 
-/// A stage of the pipeline (§8.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Stage {
-    /// The artifact is made.
-    Build,
-    /// The artifact is tested.
-    Test,
-    /// The artifact runs outside production.
-    Stage,
-    /// The artifact takes traffic.
-    Prod,
-}
-
-impl Stage {
-    /// The name that the procedure uses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Build => "BUILD",
-            Self::Test => "TEST",
-            Self::Stage => "STAGE",
-            Self::Prod => "PROD",
-        }
+kinds! {
+    /// A stage of the pipeline (§8.1).
+    Stage {
+        /// The artifact is made.
+        Build = "BUILD",
+        /// The artifact is tested.
+        Test = "TEST",
+        /// The artifact runs outside production.
+        Stage = "STAGE",
+        /// The artifact takes traffic.
+        Prod = "PROD",
     }
 }
 
-/// One of the sixteen activities of §8.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activity {
-    /// BUILD: package.
-    Package,
-    /// BUILD: containerize.
-    Containerize,
-    /// BUILD: version.
-    Version,
-    /// BUILD: scan for vulnerabilities and hostile model parts.
-    Scan,
-    /// TEST: unit tests.
-    UnitTests,
-    /// TEST: integration.
-    Integration,
-    /// TEST: benchmark.
-    Benchmark,
-    /// TEST: security.
-    Security,
-    /// STAGE: deploy to staging.
-    DeployToStaging,
-    /// STAGE: smoke tests.
-    SmokeTests,
-    /// STAGE: load tests.
-    LoadTests,
-    /// STAGE: manual QA.
-    ManualQa,
-    /// PROD: canary (5 %).
-    Canary,
-    /// PROD: gradual rollout.
-    GradualRollout,
-    /// PROD: full deployment.
-    FullDeployment,
-    /// PROD: monitor.
-    Monitor,
-}
-
-impl Activity {
-    /// The name in the policy file and in refusals.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Package => "package",
-            Self::Containerize => "containerize",
-            Self::Version => "version",
-            Self::Scan => "scan",
-            Self::UnitTests => "unit-tests",
-            Self::Integration => "integration",
-            Self::Benchmark => "benchmark",
-            Self::Security => "security",
-            Self::DeployToStaging => "deploy-to-staging",
-            Self::SmokeTests => "smoke-tests",
-            Self::LoadTests => "load-tests",
-            Self::ManualQa => "manual-qa",
-            Self::Canary => "canary",
-            Self::GradualRollout => "gradual-rollout",
-            Self::FullDeployment => "full-deployment",
-            Self::Monitor => "monitor",
-        }
+kinds! {
+    /// One of the sixteen activities of §8.1.
+    Activity {
+        /// BUILD: package.
+        Package = "package",
+        /// BUILD: containerize.
+        Containerize = "containerize",
+        /// BUILD: version.
+        Version = "version",
+        /// BUILD: scan for vulnerabilities and hostile model parts.
+        Scan = "scan",
+        /// TEST: unit tests.
+        UnitTests = "unit-tests",
+        /// TEST: integration.
+        Integration = "integration",
+        /// TEST: benchmark.
+        Benchmark = "benchmark",
+        /// TEST: security.
+        Security = "security",
+        /// STAGE: deploy to staging.
+        DeployToStaging = "deploy-to-staging",
+        /// STAGE: smoke tests.
+        SmokeTests = "smoke-tests",
+        /// STAGE: load tests.
+        LoadTests = "load-tests",
+        /// STAGE: manual QA.
+        ManualQa = "manual-qa",
+        /// PROD: canary (5 %).
+        Canary = "canary",
+        /// PROD: gradual rollout.
+        GradualRollout = "gradual-rollout",
+        /// PROD: full deployment.
+        FullDeployment = "full-deployment",
+        /// PROD: monitor.
+        Monitor = "monitor",
     }
 }
 
@@ -162,18 +126,19 @@ impl Pipeline {
     ) -> Result<Self, Rejection> {
         if let Some(fault) = record.done.fault(now) {
             let finding = Finding::new("§8.1", activity.as_str(), "evidence, author and time", fault);
-            return Err(Rejection::one("EVIDENCE_MISSING", finding));
+            return Err(Rejection::one("EVIDENCE_MISSING", "pipeline", finding));
         }
         if self.passed(activity) {
             let finding = Finding::new("§8.1", activity.as_str(), "not recorded yet", "passed before");
-            return Err(Rejection::one("ALREADY_RECORDED", finding));
+            return Err(Rejection::one("ALREADY_RECORDED", "pipeline", finding));
         }
         let Some(own) = policy.stages.iter().position(|s| s.activities.contains(&activity)) else {
             let finding = Finding::new("§8.1", activity.as_str(), "an activity of the policy", "unknown");
-            return Err(Rejection::one("STAGE_NOT_OPEN", finding));
+            return Err(Rejection::one("STAGE_NOT_OPEN", "pipeline", finding));
         };
-        let open: Vec<Finding> = policy.stages[..own].iter().flat_map(|s| self.open_in(s.stage, policy)).collect();
-        Rejection::unless_empty("STAGE_NOT_OPEN", open)?;
+        let open: Vec<Finding> =
+            policy.stages[..own].iter().flat_map(|s| self.open_in(s.stage, policy)).collect();
+        refuse::all("STAGE_NOT_OPEN", "pipeline", open)?;
         self.records.insert(activity, record);
         Ok(self)
     }
@@ -202,7 +167,8 @@ impl Pipeline {
     /// # Errors
     /// `STAGE_INCOMPLETE` with one finding per activity that is missing or failed.
     pub fn require(&self, stage: Stage, policy: &DeploymentPolicy) -> Result<(), Rejection> {
-        let open = policy.stages.iter().filter(|s| s.stage <= stage).flat_map(|s| self.open_in(s.stage, policy));
-        Rejection::unless_empty("STAGE_INCOMPLETE", open.collect())
+        let open =
+            policy.stages.iter().filter(|s| s.stage <= stage).flat_map(|s| self.open_in(s.stage, policy));
+        refuse::all("STAGE_INCOMPLETE", "pipeline", open)
     }
 }

@@ -5,149 +5,83 @@
 //! version never opens a phase for the next.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
+use crate::kinds::kinds;
 use crate::policy::phases::PhasePolicy;
+use crate::refuse;
 use crate::rejection::{Finding, Rejection};
 
-/// A phase of §3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Phase {
-    /// §4 planning.
-    Plan,
-    /// §5 data preparation.
-    Data,
-    /// §6 model development.
-    Model,
-    /// §7 evaluation.
-    Eval,
-    /// §8 deployment.
-    Deploy,
-    /// §9 monitoring.
-    Monitor,
-    /// §9.3 a new version is decided.
-    Iterate,
-    /// §10 retirement; there is no way back.
-    Retire,
-}
-
-impl Phase {
-    /// All phases in the order of §3.
-    pub const ALL: [Self; 8] = [
-        Self::Plan,
-        Self::Data,
-        Self::Model,
-        Self::Eval,
-        Self::Deploy,
-        Self::Monitor,
-        Self::Iterate,
-        Self::Retire,
-    ];
-
-    /// The name that the procedure uses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Plan => "PLAN",
-            Self::Data => "DATA",
-            Self::Model => "MODEL",
-            Self::Eval => "EVAL",
-            Self::Deploy => "DEPLOY",
-            Self::Monitor => "MONITOR",
-            Self::Iterate => "ITERATE",
-            Self::Retire => "RETIRE",
-        }
+kinds! {
+    /// A phase of §3.
+    Phase {
+        /// §4 planning.
+        Plan = "PLAN",
+        /// §5 data preparation.
+        Data = "DATA",
+        /// §6 model development.
+        Model = "MODEL",
+        /// §7 evaluation.
+        Eval = "EVAL",
+        /// §8 deployment.
+        Deploy = "DEPLOY",
+        /// §9 monitoring.
+        Monitor = "MONITOR",
+        /// §9.3 a new version is decided.
+        Iterate = "ITERATE",
+        /// §10 retirement; there is no way back.
+        Retire = "RETIRE",
     }
 }
 
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What a transition may need. The registry says which of them exist for the line and version at hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Record {
-    /// §4.1 the six inputs.
-    RequirementsGathered,
-    /// §4.1 the five documents of requirements.
-    RequirementsDocumented,
-    /// §4.2 weighted decision.
-    SelectionCriteriaWeighted,
-    /// §4.3 the five planning outputs, each approved.
-    PlanningOutputsApproved,
-    /// §5.1 every source approved and in date.
-    SourcesApproved,
-    /// §5.2 the eight quality dimensions met.
-    DatasetFit,
-    /// §5.3 the seven steps recorded, version tagged.
-    PipelineCompleted,
-    /// §5.4 data card with its eight sections.
-    DataCardPublished,
-    /// §6.1 the five selection steps.
-    ModelSelected,
-    /// §6.2 training run with every block filled.
-    TrainingRunCompleted,
-    /// §6.4 version in the registry.
-    VersionRegistered,
-    /// §7.1 report over five dimensions.
-    EvaluationReported,
-    /// §7.2 and gate G1.
-    TestsPassed,
-    /// §7.3 and gate G2.
-    BenchmarksMet,
-    /// §7.4 board approval.
-    EthicsApproved,
-    /// §8.1 gate G3.
-    QaApproved,
-    /// §8.2 pre-deployment list.
-    PreDeploymentChecked,
-    /// §8.2 deployment list.
-    DeploymentChecked,
-    /// §8.1 gate G4.
-    CanaryStable,
-    /// §8.2 post-deployment list.
-    PostDeploymentChecked,
-    /// §9.3 decision to retrain or adjust.
-    IterationDecided,
-    /// §9.3/§10.2 decision to retire.
-    RetirementDecided,
-    /// A finding that says why work goes back to an earlier phase.
-    ReworkJustified,
-}
-
-impl Record {
-    /// The name in the policy file and in refusals.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RequirementsGathered => "requirements-gathered",
-            Self::RequirementsDocumented => "requirements-documented",
-            Self::SelectionCriteriaWeighted => "selection-criteria-weighted",
-            Self::PlanningOutputsApproved => "planning-outputs-approved",
-            Self::SourcesApproved => "sources-approved",
-            Self::DatasetFit => "dataset-fit",
-            Self::PipelineCompleted => "pipeline-completed",
-            Self::DataCardPublished => "data-card-published",
-            Self::ModelSelected => "model-selected",
-            Self::TrainingRunCompleted => "training-run-completed",
-            Self::VersionRegistered => "version-registered",
-            Self::EvaluationReported => "evaluation-reported",
-            Self::TestsPassed => "tests-passed",
-            Self::BenchmarksMet => "benchmarks-met",
-            Self::EthicsApproved => "ethics-approved",
-            Self::QaApproved => "qa-approved",
-            Self::PreDeploymentChecked => "pre-deployment-checked",
-            Self::DeploymentChecked => "deployment-checked",
-            Self::CanaryStable => "canary-stable",
-            Self::PostDeploymentChecked => "post-deployment-checked",
-            Self::IterationDecided => "iteration-decided",
-            Self::RetirementDecided => "retirement-decided",
-            Self::ReworkJustified => "rework-justified",
-        }
+kinds! {
+    /// What a transition may need. The registry says which of them exist for the line and version at hand.
+    Record {
+        /// §4.1 the six inputs.
+        RequirementsGathered = "requirements-gathered",
+        /// §4.1 the five documents of requirements.
+        RequirementsDocumented = "requirements-documented",
+        /// §4.2 weighted decision.
+        SelectionCriteriaWeighted = "selection-criteria-weighted",
+        /// §4.3 the five planning outputs, each approved.
+        PlanningOutputsApproved = "planning-outputs-approved",
+        /// §5.1 every source approved and in date.
+        SourcesApproved = "sources-approved",
+        /// §5.2 the eight quality dimensions met.
+        DatasetFit = "dataset-fit",
+        /// §5.3 the seven steps recorded, version tagged.
+        PipelineCompleted = "pipeline-completed",
+        /// §5.4 data card with its eight sections.
+        DataCardPublished = "data-card-published",
+        /// §6.1 the five selection steps.
+        ModelSelected = "model-selected",
+        /// §6.2 training run with every block filled.
+        TrainingRunCompleted = "training-run-completed",
+        /// §6.4 version in the registry.
+        VersionRegistered = "version-registered",
+        /// §7.1 report over five dimensions.
+        EvaluationReported = "evaluation-reported",
+        /// §7.2 and gate G1.
+        TestsPassed = "tests-passed",
+        /// §7.3 and gate G2.
+        BenchmarksMet = "benchmarks-met",
+        /// §7.4 board approval.
+        EthicsApproved = "ethics-approved",
+        /// §8.1 gate G3.
+        QaApproved = "qa-approved",
+        /// §8.2 pre-deployment list.
+        PreDeploymentChecked = "pre-deployment-checked",
+        /// §8.2 deployment list.
+        DeploymentChecked = "deployment-checked",
+        /// §8.1 gate G4.
+        CanaryStable = "canary-stable",
+        /// §8.2 post-deployment list.
+        PostDeploymentChecked = "post-deployment-checked",
+        /// §9.3 decision to retrain or adjust.
+        IterationDecided = "iteration-decided",
+        /// §9.3/§10.2 decision to retire.
+        RetirementDecided = "retirement-decided",
+        /// A finding that says why work goes back to an earlier phase.
+        ReworkJustified = "rework-justified",
     }
 }
 
@@ -204,22 +138,26 @@ impl ModelLine {
 /// Whether a line may move from `from` to `to` with these records (§3).
 /// # Errors
 /// `ILLEGAL_TRANSITION` if the policy has no such arrow; `RECORDS_MISSING` with one finding per missing record.
-pub fn check(from: Phase, to: Phase, records: &BTreeSet<Record>, policy: &PhasePolicy) -> Result<(), Rejection> {
+pub fn check(
+    from: Phase,
+    to: Phase,
+    records: &BTreeSet<Record>,
+    policy: &PhasePolicy,
+) -> Result<(), Rejection> {
     let Some(transition) = policy.transitions.iter().find(|t| t.from == from && t.to == to) else {
         let allowed: Vec<&str> =
             policy.transitions.iter().filter(|t| t.from == from).map(|t| t.to.as_str()).collect();
-        let required =
-            if allowed.is_empty() { "no further phase".to_owned() } else { allowed.join(" or ") };
+        let required = if allowed.is_empty() { "no further phase".to_owned() } else { allowed.join(" or ") };
         let finding = Finding::new("§3", format!("transition from {from}"), required, to.as_str());
-        return Err(Rejection::one("ILLEGAL_TRANSITION", finding));
+        return Err(Rejection::one("ILLEGAL_TRANSITION", "phase change", finding));
     };
-    let missing = transition
+    let missing: Vec<Finding> = transition
         .records
         .iter()
         .filter(|needed| !records.contains(&needed.record))
         .map(|needed| Finding::new(needed.clause.clone(), needed.record.as_str(), "recorded", "missing"))
         .collect();
-    Rejection::unless_empty("RECORDS_MISSING", missing)
+    refuse::all("RECORDS_MISSING", "phase change", missing)
 }
 
 /// Every record that the way out of `phase`, or of any phase after it, asks for.

@@ -1,11 +1,9 @@
 //! §8.1 pipeline and §8.2 checklists.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
+use super::{Span, problem::Problems};
 use crate::deployment::{Activity, DeployItem, PostItem, PreItem, Stage};
-use crate::policy::span;
 
 /// The deployment pipeline and its three lists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,11 +18,9 @@ pub struct DeploymentPolicy {
     /// §8.2: what closes it, in order.
     pub post: Vec<PostItem>,
     /// §8.2 "monitor for 1 hour": least time between the canary and its "monitored" item.
-    #[serde(with = "span")]
-    pub canary_watch: Duration,
+    pub canary_watch: Span,
     /// §8.2 "rollback plan verified": the longest a rehearsed rollback may take (open in the procedure).
-    #[serde(with = "span")]
-    pub rehearsal_limit: Duration,
+    pub rehearsal_limit: Span,
 }
 
 /// One stage of §8.1.
@@ -35,4 +31,17 @@ pub struct StagePolicy {
     pub stage: Stage,
     /// What is done in it.
     pub activities: Vec<Activity>,
+}
+
+impl DeploymentPolicy {
+    pub(super) fn check(&self, bad: &mut Problems) {
+        bad.exactly("deployment.stages", self.stages.iter().map(|row| row.stage), Stage::ALL);
+        let activities = self.stages.iter().flat_map(|row| row.activities.iter().copied());
+        bad.exactly("deployment.stages.activities", activities, Activity::ALL);
+        bad.exactly("deployment.pre", self.pre.iter().copied(), PreItem::ALL);
+        bad.exactly("deployment.deploy", self.deploy.iter().copied(), DeployItem::ALL);
+        bad.exactly("deployment.post", self.post.iter().copied(), PostItem::ALL);
+        bad.require(!self.canary_watch.get().is_zero(), "deployment.canary_watch", "must be above 0");
+        bad.require(!self.rehearsal_limit.get().is_zero(), "deployment.rehearsal_limit", "must be above 0");
+    }
 }

@@ -6,6 +6,12 @@ pub mod acceptance;
 mod canonical;
 mod cited;
 pub mod gates;
+pub mod deployment;
+pub mod monitoring;
+pub mod people;
+pub mod phases;
+pub mod rollout;
+pub mod upkeep;
 pub mod planning;
 mod problem;
 pub mod quality;
@@ -59,6 +65,24 @@ pub struct Policy {
     pub ethics: Ethics,
     /// §8.1
     pub gates: Gates,
+    /// §3
+    pub phases: phases::PhasePolicy,
+    /// §8.1, §8.2
+    pub deployment: deployment::DeploymentPolicy,
+    /// §8.2, §8.3
+    pub rollout: rollout::RolloutPolicy,
+    /// §9
+    pub monitoring: monitoring::Monitoring,
+    /// §10.1
+    pub duties: upkeep::Duties,
+    /// §10.2, §10.3
+    pub retirement: upkeep::RetirementPolicy,
+    /// §11
+    pub documents: Vec<upkeep::DocumentRow>,
+    /// §8.3, §11
+    pub incidents: upkeep::IncidentPolicy,
+    /// §12 and the approval block
+    pub people: people::People,
     #[serde(skip)]
     digest: String,
 }
@@ -125,5 +149,14 @@ impl Policy {
         self.acceptance.check(bad);
         self.ethics.check(bad);
         self.gates.check(bad);
+        self.phases.check(bad);
+        self.deployment.check(bad);
+        self.rollout.check(bad);
+        self.monitoring.check(bad);
+        self.duties.check(bad);
+        self.retirement.check(bad);
+        upkeep::check_documents(&self.documents, bad);
+        self.incidents.check(bad);
+        self.people.check(bad);
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::problem::Problems;
 use crate::phase::{Phase, Record};
 
 /// Every transition that the life cycle allows; what is not listed is illegal.
@@ -32,4 +33,16 @@ pub struct RequiredRecord {
     pub record: Record,
     /// Clause of the procedure, printed in the refusal.
     pub clause: String,
+}
+
+impl PhasePolicy {
+    pub(super) fn check(&self, bad: &mut Problems) {
+        for (at, row) in self.transitions.iter().enumerate() {
+            let path = format!("phases.transitions[{at}]");
+            let same = self.transitions.iter().filter(|other| (other.from, other.to) == (row.from, row.to));
+            bad.require(same.count() == 1, &path, "stands twice");
+            bad.require(!row.records.is_empty(), &path, "needs at least one record");
+            bad.require(row.from != Phase::Retire, &path, "leaves RETIRE, which is final");
+        }
+    }
 }
