@@ -39,7 +39,7 @@ kinds! {
     }
 }
 
-const WEEK: Duration = Duration::from_secs(7 * 86_400);
+const WEEK: Duration = Duration::from_hours(7 * 24);
 
 impl Frequency {
     /// The end of the `count`-th period after `anchor`; `None` for an event rule, or beyond what a time can hold.
