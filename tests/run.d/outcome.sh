@@ -15,11 +15,8 @@ missing() {
     NOTE="${NOTE:+$NOTE; }missing: $*"
 }
 
-# Runs another stage first, once.
-need() {
-    [ -n "${DONE[$1]:-}" ] || run_stage "$1"
-    [ "${DONE[$1]}" = ok ]
-}
+# What a stage needs first. These run before its output is redirected, so that stages never nest.
+declare -A NEEDS=([protos]=tools [deploy]=tools [test]="services tools build runtime")
 
 # Adds up the closing lines of cargo test and pytest in a log; prints "passed failed", nothing if there is none.
 counted() {
@@ -31,8 +28,9 @@ counted() {
 }
 
 run_stage() {
-    local stage=$1 log="$WORK/$1.log" outer_note=${NOTE:-} started code counts p f outcome
+    local stage=$1 log="$WORK/$1.log" other started code counts p f outcome
     [ -z "${DONE[$stage]:-}" ] || return 0
+    for other in ${NEEDS[$stage]:-}; do run_stage "$other"; done
     DONE[$stage]=running
     NOTE=
     started=$(date +%s)
@@ -41,8 +39,11 @@ run_stage() {
     exec 8>&1 9>&2
     exec > >(tee "$log") 2>&1
     local tee_pid=$!
-    "stage_$stage"
-    code=$?
+    code=0
+    for other in ${NEEDS[$stage]:-}; do
+        if [ "${DONE[$other]}" != ok ]; then say "not run: $other failed"; code=1; fi
+    done
+    if [ $code -eq 0 ]; then "stage_$stage"; code=$?; fi
     exec 1>&8 2>&9 8>&- 9>&-
     wait "$tee_pid" 2>/dev/null
     counts=$(counted "$log")
@@ -60,7 +61,6 @@ run_stage() {
     LINES+=("$(printf '%-9s %-6s %5ds  %5d passed %4d failed  %s' "$stage" "$outcome" \
         "$(($(date +%s) - started))" "$p" "$f" "$NOTE")")
     say "${LINES[-1]}"
-    NOTE=$outer_note
 }
 
 summary() {

@@ -29,9 +29,5 @@ stage_runtime() {
 }
 
 stage_test() {
-    need services || return 1
-    need tools || return 1
-    need build || return 1
-    need runtime || return 1
     cargo test --release --workspace --no-fail-fast
 }
