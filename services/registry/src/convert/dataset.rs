@@ -1,0 +1,138 @@
+//! Dataset versions (§5.2, §5.3).
+
+use lifecycle::approval::{Approval, NotApplicable};
+use lifecycle::dataset::{State, StepRecord};
+use lifecycle::quality::{Applicable, Audit, Count, Currency, GroupShare, QualityEvidence, Relevance};
+use lifecycle::{Role, Version};
+
+use super::{optional_time, time, word};
+use crate::Error;
+use crate::wire::{self, DataSource, DatasetVersion, QualityMeasurement, dataset_version};
+
+/// The state of a dataset version.
+pub fn state(version: &DatasetVersion) -> State {
+    match version.state() {
+        dataset_version::State::Unspecified | dataset_version::State::Draft => State::Draft,
+        dataset_version::State::Ready => State::Ready,
+        dataset_version::State::Unfit => State::Unfit,
+    }
+}
+
+/// The state on the wire.
+pub fn to_state(state: State) -> dataset_version::State {
+    match state {
+        State::Draft => dataset_version::State::Draft,
+        State::Ready => dataset_version::State::Ready,
+        State::Unfit => dataset_version::State::Unfit,
+    }
+}
+
+/// The seven recorded steps.
+///
+/// # Errors
+/// INVALID_ARGUMENT for a step that the procedure does not have.
+pub fn steps(version: &DatasetVersion) -> Result<Vec<StepRecord>, Error> {
+    version.steps.iter().enumerate().map(|(at, step)| one_step(at, step)).collect()
+}
+
+fn one_step(at: usize, step: &wire::StepRecord) -> Result<StepRecord, Error> {
+    Ok(StepRecord {
+        step: word(&format!("dataset_version.steps[{at}].step"), &step.step)?,
+        input_digest: step.input_digest.clone(),
+        code_digest: step.code_digest.clone(),
+        parameters: step.parameters.clone(),
+        seed: step.seed,
+        output_digest: step.output_digest.clone(),
+        rows_in: step.rows_in,
+        rows_out: step.rows_out,
+        rejects: step.rejects,
+        not_applicable: step.not_applicable_reason.clone(),
+    })
+}
+
+/// Version numbers of resource names, `datasets/d/versions/1.0.0`.
+///
+/// # Errors
+/// [`Error::Damaged`].
+pub fn number(name: &str) -> Result<Version, Error> {
+    contracts::name::last(name).parse().map_err(|_| Error::Damaged(format!("version of {name}")))
+}
+
+/// What was measured of a version, for the judgement of its eight dimensions. `sources` are those it was built from.
+pub fn evidence(
+    version: &DatasetVersion,
+    sources: &[DataSource],
+    contributors: Vec<String>,
+) -> QualityEvidence {
+    let measured = |dimension: &str| version.quality.iter().find(|one| one.dimension == dimension);
+    let counted = |dimension: &str| measured(dimension).map_or(Count { bad: 0, all: 0 }, count);
+    let signed = relevance_sign_off(version);
+    let signal = measured("relevance").and_then(|one| one.value.as_ref()).map(|value| value.value);
+    QualityEvidence {
+        audit: version.audit.as_ref().map(|audit| Audit {
+            rows: audit.rows,
+            wrong_rows: audit.wrong_rows,
+            method: audit.method.clone(),
+            auditor: audit.auditor.clone(),
+            sample_digest: audit.sample_digest.clone(),
+        }),
+        missing_cells: counted("completeness"),
+        inconsistent_rows: applicable(measured("consistency"), signed.as_ref(), |one| Some(count(one))),
+        currency: currency(measured("timeliness"), sources),
+        duplicate_rows: counted("uniqueness"),
+        invalid_rows: counted("validity"),
+        relevance: signal.map(|signal| Relevance { signal, sign_off: signed.clone() }),
+        groups: applicable(measured("fairness"), signed.as_ref(), |_| groups(version)),
+        contributors,
+    }
+}
+
+fn count(measured: &QualityMeasurement) -> Count {
+    Count { bad: measured.bad, all: measured.all }
+}
+
+fn applicable<T>(
+    measured: Option<&QualityMeasurement>,
+    sign_off: Option<&Approval>,
+    read: impl Fn(&QualityMeasurement) -> Option<T>,
+) -> Applicable<T> {
+    match measured {
+        None => Applicable::Absent,
+        Some(one) if !one.not_applicable_reason.is_empty() => Applicable::NotApplicable(NotApplicable {
+            reason: one.not_applicable_reason.clone(),
+            sign_off: sign_off.cloned(),
+        }),
+        Some(one) => read(one).map_or(Applicable::Absent, Applicable::Measured),
+    }
+}
+
+fn groups(version: &DatasetVersion) -> Option<Vec<GroupShare>> {
+    let one = |share: &wire::GroupShare| GroupShare {
+        group: format!("{}={}", share.column, share.group),
+        share: share.share,
+        reference: share.reference_share,
+    };
+    (!version.group_shares.is_empty()).then(|| version.group_shares.iter().map(one).collect())
+}
+
+/// The newest event, or the oldest of the owners' confirmations: data is as current as its oldest source.
+fn currency(measured: Option<&QualityMeasurement>, sources: &[DataSource]) -> Currency {
+    if let Some(newest) = measured.and_then(|one| optional_time(one.newest_event_time.as_ref())) {
+        return Currency::NewestEvent(newest);
+    }
+    let confirmed = |source: &DataSource| {
+        let at = optional_time(source.confirmed_current_time.as_ref())?;
+        // only the data owner's role may confirm: the access table holds it
+        Some(Approval::new(source.confirmed_current_by.clone(), Role::DataOwner, at))
+    };
+    let all: Option<Vec<Approval>> = sources.iter().map(confirmed).collect();
+    let oldest = all.and_then(|all| all.into_iter().min_by_key(|approval| approval.time));
+    oldest.map_or(Currency::Unknown, Currency::Confirmed)
+}
+
+fn relevance_sign_off(version: &DatasetVersion) -> Option<Approval> {
+    let role = version.relevance_signed_role.parse().ok()?;
+    let at = time(version.relevance_sign_time.as_ref());
+    (!version.relevance_signed_by.is_empty())
+        .then(|| Approval::new(version.relevance_signed_by.clone(), role, at))
+}

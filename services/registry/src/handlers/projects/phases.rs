@@ -1,0 +1,197 @@
+//! The life cycle of a line (§3): a phase opens with the records that the policy asks for.
+
+use async_trait::async_trait;
+use contracts::common::v1::Verdict;
+use contracts::registry::v1::*;
+use lifecycle::phase::{self as domain, Record};
+use lifecycle::planning::{finish_planning, missing_inputs, missing_requirements};
+use lifecycle::selection::selection_complete;
+use lifecycle::source::missing_for_use;
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::evidence::{Evidence, gather};
+use crate::convert::{data_source, dataset, optional_time, project};
+use crate::store::{Resource, Stored};
+use crate::work::{Verb, Work};
+use crate::{Error, parse::Fields};
+
+#[async_trait]
+impl Verb for AdvancePhaseRequest {
+    type Answer = Project;
+
+    fn check(&self, fields: &mut Fields) {
+        fields.name("name", &self.name, Project::FORM);
+        fields.choice::<Phase>("phase", self.phase);
+        fields.optional_text("reason", &self.reason);
+    }
+
+    async fn decide(self, work: &mut Work) -> Result<Project, Error> {
+        let seen = work.open::<Project>(&self.name, &self.etag).await?;
+        let damaged = || Error::Damaged(format!("phase of {}", seen.name));
+        let from = phase(seen.phase()).ok_or_else(damaged)?;
+        let to = phase(self.phase()).ok_or_else(|| Error::field("phase", "required"))?;
+        let evidence = gather(work, &self.name).await?;
+        let records = records(work, &seen, &evidence, &self.reason)?;
+        domain::check(from, to, &records, &work.policy().phases)?;
+        let mut next = (*seen).clone();
+        next.set_phase(self.phase());
+        if to < from
+            && let Some(now) = work.wire_now()
+        {
+            next.reopen_times.insert(to.to_string(), now);
+        }
+        work.save(&seen, next, "advance-phase").await
+    }
+
+    fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// The records that hold for the version in work. What was done again counts only from when the line went back to it.
+fn records(
+    work: &Work,
+    project: &Stored<Project>,
+    it: &Evidence,
+    reason: &str,
+) -> Result<BTreeSet<Record>, Error> {
+    let policy = work.policy();
+    let mut held = BTreeSet::new();
+    for record in policy.phases.transitions.iter().flat_map(|arrow| &arrow.records) {
+        let since = since(project, record.record, &policy.phases);
+        if holds(record.record, work, project, it, since)? {
+            held.insert(record.record);
+        }
+    }
+    if !reason.trim().is_empty() {
+        // the reason goes into the audit log: it is the record
+        held.extend([Record::IterationDecided, Record::RetirementDecided, Record::ReworkJustified]);
+    }
+    Ok(held)
+}
+
+/// From when on evidence counts: the line went back to the phase that needs it, or to one before.
+fn since(project: &Project, record: Record, policy: &lifecycle::policy::phases::PhasePolicy) -> SystemTime {
+    let needed = policy.transitions.iter().filter(|arrow| arrow.from < arrow.to);
+    let first = needed
+        .filter(|arrow| arrow.records.iter().any(|one| one.record == record))
+        .map(|arrow| arrow.from)
+        .min();
+    let reopened =
+        domain::Phase::ALL.iter().copied().filter(|phase| first.is_some_and(|first| *phase <= first));
+    let times = reopened.filter_map(|phase| optional_time(project.reopen_times.get(phase.as_str())));
+    times.max().unwrap_or(UNIX_EPOCH)
+}
+
+fn holds(
+    record: Record,
+    work: &Work,
+    project: &Stored<Project>,
+    it: &Evidence,
+    since: SystemTime,
+) -> Result<bool, Error> {
+    let policy = work.policy();
+    let fit = it.fit_data().filter(|one| since <= one.record().create_time);
+    let version = it.version.as_ref().filter(|one| since <= one.record().create_time);
+    let gate = |gate| {
+        version.is_some() && it.gate(gate).is_some_and(|one| one.passed && since <= one.record().create_time)
+    };
+    let rollout = |states: &[rollout::State]| {
+        version.is_some() && it.rollouts.iter().any(|one| states.contains(&one.state()))
+    };
+    let approved = project.plan_state() == PlanState::Approved;
+    Ok(match record {
+        Record::RequirementsGathered => {
+            approved && missing_inputs(&project::plan(project)?, &policy.planning).is_empty()
+        }
+        Record::RequirementsDocumented => {
+            missing_requirements(&project::plan(project)?, &policy.planning).is_empty()
+        }
+        Record::SelectionCriteriaWeighted => project.selection.is_some(),
+        Record::PlanningOutputsApproved => {
+            finish_planning(&project::outputs(project)?, work.now(), &policy.planning).is_ok()
+        }
+        Record::SourcesApproved => sources_hold(work, it)?,
+        Record::DatasetFit => fit.is_some(),
+        Record::PipelineCompleted => match fit {
+            Some(one) => lifecycle::dataset::missing_steps(&dataset::steps(one)?, &policy.quality).is_empty(),
+            None => false,
+        },
+        Record::DataCardPublished => fit.is_some_and(|one| published(one, it)),
+        Record::ModelSelected => {
+            let newest = project.selection_steps.last().and_then(|step| optional_time(step.time.as_ref()));
+            selection_complete(&project::selection_steps(project)?, &policy.selection).is_ok()
+                && newest.is_some_and(|time| since <= time)
+        }
+        Record::TrainingRunCompleted => it
+            .runs
+            .iter()
+            .any(|run| run.state() == training_run::State::Completed && since <= run.record().create_time),
+        Record::VersionRegistered => version.is_some(),
+        Record::EvaluationReported => version.is_some() && it.evaluation().is_some(),
+        Record::TestsPassed => gate(Gate::G1TestsPass),
+        Record::BenchmarksMet => gate(Gate::G2BenchmarksMet),
+        Record::QaApproved => gate(Gate::G3QaApproved),
+        Record::CanaryStable => gate(Gate::G4CanaryStable),
+        Record::EthicsApproved => version.is_some() && ethics_approved(it),
+        Record::PreDeploymentChecked => rollout(&[
+            rollout::State::Running,
+            rollout::State::Paused,
+            rollout::State::Succeeded,
+            rollout::State::Closed,
+        ]),
+        Record::DeploymentChecked => rollout(&[rollout::State::Succeeded, rollout::State::Closed]),
+        Record::PostDeploymentChecked => rollout(&[rollout::State::Closed]),
+        Record::RetirementDecided => !it.retirements.is_empty(),
+        // decided by a person, who gives the reason with the call
+        Record::IterationDecided | Record::ReworkJustified => false,
+    })
+}
+
+fn sources_hold(work: &Work, it: &Evidence) -> Result<bool, Error> {
+    for seen in &it.sources {
+        if !missing_for_use(&data_source::source(seen)?, work.now(), &work.policy().sources).is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(!it.sources.is_empty())
+}
+
+/// A data card with nothing missing: the pipeline's own, or a generated document.
+fn published(version: &DatasetVersion, it: &Evidence) -> bool {
+    let document = it.documents.iter().any(|document| {
+        document.template() == DocumentTemplate::DataCard
+            && document.subject == version.name
+            && document.missing_parts.is_empty()
+    });
+    document || !version.data_card_digest.is_empty()
+}
+
+/// An approval of this version, or, for a patch, the one that a passed G3 carried over (reading 8).
+fn ethics_approved(it: &Evidence) -> bool {
+    let own = it
+        .reviews
+        .iter()
+        .any(|review| review.kind() == ReviewKind::Ethics && review.state() == review::State::Approved);
+    own || it.gate(Gate::G3QaApproved).is_some_and(|one| one.passed && !one.carried_from.is_empty())
+}
+
+fn phase(wire: Phase) -> Option<domain::Phase> {
+    Some(match wire {
+        Phase::Unspecified => return None,
+        Phase::Plan => domain::Phase::Plan,
+        Phase::Data => domain::Phase::Data,
+        Phase::Model => domain::Phase::Model,
+        Phase::Eval => domain::Phase::Eval,
+        Phase::Deploy => domain::Phase::Deploy,
+        Phase::Monitor => domain::Phase::Monitor,
+        Phase::Iterate => domain::Phase::Iterate,
+        Phase::Retire => domain::Phase::Retire,
+    })
+}
+
+/// Whether an evaluation was judged to pass.
+pub(super) fn passes(evaluation: &Evaluation) -> bool {
+    evaluation.verdict() == Verdict::Pass
+}

@@ -1,0 +1,20 @@
+//! `reap-training-runs`: a run of which nothing was heard for too long is failed (§6.2).
+
+use crate::store::{Resource, Stored};
+use crate::{Error, Registry, handlers::reap, wire::TrainingRun};
+use storage::Query;
+
+/// Looks at every running run once.
+///
+/// # Errors
+/// Of the database; a run that changed meanwhile is looked at the next time.
+pub async fn run_once(registry: Registry) -> Result<(), Error> {
+    let running = Query::kind(TrainingRun::KIND).state("RUNNING");
+    for record in registry.records().list_all(&running).await? {
+        let run = Stored::<TrainingRun>::read(record)?;
+        if let Err(error) = reap(&registry, &run).await {
+            tracing::warn!(run = %run.name, %error, "a silent run could not be failed");
+        }
+    }
+    Ok(())
+}
