@@ -50,14 +50,15 @@ impl TrainingRunService for Registry {
 
     async fn stream_training_metrics(
         &self,
-        request: Request<Streaming<LogTrainingMetricsRequest>>,
+        request: Request<Streaming<StreamTrainingMetricsRequest>>,
     ) -> Result<Response<TrainingRun>, Status> {
         let caller = Caller::of(&request)?;
         let mut messages = request.into_inner();
         let mut run = None;
         // each message is a unit of its own: what was acknowledged by the transport before a break is not lost
         while let Some(message) = messages.message().await? {
-            run = Some(self.act(&caller, message).await?);
+            let StreamTrainingMetricsRequest { name, points, request_id } = message;
+            run = Some(self.act(&caller, LogTrainingMetricsRequest { name, points, request_id }).await?);
         }
         Ok(Response::new(run.ok_or_else(|| Error::field("name", "required: the stream was empty"))?))
     }
