@@ -1,1 +1,145 @@
-//! Serves inference by the Open Inference Protocol.
+//! The gateway: the Open Inference Protocol over models that the registry lets through.
+//!
+//! # How it is made
+//! - [`build`] puts the parts together; [`Gateway`] is what every handler and task shares.
+//! - A request goes through `infer.rs`; `routing/` picks the version, `wire/` reads and writes the protocol.
+//! - The route table comes in `tasks/follow_routes.rs`, is checked in `routing/table.rs`, and takes effect in
+//!   `backends/reconcile.rs`: load and warm up first, then move traffic, then drain.
+//! - `breaker/` takes a failing canary off traffic in this process before anyone is told.
+//! - `observe/` notes sketches for the monitor; `store/` keeps on disk what a restart without a registry needs.
+
+mod admission;
+mod backends;
+mod breaker;
+mod config;
+mod error;
+mod gateway;
+mod handlers;
+mod infer;
+mod metrics;
+mod observe;
+mod routing;
+mod store;
+mod tasks;
+mod wire;
+
+pub use config::Config;
+pub use error::Error;
+pub use gateway::{Clients, Gateway};
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwap;
+use engine::Engine;
+use lifecycle::Policy;
+use runtime::{Clock, Credentials, Metrics, Peer, Readiness, Service, Tasks};
+use storage::Blobs;
+use tokio::sync::{Notify, watch};
+
+use crate::gateway::Parts;
+
+/// What the gateway is given.
+#[derive(Clone)]
+pub struct Deps {
+    /// Virtual time.
+    pub clock: Clock,
+    /// Runs models.
+    pub engine: Arc<dyn Engine>,
+    /// Who may call.
+    pub credentials: Credentials,
+    /// Registry and monitor.
+    pub clients: Clients,
+}
+
+impl Deps {
+    /// The real parts, for the binary. Nobody is called yet.
+    ///
+    /// # Errors
+    /// If a file or address that the configuration names cannot be used.
+    pub fn connect(config: &Config) -> anyhow::Result<Self> {
+        let credentials = match config.access.credentials.as_str() {
+            "" => Credentials::none(),
+            path => Credentials::load(path)?,
+        };
+        let key = config.access.key()?;
+        let peer = |url: &str| anyhow::Ok(Peer::connect(url, &key)?.describe(contracts::DESCRIPTORS)?);
+        let clients = Clients::over(peer(&config.peers.registry)?, peer(&config.peers.monitor)?);
+        Ok(Self { clock: config.clock.build()?, engine: Arc::new(engine::OnnxRuntime::new()), credentials, clients })
+    }
+}
+
+/// Puts the gateway together and takes in what an earlier run left on disk. Registry and monitor need not be there.
+///
+/// # Errors
+/// If the data folder or the key-value store cannot be used.
+pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
+    let folder = Path::new(&config.data_dir);
+    let files = store::Files::open(folder)?;
+    let metrics = Metrics::new();
+    let spool = observe::Spool::open(&files.path("spool"), config.observe.spool_bytes)?;
+    let gateway = Gateway::new(Parts {
+        id: files.identity(&config.routes.gateway)?,
+        blobs: Blobs::open(&folder.join("artifacts"), config.infer.max_artifact_bytes).await?,
+        kv: storage::kv::connect(&config.kv.url, "gateway").await?,
+        admission: admission::Admission::new(&config.admission),
+        meters: metrics::Meters::new(&metrics),
+        breakers: breaker::Breakers::default(),
+        observing: observe::Observing::new(&config.observe, spool),
+        readiness: Readiness::new(),
+        policy: ArcSwap::from_pointee(Policy::builtin().clone()),
+        live: ArcSwap::from_pointee(routing::Live::default()),
+        board: backends::Board::default(),
+        wanted: watch::Sender::new(None),
+        changed: Notify::new(),
+        reachable: AtomicBool::new(false),
+        files,
+        config: config.clone(),
+        clock: deps.clock.clone(),
+        engine: deps.engine,
+        clients: deps.clients,
+    });
+    gateway.readiness().set("routes", false);
+    restore(&gateway)?;
+    let background = Tasks::new("gateway", deps.clock.clone());
+    tasks::start(&background, &gateway);
+    let last = gateway.clone();
+    let service = handlers::mount(Service::builder("gateway"), &gateway)
+        .descriptors(contracts::DESCRIPTORS)
+        .access(contracts::access::TABLE, deps.credentials)
+        .clock(deps.clock)
+        .metrics(metrics)
+        .readiness(gateway.readiness().clone())
+        .tasks(background)
+        .on_stop(move || async move {
+            if let Err(error) = last.collect_observations(true).await {
+                tracing::error!(%error, "the last observations are lost");
+            }
+            if let Err(error) = last.keep_breakers().await {
+                tracing::error!(%error, "breakers were not written down");
+            }
+        })
+        .build()?;
+    Ok(service)
+}
+
+/// The state on disk: policy, trips that are still to be told, the last route table. Its signature is checked again.
+fn restore(gateway: &Gateway) -> anyhow::Result<()> {
+    let Some(table) = gateway.files().route_table()? else {
+        gateway.breakers().restore_unacknowledged(gateway);
+        return Ok(());
+    };
+    let Some(key) = gateway.files().registry_key(&gateway.config().routes.registry_key_file)? else {
+        return Ok(());
+    };
+    if let Err(error) = gateway.accept(&table, key) {
+        tracing::error!(%error, "the route table on disk is refused");
+    }
+    let digest = gateway.wanted().borrow().as_ref().map(|accepted| accepted.routes.policy_digest.clone());
+    if let Some(policy) = digest.and_then(|digest| gateway.files().policy(&digest)) {
+        gateway.adopt(policy);
+    }
+    gateway.breakers().restore_unacknowledged(gateway);
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! Loaded versions: verified, loaded, warmed up, swapped in, drained.
+
+mod backend;
+mod gates;
+mod load;
+mod reconcile;
+mod report;
+mod stats;
+
+pub use backend::Backend;
+pub use load::LoadError;
+pub use reconcile::Reconciler;
+pub use report::{Board, Shown, State};
+pub use stats::{Outcome, Stats};

@@ -1,0 +1,250 @@
+//! The test of one rollout and its verdict.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use lifecycle::policy::rollout::BreakerPolicy;
+use lifecycle::rollback::{self, Breaker as Verdict, Fault};
+use serde::{Deserialize, Serialize};
+use statistics::CanaryTest;
+use tokio::sync::Notify;
+
+use super::Counts;
+use super::keep::Kept;
+use crate::store::Files;
+
+/// A canary taken off traffic, until the registry knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trip {
+    /// When the evidence sufficed.
+    pub detect_time: SystemTime,
+    /// When the canary took no more requests.
+    pub off_traffic_time: SystemTime,
+    /// Names the rollback, so that the registry sees it once.
+    pub request_id: String,
+    /// Outcomes of all gateways that were counted.
+    pub counts: Counts,
+    /// Natural logarithm of the evidence.
+    pub log_e: f64,
+    /// The registry has it.
+    pub acknowledged: bool,
+}
+
+/// Judges one rollout's canary. Its error budget is spent once over the whole ladder.
+#[derive(Debug)]
+pub struct Breaker {
+    rollout: String,
+    version: String,
+    policy: BreakerPolicy,
+    off: AtomicBool,
+    dirty: AtomicBool,
+    stable_errors: AtomicU64,
+    stable_requests: AtomicU64,
+    state: Mutex<Inner>,
+    tripped: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    test: CanaryTest,
+    own: Counts,
+    others: Counts,
+    trip: Option<Trip>,
+}
+
+impl Breaker {
+    /// The breaker on disk, or a new one.
+    ///
+    /// # Errors
+    /// If the policy's numbers make no test.
+    pub(super) fn restore(
+        rollout: &str,
+        version: &str,
+        policy: &BreakerPolicy,
+        files: &Files,
+        tripped: Arc<Notify>,
+    ) -> statistics::Result<Self> {
+        let test = CanaryTest::new(policy.max_error_rate.value, policy.healthy_error_rate.value)?;
+        let new = Kept::new(rollout, version, test);
+        let kept = super::keep::read(files, rollout).filter(|kept| kept.version == version).unwrap_or(new);
+        Ok(Self::of_kept(kept, policy, tripped))
+    }
+
+    /// A breaker as it was written down.
+    pub(super) fn of_kept(kept: Kept, policy: &BreakerPolicy, tripped: Arc<Notify>) -> Self {
+        Self {
+            rollout: kept.rollout,
+            version: kept.version,
+            policy: policy.clone(),
+            off: AtomicBool::new(kept.trip.is_some()),
+            dirty: AtomicBool::new(true),
+            stable_errors: AtomicU64::new(0),
+            stable_requests: AtomicU64::new(0),
+            state: Mutex::new(Inner { test: kept.test, own: kept.own, others: kept.others, trip: kept.trip }),
+            tripped,
+        }
+    }
+
+    /// `deployments/{d}/rollouts/{r}`
+    pub fn rollout(&self) -> &str {
+        &self.rollout
+    }
+
+    /// The canary.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Whether the canary is off traffic.
+    pub fn is_tripped(&self) -> bool {
+        self.off.load(Ordering::Acquire)
+    }
+
+    /// Natural logarithm of the evidence so far, and where it trips.
+    pub fn evidence(&self) -> (f64, f64) {
+        (self.lock().test.peak_log_e(), -self.policy.error_budget.value.ln())
+    }
+
+    /// Counts the end of a request: `None` for an answer, else whose fault it was. Faults that the policy does not count
+    /// are not evidence at all, neither for nor against. Returns true if this outcome tripped it.
+    pub fn note(&self, canary: bool, fault: Option<Fault>, now: SystemTime) -> bool {
+        let error = match fault {
+            None => 0,
+            Some(fault) if rollback::counts(fault, &self.policy) => 1,
+            Some(_) => return false,
+        };
+        self.dirty.store(true, Ordering::Relaxed);
+        if !canary {
+            // Counted now, looked at with the next outcome of the canary: only that can bring a verdict about.
+            self.stable_errors.fetch_add(error, Ordering::Relaxed);
+            self.stable_requests.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        let mut state = self.lock();
+        self.take_stable(&mut state);
+        let new = Counts { canary_errors: error, canary_requests: 1, ..Counts::default() };
+        state.own = state.own.plus(new);
+        state.count(new);
+        self.look(&mut state, now)
+    }
+
+    /// Takes in what other gateways have counted in all; a trip of theirs counts as ours.
+    pub(super) fn hear(&self, others: Counts, off: bool, now: SystemTime) {
+        let mut state = self.lock();
+        self.take_stable(&mut state);
+        let new = others.since(state.others);
+        state.others = others;
+        state.count(new);
+        if new != Counts::default() {
+            self.dirty.store(true, Ordering::Relaxed);
+        }
+        if off && state.trip.is_none() {
+            self.trip(&mut state, now);
+        } else {
+            self.look(&mut state, now);
+        }
+    }
+
+    /// What this gateway alone has counted.
+    pub(super) fn own(&self) -> Counts {
+        let mut state = self.lock();
+        self.take_stable(&mut state);
+        state.own
+    }
+
+    /// The trip, if it tripped.
+    pub fn trip_of(&self) -> Option<Trip> {
+        self.lock().trip.clone()
+    }
+
+    /// Whether a rollback is still to be acknowledged.
+    pub fn owes_rollback(&self) -> bool {
+        self.lock().trip.as_ref().is_some_and(|trip| !trip.acknowledged)
+    }
+
+    /// The registry has the rollback.
+    pub(super) fn acknowledge(&self) {
+        if let Some(trip) = &mut self.lock().trip {
+            trip.acknowledged = true;
+        }
+        self.dirty.store(true, Ordering::Relaxed);
+    }
+
+    /// What is to be written down, if anything changed since the last time.
+    pub(super) fn changed(&self) -> Option<Kept> {
+        if !self.dirty.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        let mut state = self.lock();
+        self.take_stable(&mut state);
+        Some(Kept {
+            rollout: self.rollout.clone(),
+            version: self.version.clone(),
+            test: state.test.clone(),
+            own: state.own,
+            others: state.others,
+            trip: state.trip.clone(),
+        })
+    }
+
+    /// Writing failed: there is still something to write.
+    pub(super) fn not_kept(&self) {
+        self.dirty.store(true, Ordering::Relaxed);
+    }
+
+    fn take_stable(&self, state: &mut Inner) {
+        // Requests first: an error without its request would be refused.
+        let errors = self.stable_errors.swap(0, Ordering::Relaxed);
+        let requests = self.stable_requests.swap(0, Ordering::Relaxed).max(errors);
+        let new = Counts { stable_errors: errors, stable_requests: requests, ..Counts::default() };
+        state.own = state.own.plus(new);
+        state.count(new);
+    }
+
+    fn look(&self, state: &mut Inner, now: SystemTime) -> bool {
+        let verdict = rollback::breaker(state.test.peak_log_e(), &self.policy);
+        let trips = verdict == Verdict::Trip && state.trip.is_none();
+        if trips {
+            self.trip(state, now);
+        }
+        trips
+    }
+
+    fn trip(&self, state: &mut Inner, now: SystemTime) {
+        self.off.store(true, Ordering::Release);
+        let log_e = state.test.peak_log_e();
+        let counts = state.own.plus(state.others);
+        state.trip = Some(Trip {
+            detect_time: now,
+            off_traffic_time: now,
+            request_id: uuid::Uuid::new_v4().to_string(),
+            counts,
+            log_e,
+            acknowledged: false,
+        });
+        self.dirty.store(true, Ordering::Relaxed);
+        tracing::error!(
+            rollout = %self.rollout, version = %self.version, log_e,
+            errors = counts.canary_errors, requests = counts.canary_requests,
+            "canary is off traffic"
+        );
+        self.tripped.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Counts that contradict themselves (more errors than requests) come from damaged shared state and are left out.
+    fn count(&mut self, new: Counts) {
+        let stable = self.test.observe_stable(new.stable_errors, new.stable_requests);
+        let canary = self.test.observe_canary(new.canary_errors, new.canary_requests);
+        if let Err(error) = stable.and(canary) {
+            tracing::warn!(%error, "counts of a breaker were left out");
+        }
+    }
+}

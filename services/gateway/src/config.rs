@@ -1,0 +1,188 @@
+//! Configuration of the gateway.
+
+use std::time::Duration;
+
+use engine::ProviderPolicy;
+use runtime::config::{Access, ClockConfig, Database, KeyValue, Peers, Telemetry};
+use serde::{Deserialize, Serialize};
+
+/// The sections that every service has, with the gateway's defaults, and its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address of gRPC.
+    pub listen: String,
+    /// Address of `/metrics`, `/livez`, `/readyz`; empty for none.
+    pub metrics_listen: String,
+    /// Folder of the last route table, verified artifacts, breakers and the spool of observations.
+    pub data_dir: String,
+    /// Not used by the gateway, which keeps files; there because the sections of all services are alike.
+    pub database: Database,
+    /// What several gateways share: the evidence of their breakers.
+    pub kv: KeyValue,
+    /// Logs and traces.
+    pub telemetry: Telemetry,
+    /// Credentials.
+    pub access: Access,
+    /// Virtual time.
+    pub clock: ClockConfig,
+    /// Registry and monitor are called.
+    pub peers: Peers,
+    /// What it takes in.
+    pub admission: Admission,
+    /// How models run.
+    pub infer: Infer,
+    /// Where routes come from and who signed them.
+    pub routes: Routes,
+    /// What is noted of requests.
+    pub observe: Observe,
+}
+
+/// `[admission]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admission {
+    /// Requests at a time.
+    pub requests: usize,
+    /// Bytes of their messages at a time.
+    pub bytes: u64,
+    /// Bytes of one message at most.
+    pub message_bytes: usize,
+    /// When a refused caller should come back, milliseconds.
+    pub retry_ms: u64,
+}
+
+/// `[infer]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Infer {
+    /// Longest time in the model, milliseconds, whatever a caller allows; running over it is the model's fault.
+    pub run_limit_ms: u64,
+    /// Rows of one request at most.
+    pub max_rows: usize,
+    /// Copies of each model.
+    pub instances: usize,
+    /// Threads inside one operator.
+    pub intra_threads: usize,
+    /// Requests that may wait for one model.
+    pub queue: usize,
+    /// Where models run.
+    pub provider: ProviderPolicy,
+    /// Bytes of one artifact at most.
+    pub max_artifact_bytes: u64,
+    /// Whether an answer with NaN or infinity is a fault of the model.
+    pub non_finite_is_fault: bool,
+}
+
+/// `[routes]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Routes {
+    /// Name of this gateway; empty: one is made at the first start and kept.
+    pub gateway: String,
+    /// PEM file of the registry's public key; empty: the first key that the registry shows is kept and pinned.
+    pub registry_key_file: String,
+    /// How often the table is asked for when the watch brings nothing, seconds.
+    pub poll_s: u64,
+    /// How often the registry is told what is served, seconds.
+    pub report_s: u64,
+}
+
+/// `[observe]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Observe {
+    /// Share of requests whose predictions are kept one by one, 0..=1.
+    pub sample_share: f64,
+    /// Bytes of observations that wait on disk for the monitor; beyond, the oldest are dropped and counted.
+    pub spool_bytes: u64,
+    /// Requests whose tensors wait to be looked at; beyond, they count without their features.
+    pub queue: usize,
+    /// Rows of one request that are looked at.
+    pub max_rows: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8001".into(),
+            metrics_listen: "127.0.0.1:8002".into(),
+            data_dir: "data/gateway".into(),
+            database: Database::embedded("gateway"),
+            kv: KeyValue::default(),
+            telemetry: Telemetry::default(),
+            access: Access::default(),
+            clock: ClockConfig::default(),
+            peers: Peers::default(),
+            admission: Admission::default(),
+            infer: Infer::default(),
+            routes: Routes::default(),
+            observe: Observe::default(),
+        }
+    }
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self { requests: 512, bytes: 512 << 20, message_bytes: 64 << 20, retry_ms: 50 }
+    }
+}
+
+impl Default for Infer {
+    fn default() -> Self {
+        Self {
+            run_limit_ms: 10_000,
+            max_rows: 4096,
+            instances: 1,
+            intra_threads: 1,
+            queue: 256,
+            provider: ProviderPolicy::default(),
+            max_artifact_bytes: 2 << 30,
+            non_finite_is_fault: false,
+        }
+    }
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self { gateway: String::new(), registry_key_file: String::new(), poll_s: 10, report_s: 3 }
+    }
+}
+
+impl Default for Observe {
+    fn default() -> Self {
+        Self { sample_share: 0.01, spool_bytes: 256 << 20, queue: 1024, max_rows: 256 }
+    }
+}
+
+impl Config {
+    /// The two addresses.
+    ///
+    /// # Errors
+    /// If one of them is not `host:port`.
+    pub fn listen(&self) -> anyhow::Result<runtime::Listen> {
+        let metrics = match self.metrics_listen.as_str() {
+            "" => None,
+            address => Some(address.parse()?),
+        };
+        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics })
+    }
+}
+
+impl Infer {
+    /// The gateway's own limit of a run.
+    pub fn run_limit(&self) -> Duration {
+        Duration::from_millis(self.run_limit_ms)
+    }
+
+    /// How a model is loaded.
+    pub fn load_options(&self) -> engine::LoadOptions {
+        engine::LoadOptions {
+            provider: self.provider.clone(),
+            intra_threads: self.intra_threads.max(1),
+            instances: self.instances.max(1),
+            queue_capacity: self.queue.max(1),
+            ..engine::LoadOptions::default()
+        }
+    }
+}

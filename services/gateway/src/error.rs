@@ -1,0 +1,163 @@
+//! Everything that a request can be refused for, and the one place where it becomes a status.
+
+use std::time::Duration;
+
+use engine::{EngineError, FaultKind, FieldError};
+use crate::breaker::Fault;
+use runtime::{FieldViolation, bad_request, retry_later, status};
+use tonic::{Code, Status};
+
+/// When a caller may try again after a condition that passes by itself.
+const SOON: Duration = Duration::from_millis(200);
+
+/// Why a request was not answered.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// Fields that cannot be used, all of them.
+    #[error("{} fields cannot be used", .0.len())]
+    BadRequest(Vec<FieldError>),
+    /// Too many requests or bytes at a time.
+    #[error("the gateway is full: {what}")]
+    Full {
+        /// Which limit.
+        what: &'static str,
+        /// When to come back.
+        after: Duration,
+    },
+    /// No route of that name.
+    #[error("model {0:?} is not served here")]
+    UnknownEndpoint(String),
+    /// The version is not one of the endpoint's.
+    #[error("version {version:?} of {endpoint} is not served here")]
+    UnknownVersion {
+        /// Endpoint asked for.
+        endpoint: String,
+        /// Version asked for.
+        version: String,
+    },
+    /// The version stands by without traffic (staged, rolled back or not yet advanced to).
+    #[error("version {version} of {endpoint} takes no traffic")]
+    NoTraffic {
+        /// Endpoint asked for.
+        endpoint: String,
+        /// Version asked for.
+        version: String,
+    },
+    /// A first rollout serves the canary's share only; this request is not in it.
+    #[error("{0} has no stable version yet: only the canary's share of requests is served")]
+    NoStableVersion(String),
+    /// The endpoint has no backend at all.
+    #[error("{0} has no version that takes traffic")]
+    NoBackend(String),
+    /// No route table has come yet.
+    #[error("the gateway has no routes yet")]
+    NoRoutes,
+    /// What the protocol has and this server has not.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The engine said no; `own_limit` if the gateway's limit ran out and not the caller's.
+    #[error("{cause}")]
+    Engine {
+        /// What it said.
+        cause: EngineError,
+        /// The gateway's own limit was the shorter one.
+        own_limit: bool,
+    },
+    /// The model answered NaN or infinity where that is a fault.
+    #[error("the model answered a number that is not finite in {0}")]
+    NonFinite(String),
+    /// A file of the gateway cannot be read or written.
+    #[error("the gateway's files: {0}")]
+    Files(String),
+}
+
+impl Error {
+    /// One bad field.
+    pub fn field(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::BadRequest(vec![FieldError { field: field.into(), description: why.into() }])
+    }
+
+    /// Whose fault it is (MISSION, reading 5).
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::BadRequest(_)
+            | Self::UnknownEndpoint(_)
+            | Self::UnknownVersion { .. }
+            | Self::NoTraffic { .. }
+            | Self::Unsupported(_) => Fault::Client,
+            Self::Full { .. } | Self::NoStableVersion(_) | Self::NoBackend(_) | Self::NoRoutes | Self::Files(_) => {
+                Fault::Platform
+            }
+            Self::NonFinite(_) => Fault::Model,
+            Self::Engine { cause: EngineError::Deadline { running }, own_limit } => {
+                match (own_limit, running) {
+                    (true, true) => Fault::Model,
+                    (true, false) => Fault::Platform,
+                    (false, _) => Fault::Deadline,
+                }
+            }
+            Self::Engine { cause: EngineError::Cancelled, .. } => Fault::Deadline,
+            Self::Engine { cause, .. } => match cause.fault() {
+                FaultKind::Model => Fault::Model,
+                FaultKind::Caller => Fault::Client,
+                FaultKind::Host => Fault::Platform,
+            },
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::Files(error.to_string())
+    }
+}
+
+/// Engine field errors as wire violations.
+pub fn violations(bad: &[FieldError]) -> Vec<FieldViolation> {
+    bad.iter().map(|one| FieldViolation::new(one.field.clone(), one.description.clone())).collect()
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        match error {
+            Error::BadRequest(bad) => bad_request(violations(&bad)),
+            Error::Full { after, .. } => retry_later(Code::ResourceExhausted, "GATEWAY_FULL", text, after),
+            Error::UnknownEndpoint(name) => status(Code::NotFound, "MODEL_NOT_SERVED", text, [("model".into(), name)]),
+            Error::UnknownVersion { endpoint, version } => {
+                let facts = [("model".into(), endpoint), ("version".into(), version)];
+                status(Code::NotFound, "VERSION_NOT_SERVED", text, facts)
+            }
+            Error::NoTraffic { endpoint, version } => {
+                let facts = [("model".into(), endpoint), ("version".into(), version)];
+                status(Code::FailedPrecondition, "VERSION_WITHOUT_TRAFFIC", text, facts)
+            }
+            Error::NoStableVersion(_) => retry_later(Code::Unavailable, "NO_STABLE_VERSION", text, SOON),
+            Error::NoBackend(_) => retry_later(Code::Unavailable, "NO_BACKEND", text, SOON),
+            Error::NoRoutes => retry_later(Code::Unavailable, "NO_ROUTES", text, SOON),
+            Error::Unsupported(_) => status(Code::Unimplemented, "NOT_SUPPORTED", text, []),
+            Error::NonFinite(_) => status(Code::Internal, "MODEL_FAULT", text, []),
+            Error::Engine { cause, own_limit } => engine_status(cause, own_limit, text),
+            Error::Files(cause) => {
+                tracing::error!(%cause, "files of the gateway failed");
+                status(Code::Internal, "STORAGE", "the gateway's files cannot be used", [])
+            }
+        }
+    }
+}
+
+fn engine_status(cause: EngineError, own_limit: bool, text: String) -> Status {
+    match cause {
+        EngineError::BadInput(bad) => bad_request(violations(&bad)),
+        EngineError::ModelFault(_) => status(Code::Internal, "MODEL_FAULT", text, []),
+        EngineError::Deadline { .. } if own_limit => status(Code::DeadlineExceeded, "MODEL_TOO_SLOW", text, []),
+        EngineError::Deadline { .. } => status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", text, []),
+        EngineError::Cancelled => status(Code::Cancelled, "CANCELLED", text, []),
+        EngineError::Busy { .. } => retry_later(Code::ResourceExhausted, "QUEUE_FULL", text, SOON),
+        EngineError::Closed => retry_later(Code::Unavailable, "BACKEND_CLOSED", text, SOON),
+        EngineError::Load(_) | EngineError::Provider { .. } | EngineError::NotInstalled(_) | EngineError::Host(_) => {
+            tracing::error!(cause = %text, "the engine failed");
+            status(Code::Internal, "ENGINE", "the engine failed", [])
+        }
+    }
+}

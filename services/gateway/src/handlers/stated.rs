@@ -1,0 +1,99 @@
+//! What server and models say of themselves.
+
+use std::sync::Arc;
+
+use contracts::inference as wire;
+
+use crate::Error;
+use crate::gateway::Gateway;
+use crate::routing::{Endpoint, Target};
+use crate::wire::{config, metadata, shown};
+
+impl Gateway {
+    /// Whether a model, or one version of it, takes traffic.
+    pub(super) fn ready(&self, request: &wire::ModelReadyRequest) -> wire::ModelReadyResponse {
+        let live = self.live();
+        let ready = live.endpoints.get(&request.name).is_some_and(|endpoint| {
+            let takes = endpoint.effective();
+            if request.version.is_empty() {
+                takes.iter().any(|percent| *percent > 0)
+            } else {
+                endpoint.find(&request.version).is_some_and(|(place, _)| takes[place] > 0)
+            }
+        });
+        wire::ModelReadyResponse { ready }
+    }
+
+    pub(super) fn server_stated(&self) -> wire::ServerMetadataResponse {
+        let extensions = ["model_configuration", "model_repository(index)", "parameters", "statistics"];
+        wire::ServerMetadataResponse {
+            name: "wlp-gateway".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            extensions: extensions.map(str::to_owned).to_vec(),
+        }
+    }
+
+    pub(super) fn metadata(
+        &self,
+        request: &wire::ModelMetadataRequest,
+    ) -> Result<wire::ModelMetadataResponse, Error> {
+        let (endpoint, target) = self.of(&request.name, &request.version)?;
+        let versions = endpoint.targets.iter().map(|target| target.backend.number.clone()).collect();
+        Ok(metadata(&endpoint.name, versions, target.backend.signature()))
+    }
+
+    pub(super) fn model_stated(&self, request: &wire::ModelConfigRequest) -> Result<wire::ModelConfigResponse, Error> {
+        let (endpoint, target) = self.of(&request.name, &request.version)?;
+        let backend = &target.backend;
+        let mut config = config(&endpoint.name, backend.signature(), backend.session.provider());
+        let facts = [
+            ("version", backend.version.as_str()),
+            ("artifact_digest", backend.artifact_digest.as_str()),
+            ("provider", backend.session.provider().as_str()),
+        ];
+        for (name, value) in facts {
+            let parameter = wire::ModelParameter { string_value: value.to_owned() };
+            config.parameters.insert(name.to_owned(), parameter);
+        }
+        Ok(wire::ModelConfigResponse { config: Some(config) })
+    }
+
+    pub(super) fn statistics(
+        &self,
+        request: &wire::ModelStatisticsRequest,
+    ) -> Result<wire::ModelStatisticsResponse, Error> {
+        let mut model_stats = Vec::new();
+        if request.name.is_empty() {
+            for endpoint in self.live().endpoints.values() {
+                model_stats.extend(endpoint.targets.iter().map(|target| stats(endpoint, target)));
+            }
+        } else if request.version.is_empty() {
+            let (endpoint, _) = self.of(&request.name, "")?;
+            model_stats.extend(endpoint.targets.iter().map(|target| stats(&endpoint, target)));
+        } else {
+            let (endpoint, target) = self.of(&request.name, &request.version)?;
+            model_stats.push(stats(&endpoint, &target));
+        }
+        Ok(wire::ModelStatisticsResponse { model_stats })
+    }
+
+    /// An endpoint and the version asked for, or the one that speaks for it.
+    fn of(&self, name: &str, version: &str) -> Result<(Arc<Endpoint>, Target), Error> {
+        let live = self.live();
+        if !live.is_ready() {
+            return Err(Error::NoRoutes);
+        }
+        let endpoint = live.endpoints.get(name).ok_or_else(|| Error::UnknownEndpoint(shown(name)))?;
+        let target = if version.is_empty() {
+            endpoint.spokesman().ok_or_else(|| Error::NoBackend(endpoint.name.clone()))?
+        } else {
+            let unknown = || Error::UnknownVersion { endpoint: endpoint.name.clone(), version: shown(version) };
+            endpoint.find(version).ok_or_else(unknown)?.1
+        };
+        Ok((endpoint.clone(), target.clone()))
+    }
+}
+
+fn stats(endpoint: &Endpoint, target: &Target) -> wire::ModelStatistics {
+    target.backend.stats.wire(&endpoint.name, &target.backend.number)
+}

@@ -1,0 +1,172 @@
+//! Looking at the tensors of a request, off its path.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use contracts::monitor::v1::SampledRequest;
+use contracts::time::to_wire;
+use engine::{DataType, Tensor};
+use statistics::profile::FeatureProfile;
+
+use super::reference::{Place, Reference};
+use crate::backends::Backend;
+use crate::gateway::Gateway;
+
+/// Longest prediction that is kept as text, bytes.
+const LONGEST: usize = 256;
+
+/// The tensors of an answered request; their bytes are shared, not copied.
+#[derive(Debug)]
+pub struct Detail {
+    /// Version that answered.
+    pub backend: Arc<Backend>,
+    /// When.
+    pub time: SystemTime,
+    /// What came in.
+    pub inputs: Vec<Tensor>,
+    /// What went out.
+    pub outputs: Vec<Tensor>,
+    /// Set where the request is one of the sample: its id and trace.
+    pub sample: Option<(String, String)>,
+}
+
+impl Gateway {
+    /// Looks at requests until none comes any more.
+    pub async fn look_at_requests(&self) {
+        let mut details = self.observing().looked.lock().await;
+        while let Some(detail) = details.recv().await {
+            self.look(detail);
+            // One after another would keep a core from others under load.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn look(&self, detail: Detail) {
+        let Detail { backend, time, inputs, outputs, sample } = detail;
+        let most = self.config().observe.max_rows;
+        let unknown = Reference::new(backend.signature(), &contracts::registry::v1::ModelVersion::default(), None);
+        let reference = backend.observer.reference().map_or(&unknown, |reference| &**reference);
+        let predictions = predictions(reference, &outputs, most);
+        if backend.observer.reference().is_some() {
+            let columns: Vec<Option<Column>> =
+                reference.places().iter().map(|place| column(place, &inputs, most)).collect();
+            let rows = columns.iter().flatten().map(Column::len).max().unwrap_or(0);
+            backend.observer.with(time, |window| {
+                let (features, feature_rows, counted) = window.profiles(reference);
+                *feature_rows += rows as u64;
+                for (profile, column) in features.iter_mut().zip(columns) {
+                    add(profile, column, rows);
+                }
+                predictions.iter().for_each(|value| counted.add(value));
+            });
+        }
+        if let Some((request_id, trace_id)) = sample {
+            self.observing().keep_sample(SampledRequest {
+                request_id,
+                deployment: backend.deployment.clone(),
+                version: backend.version.clone(),
+                time: Some(to_wire(time)),
+                predictions,
+                trace_id,
+            });
+        }
+    }
+}
+
+/// The values of a column.
+enum Column {
+    Numbers(Vec<f64>),
+    Texts(Vec<String>),
+}
+
+impl Column {
+    fn len(&self) -> usize {
+        match self {
+            Self::Numbers(values) => values.len(),
+            Self::Texts(values) => values.len(),
+        }
+    }
+}
+
+fn add(profile: &mut FeatureProfile, column: Option<Column>, rows: usize) {
+    match (column, &mut *profile) {
+        (None, profile) => (0..rows).for_each(|_| profile.add_missing()),
+        (Some(Column::Numbers(values)), FeatureProfile::Numeric { .. }) => {
+            values.into_iter().for_each(|value| profile.add_number(value));
+        }
+        (Some(Column::Numbers(values)), profile) => {
+            values.into_iter().for_each(|value| profile.add_category(&value.to_string()));
+        }
+        (Some(Column::Texts(values)), FeatureProfile::Categorical(_)) => {
+            values.iter().for_each(|value| profile.add_category(value));
+        }
+        (Some(Column::Texts(values)), profile) => {
+            values.iter().for_each(|value| profile.add_number(value.parse().unwrap_or(f64::NAN)));
+        }
+    }
+}
+
+/// The rows of one column; `None` if the tensor is not there or has another width than the reference.
+fn column(place: &Place, inputs: &[Tensor], most: usize) -> Option<Column> {
+    let tensor = inputs.iter().find(|tensor| tensor.name() == place.tensor)?;
+    if place.width == 0 || tensor.len() != tensor.rows().checked_mul(place.width)? {
+        return None;
+    }
+    let places = (0..tensor.rows().min(most)).map(|row| row * place.width + place.at);
+    if tensor.datatype() == DataType::Bytes {
+        let elements = tensor.elements().ok()?;
+        return Some(Column::Texts(places.filter_map(|at| elements.get(at)).map(|text| cut(text)).collect()));
+    }
+    let head = head(tensor, most)?;
+    let values = head.to_f64().ok()?;
+    Some(Column::Numbers(places.filter_map(|at| values.get(at).copied()).collect()))
+}
+
+/// The first rows of a tensor.
+fn head(tensor: &Tensor, most: usize) -> Option<Tensor> {
+    let rows = tensor.rows();
+    if rows <= most {
+        return Some(tensor.clone());
+    }
+    tensor.split(&[most, rows - most]).ok()?.into_iter().next()
+}
+
+/// One prediction for each row, as text; empty if the outputs do not show any.
+fn predictions(reference: &Reference, outputs: &[Tensor], most: usize) -> Vec<String> {
+    let (label, scores, number) = reference.outputs();
+    let find = |name: &str| outputs.iter().find(|tensor| !name.is_empty() && tensor.name() == name);
+    if let Some(tensor) = find(label).and_then(|tensor| head(tensor, most)) {
+        if let Ok(elements) = tensor.elements() {
+            return elements.iter().map(|text| cut(text)).collect();
+        }
+        let class = |value: f64| named(reference, value);
+        return tensor.to_f64().unwrap_or_default().into_iter().map(class).collect();
+    }
+    if let Some(tensor) = find(scores).and_then(|tensor| head(tensor, most)) {
+        let (rows, values) = (tensor.rows(), tensor.to_f64().unwrap_or_default());
+        let width = values.len().checked_div(rows).unwrap_or(0);
+        if width == 0 {
+            return Vec::new();
+        }
+        return values.chunks_exact(width).map(|row| named(reference, best(row))).collect();
+    }
+    let numbers = find(number).and_then(|tensor| head(tensor, most)?.to_f64().ok());
+    numbers.unwrap_or_default().into_iter().map(|value| value.to_string()).collect()
+}
+
+/// Index of the largest score; NaN never wins, and NaN alone is no prediction.
+fn best(scores: &[f64]) -> f64 {
+    let largest = scores.iter().enumerate().filter(|(_, score)| !score.is_nan()).max_by(|a, b| a.1.total_cmp(b.1));
+    largest.map_or(f64::NAN, |(at, _)| at as f64)
+}
+
+fn named(reference: &Reference, class: f64) -> String {
+    let name = (class >= 0.0).then(|| reference.classes().get(class as usize)).flatten();
+    name.map_or_else(|| class.to_string(), Clone::clone)
+}
+
+fn cut(text: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(text).into_owned();
+    text.truncate(text.floor_char_boundary(LONGEST));
+    text
+}
