@@ -1,0 +1,167 @@
+//! `assess-drift`: data, prediction and concept drift of every version that serves, against its own references (§9.2).
+//!
+//! Each block of enough new rows is judged once: looking again and again at the same rows would only add false alarms.
+
+use contracts::common::v1::Measurement;
+use contracts::monitor::v1::{DriftReport, VersionObservation};
+use lifecycle::Finding;
+use lifecycle::drift::{DriftKind, DriftVerdict};
+use std::time::{Duration, SystemTime};
+
+use crate::rules::drift::{self, Found};
+use crate::rules::reference;
+use crate::store::alerts::{AlertKey, Judged, apply};
+use crate::store::{cursors, labels, windows as rows};
+use crate::windows::{Scope, merge};
+use crate::{Error, Monitor, convert};
+
+const TASK: &str = "assess-drift";
+
+/// Assesses every version with enough new rows or labels. One that cannot be assessed now does not hold up the others.
+///
+/// # Errors
+/// Of the database.
+pub async fn run_once(monitor: &Monitor) -> Result<(), Error> {
+    let from = monitor.now().checked_sub(super::prune_windows::profiles_kept(monitor)).unwrap_or(SystemTime::UNIX_EPOCH);
+    for scope in rows::scopes(monitor.db().connection(), from).await? {
+        if let Err(error) = inputs(monitor, &scope, from).await {
+            tracing::warn!(version = %scope.version, %error, "drift could not be assessed, will retry");
+        }
+    }
+    for scope in labels::scopes(monitor.db().connection(), from).await? {
+        if let Err(error) = performance(monitor, &scope, from).await {
+            tracing::warn!(version = %scope.version, %error, "concept drift could not be assessed, will retry");
+        }
+    }
+    Ok(())
+}
+
+fn over(monitor: &Monitor) -> SystemTime {
+    monitor.now().checked_sub(monitor.lag()).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn least(monitor: &Monitor, kind: DriftKind) -> u64 {
+    drift::rule(&monitor.policy(), kind).map_or(u64::MAX, |rule| rule.min_samples)
+}
+
+async fn inputs(monitor: &Monitor, scope: &Scope, oldest: SystemTime) -> Result<(), Error> {
+    let connection = monitor.db().connection();
+    let cursor = format!("drift/{}/{}", scope.deployment, scope.version);
+    let from = cursors::cursor(connection, &cursor).await?.unwrap_or(oldest).max(oldest);
+    let to = crate::windows::floor(over(monitor), monitor.window());
+    let needed = least(monitor, DriftKind::Data).min(least(monitor, DriftKind::Prediction));
+    if from >= to || rows::profiled_rows(connection, scope, from, to).await? < needed {
+        return Ok(());
+    }
+    let mut seen = VersionObservation::default();
+    for (_, window) in rows::profiles(connection, scope, from, to).await? {
+        merge::profiles(&mut seen, &window);
+    }
+    let (policy, known) = (monitor.policy(), reference::fetch(monitor, &scope.version).await?);
+    if let Some(found) = drift::data(&seen, &known, &policy)? {
+        say(monitor, "data_drift", scope, &found, to).await?;
+    }
+    if let Some(found) = drift::predictions(&seen, &known, &policy)? {
+        say(monitor, "prediction_drift", scope, &found, to).await?;
+    }
+    cursors::move_cursor(connection, &cursor, to).await
+}
+
+async fn performance(monitor: &Monitor, scope: &Scope, oldest: SystemTime) -> Result<(), Error> {
+    let connection = monitor.db().connection();
+    let cursor = format!("concept/{}/{}", scope.deployment, scope.version);
+    let to = crate::windows::floor(over(monitor), monitor.window());
+    let judged = cursors::cursor(connection, &cursor).await?.unwrap_or(oldest);
+    let known = labels::between(connection, scope, oldest, to).await?;
+    if !known.iter().any(|(start, _)| *start >= judged) {
+        return Ok(());
+    }
+    let mut all = labels::Labels::default();
+    known.iter().for_each(|(_, window)| all.merge(window));
+    if (all.outcomes.len() as u64) < least(monitor, DriftKind::Concept) {
+        return Ok(());
+    }
+    let reference = reference::fetch(monitor, &scope.version).await?;
+    if let Some(found) = drift::concept(&all, &reference, &monitor.policy())? {
+        say(monitor, "concept_drift", scope, &found, to).await?;
+    }
+    cursors::move_cursor(connection, &cursor, to).await
+}
+
+async fn say(
+    monitor: &Monitor,
+    rule: &'static str,
+    scope: &Scope,
+    found: &Found,
+    at: SystemTime,
+) -> Result<(), Error> {
+    let worst = found.columns.iter().filter(|column| column.drifted);
+    let observed: Vec<String> = worst
+        .clone()
+        .map(|one| format!("{} PSI {:.3}, adjusted p {:.2e}", one.column, one.psi, one.adjusted_p_value))
+        .collect();
+    let measurements = worst
+        .map(|one| Measurement {
+            metric: "psi".into(),
+            value: one.psi,
+            sample_size: one.rows,
+            slice: one.column.clone(),
+            ..Measurement::default()
+        })
+        .collect();
+    let subject = format!("{} of {}", rule.replace('_', " "), scope.version);
+    let required = "no column changed beyond chance and the policy's limit";
+    let key = AlertKey {
+        rule,
+        deployment: scope.deployment.clone(),
+        version: scope.version.clone(),
+        host: String::new(),
+    };
+    let said = Judged {
+        judgement: found.judgement(),
+        at,
+        finding: Finding::new("§9.2", subject, required, observed.join("; ")),
+        measurements,
+    };
+    apply(monitor, TASK, &key, &[said]).await
+}
+
+/// What a caller sees: the newest rows of a version, enough of them to be judged, against its references.
+///
+/// # Errors
+/// Of the database, or if the registry cannot be asked for the references.
+pub async fn report(monitor: &Monitor, scope: &Scope) -> Result<DriftReport, Error> {
+    let (policy, known) = (monitor.policy(), reference::fetch(monitor, &scope.version).await?);
+    let (seen, start) = newest(monitor, scope).await?;
+    let data = drift::data(&seen, &known, &policy)?;
+    let predictions = drift::predictions(&seen, &known, &policy)?;
+    let drifts = |found: &Option<Found>| {
+        found.as_ref().is_some_and(|found| matches!(found.verdict, DriftVerdict::Drift { .. }))
+    };
+    let rows = seen.rows;
+    Ok(DriftReport {
+        version: scope.version.clone(),
+        data_drift: drifts(&data),
+        prediction_drift: drifts(&predictions),
+        columns: data.map(|found| found.columns).unwrap_or_default(),
+        predictions: predictions.and_then(|found| found.columns.into_iter().next()),
+        rows,
+        window_start_time: convert::wire_time(start),
+    })
+}
+
+/// Histograms of the newest windows, back to twice the rows that a verdict needs, at most a day.
+async fn newest(monitor: &Monitor, scope: &Scope) -> Result<(VersionObservation, SystemTime), Error> {
+    let to = monitor.now() + monitor.skew();
+    let from = to.checked_sub(Duration::from_secs(86_400)).unwrap_or(SystemTime::UNIX_EPOCH);
+    let enough = least(monitor, DriftKind::Data).saturating_mul(2);
+    let (mut seen, mut start) = (VersionObservation::default(), to);
+    for (at, window) in rows::profiles(monitor.db().connection(), scope, from, to).await?.into_iter().rev() {
+        if seen.rows >= enough {
+            break;
+        }
+        merge::profiles(&mut seen, &window);
+        start = at;
+    }
+    Ok((seen, start))
+}

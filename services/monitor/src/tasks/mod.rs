@@ -1,0 +1,42 @@
+//! Background work, one file for each loop. Each `run_once` is a plain function: tests call it by hand. A loop that
+//! cannot reach the registry warns and comes again; observations are taken all the same.
+
+pub mod assess_drift;
+pub mod judge_canaries;
+pub mod keep_duties;
+pub mod prune_windows;
+pub mod raise_alerts;
+pub mod refresh_policy;
+pub mod watch_clocks;
+
+use runtime::Tasks;
+
+use crate::Monitor;
+
+/// Hands every loop to the supervisor; they run from [`Tasks::start`] on.
+pub fn start(tasks: &Tasks, monitor: &Monitor) {
+    let periods = monitor.config().tasks.clone();
+    macro_rules! every {
+        ($name:literal, $period:expr, $module:ident) => {
+            let (held, real_ms) = (monitor.clone(), $period);
+            tasks.every($name, monitor.period(real_ms), move || {
+                let monitor = held.clone();
+                async move {
+                    let worker = monitor.clone();
+                    monitor.alone($name, real_ms, move || async move { $module::run_once(&worker).await }).await
+                }
+            });
+        };
+    }
+    // Every monitor keeps its own copy of the policy in mind: this loop is not held by one.
+    let held = monitor.clone();
+    tasks.every("refresh-policy", monitor.period(periods.refresh_policy_ms), move || {
+        let monitor = held.clone();
+        async move { refresh_policy::run_once(&monitor).await }
+    });
+    every!("raise-alerts", periods.raise_alerts_ms, raise_alerts);
+    every!("judge-canaries", periods.judge_canaries_ms, judge_canaries);
+    every!("assess-drift", periods.assess_drift_ms, assess_drift);
+    every!("watch-clocks", periods.watch_clocks_ms, watch_clocks);
+    every!("prune-windows", periods.prune_windows_ms, prune_windows);
+}
