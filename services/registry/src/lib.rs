@@ -78,6 +78,7 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
     let blobs = Blobs::open(&folder.join("artifacts"), config.max_artifact_bytes).await?;
     let policies = PolicyStore::new(records.clone());
     policies.ensure_builtin(deps.clock.now()).await?;
+    let background = Tasks::new("registry", deps.clock.clone());
     let registry = Registry::new(Parts {
         inspections: Inspections::new(deps.engine, blobs.clone(), db.clone()),
         policies,
@@ -86,9 +87,9 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
         clock: deps.clock.clone(),
         signer,
         uploads: Uploads::default(),
+        tasks: background.clone(),
         metrics: Metrics::new(),
     });
-    let background = Tasks::new("registry", deps.clock.clone());
     tasks::start(&background, &registry);
     let service = handlers::mount(Service::builder("registry"), &registry)
         .descriptors(contracts::DESCRIPTORS)

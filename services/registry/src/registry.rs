@@ -4,10 +4,15 @@ use crate::handlers::Uploads;
 use crate::store::{Read, Resource, Stored, inspections::Inspections, policies::PolicyStore};
 use crate::{Error, parse::Fields};
 use async_trait::async_trait;
-use runtime::{Clock, Metrics};
+use futures::{Stream, StreamExt};
+use runtime::{Clock, Metrics, Tasks};
 use std::sync::Arc;
 use storage::{Blobs, Query, Record, Records, Signer};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Status};
+
+/// Messages of a stream that wait for a slow client.
+const AHEAD: usize = 64;
 
 /// The registry's parts. Clones are cheap.
 #[derive(Clone)]
@@ -21,6 +26,7 @@ pub(crate) struct Parts {
     pub(crate) policies: PolicyStore,
     pub(crate) inspections: Inspections,
     pub(crate) uploads: Uploads,
+    pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
 }
 
@@ -62,6 +68,27 @@ impl Registry {
     /// Uploads that are going on.
     pub(crate) fn uploads(&self) -> &Uploads {
         &self.0.uploads
+    }
+
+    /// Drives a stream that reads the database from a task of its own. Left to the client, one that stops reading in the
+    /// middle of a query would keep a connection from everybody else.
+    pub fn forward<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        stream: impl Stream<Item = Result<T, Status>> + Send + 'static,
+    ) -> ReceiverStream<Result<T, Status>> {
+        let (sender, receiver) = tokio::sync::mpsc::channel(AHEAD);
+        self.0.tasks.once(name, async move {
+            let mut stream = std::pin::pin!(stream);
+            loop {
+                let next = tokio::select! { () = sender.closed() => return, next = stream.next() => next };
+                let Some(next) = next else { return };
+                if sender.send(next).await.is_err() {
+                    return; // the client has gone
+                }
+            }
+        });
+        ReceiverStream::new(receiver)
     }
 
     /// Metrics of the service.

@@ -57,7 +57,7 @@ impl AuditService for Registry {
             let wanted = told.as_ref().map_or(true, |entry| entry.subject.starts_with(&prefix));
             futures::future::ready(wanted.then(|| told.map_err(Status::from)))
         });
-        Ok(Response::new(told.boxed()))
+        Ok(Response::new(self.forward("watch-audit", told).boxed()))
     }
 
     async fn get_tree_head(
@@ -108,7 +108,7 @@ impl AuditService for Registry {
         let exported = batches.flat_map(|batch| {
             stream::iter(batch.map_or_else(|bad| vec![Err(bad)], |all| all.into_iter().map(Ok).collect()))
         });
-        Ok(Response::new(exported.boxed()))
+        Ok(Response::new(self.forward("export-audit", exported).boxed()))
     }
 }
 

@@ -117,7 +117,7 @@ mod tests {
     fn a_state_is_stored_without_its_prefix() {
         let mut version = ModelVersion { name: "models/m/versions/1.0.0".into(), ..ModelVersion::default() };
         version.set_state(model_version::State::Draft);
-        assert_eq!((version.state(), version.parent()), ("DRAFT".to_owned(), "models/m"));
+        assert_eq!((Resource::state(&version), version.parent()), ("DRAFT".to_owned(), "models/m"));
         let mut project = Project::default();
         project.set_phase(Phase::Plan);
         assert_eq!(Resource::state(&project), "PLAN");

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::evidence::{Evidence, gather};
-use crate::convert::{data_source, dataset, optional_time, project};
+use crate::convert::{data_source, dataset, optional_time, project, time};
 use crate::store::{Resource, Stored};
 use crate::work::{Verb, Work};
 use crate::{Error, parse::Fields};
@@ -40,6 +40,13 @@ impl Verb for AdvancePhaseRequest {
             && let Some(now) = work.wire_now()
         {
             next.reopen_times.insert(to.to_string(), now);
+        }
+        if to < from && to <= domain::Phase::Model {
+            next.selection_steps.clear(); // the audit log keeps that they were recorded
+        }
+        if to == domain::Phase::Plan {
+            next.set_plan_state(PlanState::Draft);
+            work.withdraw_approvals(&self.name, "plan").await?;
         }
         work.save(&seen, next, "advance-phase").await
     }
@@ -108,9 +115,13 @@ fn holds(
         Record::RequirementsDocumented => {
             missing_requirements(&project::plan(project)?, &policy.planning).is_empty()
         }
-        Record::SelectionCriteriaWeighted => project.selection.is_some(),
+        Record::SelectionCriteriaWeighted => {
+            project.selection.as_ref().is_some_and(|it| since <= time(it.decide_time.as_ref()))
+        }
         Record::PlanningOutputsApproved => {
-            finish_planning(&project::outputs(project)?, work.now(), &policy.planning).is_ok()
+            let mut outputs = project::outputs(project)?;
+            outputs.retain(|output| since <= output.approval.time);
+            finish_planning(&outputs, work.now(), &policy.planning).is_ok()
         }
         Record::SourcesApproved => sources_hold(work, it)?,
         Record::DatasetFit => fit.is_some(),

@@ -1,0 +1,187 @@
+//! §5 and §6.2: sources, dataset versions, training runs.
+
+use super::desk::*;
+use contracts::common::v1::Verdict;
+use contracts::registry::v1::*;
+use std::time::Duration;
+use tonic::Code;
+
+#[tokio::test]
+async fn third_party_data_needs_two_people_and_its_considerations() {
+    let desk = Desk::start().await;
+    desk.project().await;
+    desk.dataset().await;
+    let expires = contracts::time::to_wire(desk.now() + Duration::from_secs(3600));
+    let source = DataSource {
+        display_name: "bought".into(),
+        kind: SourceKind::ThirdParty.into(),
+        origin: "a vendor".into(),
+        license: "LicenseRef-vendor".into(),
+        contract: "contract 7".into(),
+        contract_expire_time: Some(expires),
+        considerations: [("contract", "read"), ("privacy", "none")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        ..DataSource::default()
+    };
+    let create =
+        CreateDataSourceRequest { data_source_id: "cancer".into(), data_source: Some(source), ..Default::default() };
+    let name = desk.sources("data-engineer").create_data_source(create).await.expect("made").into_inner().name;
+    let approve = |role: &str| ApproveDataSourceRequest { name: name.clone(), role: role.into(), ..Default::default() };
+
+    let wrong = desk.sources("ml-lead").approve_data_source(approve("ml-lead")).await.expect_err("not asked for");
+    assert_eq!((wrong.code(), reason(&wrong).as_str()), (Code::FailedPrecondition, "SOURCE_APPROVAL_REFUSED"));
+    let borrowed = desk.sources("legal").approve_data_source(approve("procurement")).await.expect_err("not held");
+    assert_eq!(borrowed.code(), Code::PermissionDenied);
+    let half = desk.sources("legal").approve_data_source(approve("legal")).await.expect("one").into_inner();
+    assert_eq!(half.state(), data_source::State::Proposed);
+    let refused = desk.draft_data("1.0.0", clean_data()).await.expect_err("half approved");
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "SOURCE_NOT_APPROVED"));
+    assert!(refused.message().contains("approval by procurement"), "{}", refused.message());
+    let whole = desk.sources("procurement").approve_data_source(approve("procurement")).await.expect("two").into_inner();
+    assert_eq!(whole.state(), data_source::State::Approved);
+    desk.draft_data("1.0.0", clean_data()).await.expect("approved");
+
+    desk.clock.advance(Duration::from_secs(3600));
+    let late = desk.draft_data("1.0.1", clean_data()).await.expect_err("the contract is over");
+    assert!(late.message().contains("contract expired"), "{}", late.message());
+    let revoke = RevokeDataSourceRequest { name: name.clone(), reason: "a complaint".into(), ..Default::default() };
+    desk.sources("legal").revoke_data_source(revoke.clone()).await.expect("revoked");
+    let again = desk.sources("legal").revoke_data_source(revoke).await.expect_err("already");
+    assert_eq!(reason(&again), "SOURCE_REVOKED");
+}
+
+#[tokio::test]
+async fn clean_data_becomes_ready_and_dirty_data_unfit() {
+    let desk = Desk::with_data().await;
+    let mut dirty = clean_data();
+    dirty.quality[0].bad = 5_000;
+    dirty.quality[3].bad = 60;
+    let draft = desk.draft_data("1.1.0", dirty).await.expect("a version");
+    assert_eq!((draft.tag.as_str(), draft.state()), ("ds-v1.1.0", dataset_version::State::Draft));
+    let unfit = desk.release(&draft.name, 3).await;
+    assert_eq!(unfit.state(), dataset_version::State::Unfit);
+    let failed: Vec<_> = unfit
+        .findings
+        .iter()
+        .filter(|one| !matches!(one.verdict(), Verdict::Pass | Verdict::NotApplicable))
+        .map(|one| one.subject.as_str())
+        .collect();
+    assert_eq!(failed, ["accuracy", "completeness", "uniqueness"]);
+    assert!(!unfit.policy_digest.is_empty());
+    let twice = ReleaseDatasetVersionRequest { name: draft.name, ..Default::default() };
+    let twice = desk.datasets("data-engineer").release_dataset_version(twice).await.expect_err("final");
+    assert_eq!(reason(&twice), "DATASET_NOT_DRAFT");
+}
+
+#[tokio::test]
+async fn a_dataset_version_needs_every_step_its_number_and_other_auditors() {
+    let desk = Desk::start().await;
+    desk.project().await;
+    desk.source().await;
+    desk.dataset().await;
+    let gap = desk.draft_data("1.2.0", clean_data()).await.expect_err("a gap");
+    assert_eq!(reason(&gap), "VERSION_NOT_SUCCESSOR");
+    assert!(gap.message().contains("required 1.0.0"), "{}", gap.message());
+    let mut short = clean_data();
+    short.steps.remove(1);
+    let short = desk.draft_data("1.0.0", short).await.expect_err("a step is missing");
+    assert_eq!(reason(&short), "DATASET_STEPS_INCOMPLETE");
+    let mut own = clean_data();
+    own.contributors = vec!["qa-engineer".into()];
+    let draft = desk.draft_data("1.0.0", own).await.expect("a version");
+    assert_eq!(draft.contributors, ["data-engineer", "data-pipeline", "qa-engineer"]);
+    let audit = DatasetAudit { sample_digest: digest("s"), rows: 300, method: "arrays".into(), ..Default::default() };
+    let audit = RecordDatasetAuditRequest { name: draft.name.clone(), audit: Some(audit), ..Default::default() };
+    let own = desk.datasets("qa-engineer").record_dataset_audit(audit.clone()).await.expect_err("built it");
+    assert_eq!(reason(&own), "CONTRIBUTOR_MAY_NOT_APPROVE");
+    desk.datasets("qa-engineer-deputy").record_dataset_audit(audit).await.expect("somebody else");
+    let denied = CreateDatasetVersionRequest { parent: "datasets/rows".into(), ..Default::default() };
+    let denied = desk.datasets("data-engineer").create_dataset_version(denied).await.expect_err("the pipeline only");
+    assert_eq!(denied.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_run_ends_with_every_block_or_names_what_is_missing() {
+    let desk = Desk::with_data().await;
+    let mut run = whole_run();
+    run.seeds.clear();
+    run.checkpointing = None;
+    run.compute = None;
+    desk.start_run("thin", run).await.expect("a run");
+    desk.log("thin", &["train/loss", "validation/accuracy"]).await.expect("points");
+    let complete = CompleteTrainingRunRequest { name: "trainingRuns/thin".into(), ..Default::default() };
+    let refused = desk.runs("ml-engineer").complete_training_run(complete).await.expect_err("blocks are missing");
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "TRAINING_RUN_INCOMPLETE"));
+    let all = findings(&refused).join("\n");
+    for part in ["random seeds", "compute type", "checkpoint location", "Resource utilization"] {
+        assert!(all.contains(part), "{part} in {all}");
+    }
+    let whole = desk.run("whole").await;
+    assert_eq!((whole.state(), whole.points), (training_run::State::Completed, 4));
+    let late = desk.log("whole", &["train/loss"]).await.expect_err("over");
+    assert_eq!(reason(&late), "RUN_NOT_RUNNING");
+}
+
+#[tokio::test]
+async fn metric_points_come_back_in_order_page_by_page() {
+    let desk = Desk::with_data().await;
+    desk.start_run("long", whole_run()).await.expect("a run");
+    let message = |from: u64| StreamTrainingMetricsRequest {
+        name: "trainingRuns/long".into(),
+        points: (from..from + 1500)
+            .map(|step| MetricPoint {
+                metric: if step % 2 == 0 { "train/loss".into() } else { "validation/accuracy".into() },
+                step,
+                value: if step == 0 { f64::NAN } else { 1.0 / step as f64 },
+                time: None,
+            })
+            .collect(),
+        request_id: format!("batch-{from}"),
+    };
+    let stream = futures::stream::iter([message(0), message(1500), message(0)]); // the last is a repeat
+    let run = desk.runs("ml-engineer").stream_training_metrics(stream).await.expect("logged").into_inner();
+    assert_eq!(run.points, 1500, "the answer to the repeat is the first answer");
+    let (mut steps, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let ask = ListTrainingMetricsRequest {
+            name: "trainingRuns/long".into(),
+            metric: "train/loss".into(),
+            page_size: 1000,
+            page_token,
+        };
+        let page = desk.runs("auditor").list_training_metrics(ask).await.expect("a page").into_inner();
+        steps.extend(page.points.iter().map(|point| point.step));
+        assert!(steps.len() > 1 || page.points[0].value.is_nan(), "a diverged loss is kept");
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(steps, (0..3000).step_by(2).collect::<Vec<u64>>());
+}
+
+#[tokio::test]
+async fn a_silent_run_is_failed() {
+    let desk = Desk::with_data().await;
+    desk.start_run("silent", whole_run()).await.expect("a run");
+    desk.start_run("alive", whole_run()).await.expect("a run");
+    desk.service.tasks().start();
+    let state = async |id: &str| {
+        let name = format!("trainingRuns/{id}");
+        desk.runs("auditor").get_training_run(GetTrainingRunRequest { name }).await.expect("a run").into_inner()
+    };
+    for _ in 0..16 {
+        desk.clock.advance(Duration::from_secs(60));
+        desk.log("alive", &["train/loss"]).await.expect("a sign of life");
+    }
+    for _ in 0..200 {
+        desk.clock.advance(Duration::from_millis(1));
+        if state("silent").await.state() == training_run::State::Failed {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let silent = state("silent").await;
+    assert_eq!(silent.state(), training_run::State::Failed);
+    assert!(silent.failure.contains("required a sign of life within 15m"), "{}", silent.failure);
+    assert_eq!(state("alive").await.state(), training_run::State::Running);
+}

@@ -1,0 +1,9 @@
+//! The registry through its real `build`, called in process by each role with its own key, on a manual clock. On SQLite in
+//! memory, and on PostgreSQL where `WLP_TEST_POSTGRES_URL` is set.
+
+mod artifacts;
+mod data;
+mod desk;
+mod policies;
+mod project;
+mod versions;
