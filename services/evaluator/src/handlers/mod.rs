@@ -1,0 +1,4 @@
+//! The two services that the evaluator serves.
+
+mod evaluate;
+mod operations;

@@ -1,0 +1,3 @@
+//! What the evaluator keeps: its operations.
+
+pub mod jobs;
