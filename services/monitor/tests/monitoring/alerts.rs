@@ -1,0 +1,119 @@
+use contracts::monitor::v1::*;
+
+use super::registry::VERSION;
+use super::world::{World, second};
+
+async fn labels(world: &World, wrong: usize, hallucinated: usize) {
+    let labels = (0..1_000)
+        .map(|row| Label {
+            deployment: "credit".into(),
+            version: VERSION.into(),
+            prediction: "yes".into(),
+            label: if row < wrong { "no".into() } else { "yes".into() },
+            hallucination: Some(row < hallucinated),
+            ..Default::default()
+        })
+        .collect();
+    let mut client = observation_service_client::ObservationServiceClient::new(world.peer("client"));
+    client.report_labels(ReportLabelsRequest { labels, request_id: String::new() }).await.unwrap();
+    world.pass(60);
+}
+
+/// §9.1, reading 2: the threshold itself raises nothing; the next larger value does.
+#[tokio::test]
+async fn each_rule_fires_beyond_its_threshold_and_not_on_it() {
+    let world = World::new().await;
+    world.serve(1, 1_000, 10).await;
+    assert!(world.rules().await.is_empty(), "1 % errors");
+    world.serve(1, 1_000, 11).await;
+    assert_eq!(world.rules().await, ["error_rate"]);
+
+    let world = World::new().await;
+    labels(&world, 100, 50).await;
+    assert!(world.rules().await.is_empty(), "90 % accuracy, 5 % hallucinated");
+    labels(&world, 101, 51).await;
+    assert_eq!(world.rules().await, ["accuracy", "hallucination"]);
+
+    let world = World::new().await;
+    let groups = |favourable| {
+        let group = |group: &str, favourable| GroupOutcome { group: group.into(), rows: 1_000, favourable };
+        vec![group("sex=a", 500), group("sex=b", favourable)]
+    };
+    for (favourable, fires) in [(401, false), (399, true)] {
+        world.send(vec![VersionObservation { groups: groups(favourable), ..second(world.clock.now(), 2_000, 0, 5.0) }]).await;
+        world.pass(60);
+        assert_eq!(!world.rules().await.is_empty(), fires, "disparity with {favourable}");
+    }
+
+    let world = World::new().await;
+    for (milliseconds, fires) in [(1_950.0, false), (2_100.0, true)] {
+        world.send(vec![second(world.clock.now(), 200, 0, milliseconds)]).await;
+        world.pass(60);
+        assert_eq!(world.rules().await.contains(&"latency_p95".to_owned()), fires, "{milliseconds} ms");
+    }
+}
+
+#[tokio::test]
+async fn too_few_requests_say_nothing() {
+    let world = World::new().await;
+    world.serve(5, 99, 99).await;
+    assert!(world.rules().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_host_out_of_memory_or_busy_raises_an_alert() {
+    let world = World::new().await;
+    let reading = |gpu, oom| ReportResourcesRequest {
+        host: "gpu-0".into(),
+        gpu_utilisation: Some(gpu),
+        memory_utilisation: Some(0.5),
+        oom_events: oom,
+        ..Default::default()
+    };
+    world.observations().report_resources(reading(0.9, 0)).await.unwrap();
+    world.pass(60);
+    assert!(world.rules().await.is_empty());
+    world.observations().report_resources(reading(0.91, 1)).await.unwrap();
+    world.pass(60);
+    let mut rules = world.rules().await;
+    rules.sort();
+    assert_eq!(rules, ["gpu_utilisation", "oom"]);
+    assert_eq!(world.open().await[0].host, "gpu-0");
+}
+
+/// 20 % fewer than the same hour of last week is no drop of more than 20 %; silence is.
+#[tokio::test]
+async fn volume_is_compared_with_the_same_hour_of_earlier_weeks() {
+    let world = World::new().await;
+    world.serve(180, 10, 0).await; // three hours with 600 requests each
+    assert!(world.rules().await.is_empty());
+    world.pass(7 * 86_400 - 3 * 3_600);
+    world.serve(60, 8, 0).await;
+    assert!(world.rules().await.is_empty(), "480 of 600 are exactly 20 % fewer");
+    world.serve(60, 7, 0).await;
+    assert_eq!(world.rules().await, ["volume_drop"]);
+    world.pass(3_600); // nobody calls any more
+    assert_eq!(world.rules().await, ["volume_drop"]);
+}
+
+#[tokio::test]
+async fn an_alert_is_acknowledged_and_closes_after_quiet_windows() {
+    let world = World::new().await;
+    world.serve(1, 1_000, 30).await;
+    assert_eq!(world.rules().await, ["error_rate"]);
+    let alert = world.open().await.remove(0);
+    let request = AcknowledgeAlertRequest { name: alert.name.clone(), etag: alert.etag, ..Default::default() };
+    let known = world.alerts().acknowledge_alert(request.clone()).await.unwrap().into_inner();
+    assert_eq!((known.state(), known.acknowledged_by.as_str()), (alert::State::Acknowledged, "ml-ops-engineer"));
+    let stale = world.alerts().acknowledge_alert(request).await.unwrap_err();
+    assert_eq!(stale.code(), tonic::Code::Aborted);
+    world.pass(3_600); // silence is not health
+    assert_eq!(world.rules().await.len(), 1);
+    world.serve(2, 1_000, 0).await;
+    assert_eq!(world.rules().await.len(), 1, "two quiet windows");
+    world.serve(1, 1_000, 0).await;
+    assert!(world.rules().await.is_empty(), "three quiet windows");
+    world.serve(1, 1_000, 30).await;
+    assert_eq!(world.rules().await, ["error_rate"]);
+    assert_ne!(world.open().await[0].name, alert.name);
+}
