@@ -1,3 +1,13 @@
-//! The wlp command: the mesh in one process, the demo, the client commands.
+//! The wlp command: the mesh in one process, the demo, the client commands. No rules here.
 
+pub mod audit_export;
+pub mod audit_file;
+pub mod cli;
+mod dynamic;
+pub mod keys;
+pub mod mesh;
 pub mod onnxruntime;
+pub mod reach;
+mod refusal;
+pub mod story;
+mod wire_json;

@@ -1,2 +1,5 @@
 //! The `wlp` binary.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    wlp::cli::run()
+}

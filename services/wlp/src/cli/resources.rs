@@ -1,0 +1,204 @@
+//! `wlp get` and `wlp list`: any resource by its name, as JSON.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use contracts::name;
+use prost_reflect::Value;
+
+use super::Caller;
+use crate::dynamic;
+use crate::reach::To;
+
+#[derive(Debug, Args)]
+pub struct Get {
+    /// A resource name, or `{model}-v1.2.0`, or an artifact's `sha256:…`.
+    name: String,
+    /// Prints only this field (a document's `markdown`, a policy's `yaml`), as text.
+    #[arg(long)]
+    field: Option<String>,
+    #[command(flatten)]
+    caller: Caller,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// A collection: `models`, `models/digits/versions`, `deployments/digits/rollouts`, `alerts`.
+    collection: String,
+    /// Prints names only.
+    #[arg(long)]
+    names: bool,
+    #[command(flatten)]
+    caller: Caller,
+}
+
+/// `(form of the name, method)`
+const GET: &[(&str, &str)] = &[
+    ("projects/{p}", "/wlp.registry.v1.ProjectService/GetProject"),
+    ("dataSources/{s}", "/wlp.registry.v1.DataSourceService/GetDataSource"),
+    ("datasets/{d}", "/wlp.registry.v1.DatasetService/GetDataset"),
+    ("datasets/{d}/versions/{version}", "/wlp.registry.v1.DatasetService/GetDatasetVersion"),
+    ("trainingRuns/{r}", "/wlp.registry.v1.TrainingRunService/GetTrainingRun"),
+    ("models/{m}", "/wlp.registry.v1.ModelService/GetModel"),
+    ("models/{m}/versions/{version}", "/wlp.registry.v1.ModelService/GetModelVersion"),
+    ("models/{m}/versions/{version}/evaluations/{e}", "/wlp.registry.v1.EvaluationService/GetEvaluation"),
+    ("models/{m}/versions/{version}/reviews/{r}", "/wlp.registry.v1.ReviewService/GetReview"),
+    ("models/{m}/versions/{version}/gateDecisions/{g}", "/wlp.registry.v1.GateService/GetGateDecision"),
+    ("models/{m}/versions/{version}/retirement", "/wlp.registry.v1.RetirementService/GetRetirement"),
+    ("deployments/{d}", "/wlp.registry.v1.DeploymentService/GetDeployment"),
+    ("deployments/{d}/rollouts/{r}", "/wlp.registry.v1.RolloutService/GetRollout"),
+    ("incidents/{i}", "/wlp.registry.v1.IncidentService/GetIncident"),
+    ("documents/{d}", "/wlp.registry.v1.DocumentService/GetDocument"),
+    ("policies/{policy}", "/wlp.registry.v1.PolicyService/GetPolicy"),
+    ("alerts/{a}", "/wlp.monitor.v1.AlertService/GetAlert"),
+    ("findings/{f}", "/wlp.monitor.v1.FeedbackService/GetFinding"),
+];
+
+/// `(form of the collection, method, field that names its parent)`
+const LIST: &[(&str, &str, &str)] = &[
+    ("projects", "/wlp.registry.v1.ProjectService/ListProjects", ""),
+    ("dataSources", "/wlp.registry.v1.DataSourceService/ListDataSources", ""),
+    ("datasets", "/wlp.registry.v1.DatasetService/ListDatasets", ""),
+    ("datasets/{d}/versions", "/wlp.registry.v1.DatasetService/ListDatasetVersions", "parent"),
+    ("trainingRuns", "/wlp.registry.v1.TrainingRunService/ListTrainingRuns", ""),
+    ("trainingRuns/{r}/metrics", "/wlp.registry.v1.TrainingRunService/ListTrainingMetrics", "name"),
+    ("models", "/wlp.registry.v1.ModelService/ListModels", ""),
+    ("models/{m}/versions", "/wlp.registry.v1.ModelService/ListModelVersions", "parent"),
+    ("models/{m}/versions/{version}/evaluations", "/wlp.registry.v1.EvaluationService/ListEvaluations", "parent"),
+    ("models/{m}/versions/{version}/testReports", "/wlp.registry.v1.EvaluationService/ListTestReports", "parent"),
+    ("models/{m}/versions/{version}/reviews", "/wlp.registry.v1.ReviewService/ListReviews", "parent"),
+    ("models/{m}/versions/{version}/gateDecisions", "/wlp.registry.v1.GateService/ListGateDecisions", "parent"),
+    ("retirements", "/wlp.registry.v1.RetirementService/ListRetirements", ""),
+    ("deployments", "/wlp.registry.v1.DeploymentService/ListDeployments", ""),
+    ("deployments/{d}/rollouts", "/wlp.registry.v1.RolloutService/ListRollouts", "parent"),
+    ("deployments/{d}/windows", "/wlp.monitor.v1.ObservationService/ListWindows", "deployment"),
+    ("incidents", "/wlp.registry.v1.IncidentService/ListIncidents", ""),
+    ("documents", "/wlp.registry.v1.DocumentService/ListDocuments", ""),
+    ("policies", "/wlp.registry.v1.PolicyService/ListPolicies", ""),
+    ("trainingRecords", "/wlp.registry.v1.PolicyService/ListTrainingRecords", ""),
+    ("auditEntries", "/wlp.registry.v1.AuditService/ListAuditEntries", ""),
+    ("alerts", "/wlp.monitor.v1.AlertService/ListAlerts", ""),
+    ("feedback", "/wlp.monitor.v1.FeedbackService/ListFeedback", ""),
+    ("findings", "/wlp.monitor.v1.FeedbackService/ListFindings", ""),
+    ("duties", "/wlp.monitor.v1.DutyService/ListDuties", ""),
+    ("backends", "/wlp.gateway.v1.ServingService/ListBackends", ""),
+];
+
+fn serving(method: &str) -> anyhow::Result<To> {
+    let package = method.trim_start_matches('/').rsplit_once('/').and_then(|(service, _)| service.rsplit_once('.'));
+    package.and_then(|(package, _)| To::serving(package)).ok_or_else(|| anyhow::anyhow!("{method}: nobody serves it"))
+}
+
+impl Get {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let (method, fields) = find(&self.name)?;
+        let peer = self.caller.peer(serving(method)?, "auditor")?;
+        let answer = dynamic::call(peer, method, &fields).await?;
+        match &self.field {
+            None => println!("{}", serde_json::to_string_pretty(&answer)?),
+            Some(field) => match &answer[field] {
+                serde_json::Value::Null => anyhow::bail!("{} has no field {field:?}", self.name),
+                serde_json::Value::String(text) => println!("{text}"),
+                other => println!("{}", serde_json::to_string_pretty(other)?),
+            },
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The method that gets what `text` names, and its request.
+fn find(text: &str) -> anyhow::Result<(&'static str, Vec<(&'static str, Value)>)> {
+    if name::is_digest(text) {
+        let field = vec![("digest", Value::String(text.to_owned()))];
+        return Ok(("/wlp.registry.v1.ArtifactService/GetArtifact", field));
+    }
+    let full = name::model_version("name", text).unwrap_or_else(|_| text.to_owned());
+    match GET.iter().find(|(form, _)| name::parse("name", &full, form).is_ok()) {
+        Some((_, method)) => Ok((method, vec![("name", Value::String(full))])),
+        None => {
+            let forms: Vec<_> = GET.iter().map(|(form, _)| *form).collect();
+            anyhow::bail!("{text:?} is no resource name; there are {}", forms.join(", "))
+        }
+    }
+}
+
+impl List {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let Some((method, parent)) = collection(&self.collection) else {
+            let forms: Vec<_> = LIST.iter().map(|(form, ..)| *form).collect();
+            anyhow::bail!("{:?} is no collection; there are {}", self.collection, forms.join(", "))
+        };
+        let peer = self.caller.peer(serving(method)?, "auditor")?;
+        let mut token = String::new();
+        loop {
+            let mut fields: Vec<(&str, Value)> = parent.iter().map(|(field, text)| (*field, Value::String(text.clone()))).collect();
+            if !token.is_empty() {
+                fields.push(("page_token", Value::String(token.clone())));
+            }
+            let answer = dynamic::call(peer.clone(), method, &fields).await?;
+            print_items(&answer, self.names)?;
+            match answer["next_page_token"].as_str() {
+                Some(next) if !next.is_empty() => next.clone_into(&mut token),
+                _ => return Ok(ExitCode::SUCCESS),
+            }
+        }
+    }
+}
+
+/// Prints the items of a page: the one field of the answer that is a list.
+fn print_items(answer: &serde_json::Value, names: bool) -> anyhow::Result<()> {
+    let lists = answer.as_object().into_iter().flat_map(|fields| fields.values());
+    for item in lists.filter_map(|value| value.as_array()).flatten() {
+        match item["name"].as_str() {
+            Some(name) if names => println!("{name}"),
+            _ => println!("{}", serde_json::to_string_pretty(item)?),
+        }
+    }
+    Ok(())
+}
+
+/// The method that lists a collection, and the field and name of its parent.
+fn collection(text: &str) -> Option<(&'static str, Option<(&'static str, String)>)> {
+    LIST.iter().find_map(|(form, method, field)| {
+        let parent = match field.is_empty() {
+            true => (text == *form).then_some(None)?,
+            false => {
+                let (parent_form, kind) = form.rsplit_once('/')?;
+                let (parent, asked) = text.rsplit_once('/')?;
+                let fits = asked == kind && name::parse("parent", parent, parent_form).is_ok();
+                Some((*field, fits.then(|| parent.to_owned())?))
+            }
+        };
+        Some((*method, parent))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_of_the_tables_exists_and_has_a_service() {
+        let methods = GET.iter().map(|(_, method)| *method).chain(LIST.iter().map(|(_, method, _)| *method));
+        for method in methods {
+            assert!(!contracts::access::roles(method).is_empty(), "{method}");
+            serving(method).expect("a service");
+        }
+    }
+
+    #[test]
+    fn the_procedures_id_is_a_name_too() {
+        let (method, fields) = find("digits-v1.2.0").expect("a name");
+        assert!(method.ends_with("/GetModelVersion"));
+        assert_eq!(fields[0].1, Value::String("models/digits/versions/1.2.0".into()));
+    }
+
+    #[test]
+    fn collections_are_told_apart() {
+        assert!(collection("models").expect("one").1.is_none());
+        let (method, parent) = collection("deployments/digits/rollouts").expect("one");
+        assert!(method.ends_with("/ListRollouts"));
+        assert_eq!(parent, Some(("parent", "deployments/digits".to_owned())));
+        assert!(collection("deployments/digits/nothing").is_none());
+    }
+}
