@@ -1,1 +1,16 @@
-//! The harness: the mesh in one process, and the mesh as processes.
+//! The harness: the mesh in one process with a manual clock and a fake engine, and the mesh as five processes.
+//!
+//! Tests wait for facts ([`facts::eventually`]), never for time. What a test needs from outside (servers, ONNX Runtime, a
+//! Python environment, foreign data) is asked for in [`needs`]: missing, it is one line, and a failure under `CI=true`.
+
+pub mod facts;
+pub mod line;
+pub mod made;
+pub mod mesh;
+pub mod methods;
+pub mod needs;
+pub mod net;
+pub mod otlp;
+pub mod people;
+pub mod raw;
+pub mod refusal;

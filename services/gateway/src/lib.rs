@@ -113,6 +113,7 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
         .readiness(gateway.readiness().clone())
         .tasks(background)
         .on_stop(move || async move {
+            last.look_at_the_rest().await;
             if let Err(error) = last.collect_observations(true).await {
                 tracing::error!(%error, "the last observations are lost");
             }

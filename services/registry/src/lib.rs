@@ -18,6 +18,7 @@ mod config;
 mod convert;
 mod error;
 mod handlers;
+mod junit;
 mod parse;
 mod registry;
 mod store;
@@ -36,7 +37,7 @@ use std::path::Path;
 use std::sync::Arc;
 use storage::{Blobs, Records, Signer};
 
-use crate::handlers::Uploads;
+use crate::handlers::{Routing, Uploads};
 use crate::registry::Parts;
 use crate::store::{inspections::Inspections, migration, policies::PolicyStore};
 
@@ -87,6 +88,7 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
         clock: deps.clock.clone(),
         signer,
         uploads: Uploads::default(),
+        routing: Routing::default(),
         tasks: background.clone(),
         metrics: Metrics::new(),
     });

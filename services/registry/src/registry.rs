@@ -1,6 +1,6 @@
 //! The shared parts of the service: what every handler holds a clone of.
 
-use crate::handlers::Uploads;
+use crate::handlers::{Routing, Uploads};
 use crate::store::{Read, Resource, Stored, inspections::Inspections, policies::PolicyStore};
 use crate::{Error, parse::Fields};
 use async_trait::async_trait;
@@ -26,6 +26,7 @@ pub(crate) struct Parts {
     pub(crate) policies: PolicyStore,
     pub(crate) inspections: Inspections,
     pub(crate) uploads: Uploads,
+    pub(crate) routing: Routing,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
 }
@@ -89,6 +90,11 @@ impl Registry {
             }
         });
         ReceiverStream::new(receiver)
+    }
+
+    /// The route table that was signed last.
+    pub(crate) fn routing(&self) -> &Routing {
+        &self.0.routing
     }
 
     /// Metrics of the service.

@@ -168,7 +168,7 @@ fn edges_of(sample: &Sample, model: &Model, data: &Data, rng: &mut SplitMix64) -
     if !sample.texts.is_empty() {
         let at = rng.below(sample.texts.len());
         let long = "a ".repeat(5_000);
-        for text in ["", " ", "\u{0}", "?", "\u{202e}\u{200b}\u{fffd}", "日本語 🙂", &long] {
+        for text in ["", " ", "\u{1}", "?", "\u{202e}\u{200b}\u{fffd}", "日本語 🙂", &long] {
             let mut case = sample.clone();
             case.texts[at] = text.to_owned();
             cases.push(case);

@@ -154,6 +154,13 @@ impl Model {
     }
 
     fn host(&self, error: EngineError) -> Error {
-        if matches!(error, EngineError::Cancelled) { Error::Cancelled } else { error.into() }
+        match error {
+            EngineError::Cancelled => Error::Cancelled,
+            // A row that no engine takes, such as a text with a zero byte.
+            EngineError::BadInput(fields) => {
+                Error::unfit("rows", fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+            }
+            error => error.into(),
+        }
     }
 }

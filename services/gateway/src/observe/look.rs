@@ -41,6 +41,14 @@ impl Gateway {
         }
     }
 
+    /// Looks at those that wait still; for the stop.
+    pub async fn look_at_the_rest(&self) {
+        let mut details = self.observing().looked.lock().await;
+        while let Ok(detail) = details.try_recv() {
+            self.look(detail);
+        }
+    }
+
     fn look(&self, detail: Detail) {
         let Detail { backend, time, inputs, outputs, sample } = detail;
         let most = self.config().observe.max_rows;

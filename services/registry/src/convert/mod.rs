@@ -3,8 +3,12 @@
 
 pub mod data_source;
 pub mod dataset;
+pub mod evaluation;
+pub mod gate;
 pub mod model;
 pub mod project;
+pub mod review;
+pub mod rollout;
 pub mod training_run;
 
 use contracts::common::v1::{Finding, Verdict};

@@ -4,12 +4,22 @@ mod artifacts;
 mod audit;
 mod data_sources;
 mod datasets;
+mod deployments;
+mod documents;
+mod evaluations;
+mod gates;
+mod incidents;
 mod models;
 mod policies;
 mod projects;
+mod retirements;
+mod reviews;
+mod rollouts;
+mod routes;
 mod training_runs;
 
 pub use artifacts::Uploads;
+pub use routes::Routing;
 pub use training_runs::reap;
 
 use crate::{Registry, wire};
@@ -41,5 +51,14 @@ pub fn mount(builder: ServiceBuilder, registry: &Registry) -> ServiceBuilder {
         model_service_server::ModelServiceServer,
         audit_service_server::AuditServiceServer,
         policy_service_server::PolicyServiceServer,
+        evaluation_service_server::EvaluationServiceServer,
+        review_service_server::ReviewServiceServer,
+        gate_service_server::GateServiceServer,
+        deployment_service_server::DeploymentServiceServer,
+        rollout_service_server::RolloutServiceServer,
+        route_service_server::RouteServiceServer,
+        incident_service_server::IncidentServiceServer,
+        document_service_server::DocumentServiceServer,
+        retirement_service_server::RetirementServiceServer,
     )
 }

@@ -55,3 +55,34 @@ table!(
         body: String,
     }
 );
+table!(
+    /// What each gateway said last; `body` is its report, `time` is real time.
+    serving "serving" {
+        #[sea_orm(primary_key, auto_increment = false)] gateway: String,
+        time: i64,
+        body: Vec<u8>,
+    }
+);
+table!(
+    /// When the rehearsal of a rollout began, in real time.
+    rehearsal "rehearsal" {
+        #[sea_orm(primary_key, auto_increment = false)] rollout: String,
+        time: i64,
+    }
+);
+table!(
+    /// The archive of a retirement that was restored in a rehearsal.
+    archive "archive" {
+        #[sea_orm(primary_key, auto_increment = false)] retirement: String,
+        digest: String,
+    }
+);
+table!(
+    /// The one route table; `digest` is that of its content.
+    route_table "route_table" {
+        #[sea_orm(primary_key, auto_increment = false)] id: i32,
+        digest: String,
+        sequence: i64,
+        body: Vec<u8>,
+    }
+);

@@ -8,8 +8,10 @@ pub mod entity;
 pub mod inspections;
 pub mod metric_points;
 pub mod migration;
+mod migration_serving;
 pub mod policies;
 mod resources;
+pub mod serving;
 
 pub use resources::kind_of;
 

@@ -1,0 +1,102 @@
+//! What was built, as the registry's dataset version.
+
+use contracts::common::v1::column_profile::Distribution;
+use contracts::common::v1::{CategoricalCounts, ColumnProfile as WireProfile, NumericHistogram};
+use contracts::pipeline::v1::BuildDatasetVersionRequest;
+use contracts::registry::v1::{DatasetColumn, DatasetVersion, dataset_version::State};
+use features::{ColumnProfile, Schema};
+use statistics::profile::FeatureProfile;
+
+use crate::Error;
+use crate::quality::Measured;
+use crate::steps::Built;
+use crate::table::Split;
+
+/// The version to register.
+///
+/// # Errors
+/// Of the profiles.
+pub fn version(
+    name: &str,
+    request: &BuildDatasetVersionRequest,
+    built: &Built,
+    measured: Measured,
+    principal: &str,
+) -> Result<DatasetVersion, Error> {
+    let plan = request.plan.clone().unwrap_or_default();
+    let mut data_sources: Vec<String> = request.inputs.iter().map(|input| input.data_source.clone()).collect();
+    data_sources.sort();
+    data_sources.dedup();
+    Ok(DatasetVersion {
+        name: name.to_owned(),
+        tag: format!("ds-v{}", request.version),
+        state: State::Draft.into(),
+        data_sources,
+        steps: built.steps.clone(),
+        columns: columns(&built.schema),
+        splits: built.files.splits.iter().map(|(split, _)| split.clone()).collect(),
+        quality: measured.quality,
+        profiles: profiles(built)?,
+        group_shares: measured.groups,
+        manifest_digest: features::digest::sha256(&built.files.manifest),
+        transform_digest: built.serving.digest(),
+        schema_digest: built.schema.digest(),
+        label_column: plan.label_column,
+        rows_in: built.raw.rows,
+        rows: built.rows.rows() as u64,
+        built_by: principal.to_owned(),
+        contributors: vec![principal.to_owned()],
+        leaked_rows: Some(built.leaked),
+        ..DatasetVersion::default()
+    })
+}
+
+fn columns(schema: &Schema) -> Vec<DatasetColumn> {
+    let one = |column: &features::Column| DatasetColumn {
+        name: column.name.clone(),
+        r#type: column.kind.as_str().to_owned(),
+        nullable: column.nullable,
+        sensitive: column.sensitive,
+        label: column.label,
+    };
+    schema.columns.iter().map(one).collect()
+}
+
+/// Profiles of the training split, the reference that drift is measured against; augmented rows are left out.
+fn profiles(built: &Built) -> Result<Vec<WireProfile>, Error> {
+    let training = built.rows.original()?.part(Split::Train)?;
+    let one = |column: &features::Column| {
+        let values = training.column(&column.name)?;
+        Ok(profile(&ColumnProfile::reference(&column.name, values, column.is_categorical())?))
+    };
+    built.schema.columns.iter().map(one).collect()
+}
+
+/// A profile on the wire.
+pub fn profile(profile: &ColumnProfile) -> WireProfile {
+    let distribution = match &profile.profile {
+        FeatureProfile::Numeric { histogram, moments } => Distribution::Numeric(NumericHistogram {
+            edges: histogram.edges().to_vec(),
+            counts: histogram.counts().to_vec(),
+            min: profile.range.map_or(f64::NAN, |range| range.lower),
+            max: profile.range.map_or(f64::NAN, |range| range.upper),
+            mean: moments.mean().unwrap_or(f64::NAN),
+            variance: moments.variance().unwrap_or(f64::NAN),
+        }),
+        FeatureProfile::Categorical(categories) => {
+            let mut counts = categories.bins();
+            counts.truncate(categories.levels().len());
+            Distribution::Categorical(CategoricalCounts {
+                values: categories.levels().to_vec(),
+                counts,
+                other: categories.other(),
+            })
+        }
+    };
+    WireProfile {
+        column: profile.column.clone(),
+        rows: profile.rows(),
+        missing: profile.profile.missing(),
+        distribution: Some(distribution),
+    }
+}

@@ -1,0 +1,273 @@
+//! Incidents (§8.3, TPL-INC): timers from the policy, acknowledged, escalated, resolved.
+
+use async_trait::async_trait;
+use contracts::common::v1::{Finding as WireFinding, Verdict};
+use contracts::registry::v1::{
+    incident::{Severity, State},
+    incident_service_server::IncidentService,
+    *,
+};
+use contracts::time::to_wire;
+use lifecycle::incident::{Incident as Rules, Severity as RuleSeverity, State as RuleState};
+use lifecycle::documents::{Document as Template, row};
+use lifecycle::{Finding, Policy, Rejection};
+use tonic::{Request, Response, Status};
+
+use crate::convert::{optional_time, rollout, time};
+use crate::store::{Resource, Stored};
+use crate::work::{Verb, Work};
+use crate::{Error, Registry, parse::Fields};
+
+#[tonic::async_trait]
+impl IncidentService for Registry {
+    async fn create_incident(&self, request: Request<CreateIncidentRequest>) -> Result<Response<Incident>, Status> {
+        self.carry_out(request).await
+    }
+
+    async fn get_incident(&self, request: Request<GetIncidentRequest>) -> Result<Response<Incident>, Status> {
+        self.get(&request.into_inner().name).await
+    }
+
+    async fn list_incidents(
+        &self,
+        request: Request<ListIncidentsRequest>,
+    ) -> Result<Response<ListIncidentsResponse>, Status> {
+        let ListIncidentsRequest { page_size, page_token, state } = request.into_inner();
+        let mut fields = Fields::default();
+        fields.optional_choice::<State>("state", state);
+        let (incidents, next_page_token) = self
+            .page(page_size, &page_token, fields, |query| match state {
+                0 => query,
+                state => query.state(Resource::state(&Incident { state, ..Incident::default() })),
+            })
+            .await?;
+        Ok(Response::new(ListIncidentsResponse { incidents, next_page_token }))
+    }
+
+    async fn acknowledge_incident(
+        &self,
+        request: Request<AcknowledgeIncidentRequest>,
+    ) -> Result<Response<Incident>, Status> {
+        self.carry_out(request).await
+    }
+
+    async fn escalate_incident(
+        &self,
+        request: Request<EscalateIncidentRequest>,
+    ) -> Result<Response<Incident>, Status> {
+        self.carry_out(request).await
+    }
+
+    async fn resolve_incident(&self, request: Request<ResolveIncidentRequest>) -> Result<Response<Incident>, Status> {
+        self.carry_out(request).await
+    }
+}
+
+/// Checks findings that a request brings.
+pub fn check_findings(fields: &mut Fields, field: &str, findings: &[WireFinding]) {
+    fields.each(field, findings, |fields, at, finding| {
+        fields.text(&format!("{at}.clause"), &finding.clause);
+        fields.text(&format!("{at}.subject"), &finding.subject);
+        fields.optional_text(&format!("{at}.required"), &finding.required);
+        fields.optional_text(&format!("{at}.observed"), &finding.observed);
+        fields.optional_choice::<Verdict>(&format!("{at}.verdict"), finding.verdict);
+    });
+}
+
+/// Opens an incident: severity and timer are those of its trigger in the policy, unless a worse severity was given.
+///
+/// # Errors
+/// ALREADY_EXISTS.
+pub async fn open(work: &mut Work, given: Incident) -> Result<Incident, Error> {
+    let policy = work.policy();
+    let now = work.now();
+    let row = rollout::trigger(given.trigger()).and_then(|trigger| {
+        policy.rollout.triggers.iter().find(|row| row.trigger == trigger)
+    });
+    let asked = severity(given.severity());
+    let ruled = row.map(|row| row.severity);
+    // the list begins with the worst
+    let worst = asked.into_iter().chain(ruled).min().unwrap_or(RuleSeverity::High);
+    let detected = optional_time(given.detect_time.as_ref()).unwrap_or(now).min(now);
+    let within = row.map(|row| row.within.get()).filter(|within| !within.is_zero());
+    let clock = policy.incidents.severities.iter().find(|row| row.severity == worst);
+    let within = within.or(clock.map(|row| row.acknowledge_within.get())).unwrap_or_default();
+    let incident = Incident {
+        state: State::Open.into(),
+        severity: to_severity(worst).into(),
+        detect_time: Some(to_wire(detected)),
+        respond_by_time: Some(to_wire(detected + within)),
+        acknowledge_time: None,
+        acknowledged_by: String::new(),
+        escalate_time: None,
+        root_cause: String::new(),
+        corrective_action: String::new(),
+        resolved_by: String::new(),
+        resolve_time: None,
+        ..given
+    };
+    work.insert(incident, "open").await
+}
+
+fn severity(severity: Severity) -> Option<RuleSeverity> {
+    Some(match severity {
+        Severity::Unspecified => return None,
+        Severity::Low => RuleSeverity::Low,
+        Severity::Medium => RuleSeverity::Medium,
+        Severity::High => RuleSeverity::High,
+        Severity::Critical => RuleSeverity::Critical,
+    })
+}
+
+fn to_severity(severity: RuleSeverity) -> Severity {
+    match severity {
+        RuleSeverity::Low => Severity::Low,
+        RuleSeverity::Medium => Severity::Medium,
+        RuleSeverity::High => Severity::High,
+        RuleSeverity::Critical => Severity::Critical,
+    }
+}
+
+/// The incident as the rules look at it.
+fn rules(incident: &Incident) -> Rules {
+    let mut rules = Rules::open(severity(incident.severity()).unwrap_or(RuleSeverity::High), time(incident.detect_time.as_ref()));
+    rules.state = match incident.state() {
+        State::Unspecified | State::Open | State::Escalated => RuleState::Open,
+        State::Acknowledged => RuleState::Acknowledged,
+        State::Resolved => RuleState::Resolved,
+    };
+    rules
+}
+
+#[async_trait]
+impl Verb for CreateIncidentRequest {
+    type Answer = Incident;
+
+    fn check(&self, fields: &mut Fields) {
+        if !self.incident_id.is_empty() {
+            fields.id("incident_id", &self.incident_id);
+        }
+        fields.message("incident", self.incident.as_ref(), |fields, incident| {
+            fields.text("incident.title", &incident.title);
+            fields.optional_choice::<Severity>("incident.severity", incident.severity);
+            fields.choice::<RollbackTrigger>("incident.trigger", incident.trigger);
+            let known = crate::store::kind_of(&incident.subject);
+            let subject = matches!(known, Some(Rollout::KIND | Deployment::KIND | ModelVersion::KIND));
+            fields.require(subject, "incident.subject", "must be a rollout, a deployment or a model version");
+            check_findings(fields, "incident.findings", &incident.findings);
+            fields.optional_time("incident.detect_time", incident.detect_time.as_ref());
+            fields.optional_time("incident.mitigate_time", incident.mitigate_time.as_ref());
+        });
+    }
+
+    async fn decide(self, work: &mut Work) -> Result<Incident, Error> {
+        let id = match self.incident_id.as_str() {
+            "" => format!("incident-{}", uuid::Uuid::now_v7()),
+            id => id.to_owned(),
+        };
+        let given = self.incident.unwrap_or_default();
+        match crate::store::kind_of(&given.subject) {
+            Some(Rollout::KIND) => drop(work.read::<Rollout>(&given.subject).await?),
+            Some(Deployment::KIND) => drop(work.read::<Deployment>(&given.subject).await?),
+            _ => drop(work.read::<ModelVersion>(&given.subject).await?),
+        }
+        let incident = Incident { name: format!("incidents/{id}"), reported_by: work.principal(), ..given };
+        open(work, incident).await
+    }
+}
+
+#[async_trait]
+impl Verb for AcknowledgeIncidentRequest {
+    type Answer = Incident;
+
+    fn check(&self, fields: &mut Fields) {
+        fields.name("name", &self.name, Incident::FORM);
+        fields.optional_text("note", &self.note);
+    }
+
+    async fn decide(self, work: &mut Work) -> Result<Incident, Error> {
+        let seen = work.open::<Incident>(&self.name, &self.etag).await?;
+        step(work, &seen, &[RuleState::Acknowledged], &work.policy())?;
+        let mut next = Incident { acknowledge_time: work.wire_now(), acknowledged_by: work.principal(), ..(*seen).clone() };
+        next.set_state(State::Acknowledged);
+        work.save(&seen, next, "acknowledge").await
+    }
+
+    fn reason(&self) -> &str {
+        &self.note
+    }
+}
+
+/// Goes the steps by the rules: their order, and who may.
+fn step(work: &Work, incident: &Stored<Incident>, states: &[RuleState], policy: &Policy) -> Result<(), Error> {
+    let owner = row(Template::IncidentReport, &policy.documents)?.owner;
+    let by = work.approval(&[owner, lifecycle::Role::MlOpsEngineer])?;
+    let mut at = rules(incident);
+    for state in states {
+        at = at.advance(*state, &by, owner, &policy.incidents)?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Verb for EscalateIncidentRequest {
+    type Answer = Incident;
+
+    fn check(&self, fields: &mut Fields) {
+        fields.name("name", &self.name, Incident::FORM);
+        fields.optional_text("reason", &self.reason);
+    }
+
+    async fn decide(self, work: &mut Work) -> Result<Incident, Error> {
+        let seen = work.open::<Incident>(&self.name, &self.etag).await?;
+        if seen.state() == State::Escalated {
+            return Ok(seen.into_inner()); // the timer runs out once
+        }
+        let refuse = |subject: &str, required: &str, observed: String| {
+            let finding = Finding::new("§8.3", subject, required, observed);
+            Err(Rejection::one("TIMER_RUNNING", seen.name.clone(), finding).into())
+        };
+        if seen.state() != State::Open {
+            return refuse("incident", "without an answer", Resource::state(&*seen));
+        }
+        let due = time(seen.respond_by_time.as_ref());
+        if let Ok(left) = due.duration_since(work.now())
+            && !left.is_zero()
+        {
+            return refuse("time to answer", "run out", format!("{} s left", left.as_secs_f64()));
+        }
+        let mut next = Incident { escalate_time: work.wire_now(), ..(*seen).clone() };
+        next.set_state(State::Escalated);
+        work.save(&seen, next, "escalate").await
+    }
+
+    fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+#[async_trait]
+impl Verb for ResolveIncidentRequest {
+    type Answer = Incident;
+
+    fn check(&self, fields: &mut Fields) {
+        fields.name("name", &self.name, Incident::FORM);
+        fields.text("root_cause", &self.root_cause);
+        fields.text("corrective_action", &self.corrective_action);
+    }
+
+    async fn decide(self, work: &mut Work) -> Result<Incident, Error> {
+        let seen = work.open::<Incident>(&self.name, &self.etag).await?;
+        step(work, &seen, &[RuleState::Mitigated, RuleState::Resolved], &work.policy())?;
+        let mut next = Incident {
+            root_cause: self.root_cause,
+            corrective_action: self.corrective_action,
+            resolved_by: work.principal(),
+            resolve_time: work.wire_now(),
+            ..(*seen).clone()
+        };
+        next.mitigate_time = next.mitigate_time.or(work.wire_now());
+        next.set_state(State::Resolved);
+        work.save(&seen, next, "resolve").await
+    }
+}
