@@ -15,7 +15,7 @@ pub fn pool() -> anyhow::Result<DescriptorPool> {
 ///
 /// # Errors
 /// If the contracts have no such type.
-pub fn message_type(name: &str) -> anyhow::Result<MessageDescriptor> {
+pub(crate) fn message_type(name: &str) -> anyhow::Result<MessageDescriptor> {
     pool()?.get_message_by_name(name).with_context(|| format!("the contracts have no {name}"))
 }
 

@@ -5,14 +5,27 @@
 //! must be refused is a step too: [`Story::refused`] calls what must not pass and tells the refusal.
 
 mod actors;
+mod canary;
 mod dataset;
+mod deployment;
+mod documents;
+mod drift;
+mod evaluation;
+mod feedback;
+mod fragile;
+mod ladder;
 mod load;
 mod makers;
 mod pace;
 mod plan;
+mod proofs;
+mod retirement;
+mod reviews;
 mod source;
 mod teller;
 mod training;
+mod whole;
+mod worse;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -26,14 +39,27 @@ use storage::Digest;
 use tonic::{Code, Status};
 
 pub use actors::Actors;
-pub use dataset::{build_dataset, build_dirty, digits_plan};
+pub use canary::climb;
+pub use dataset::{dataset, build_dataset, build_dirty, digits_plan};
+pub use deployment::prepare;
+pub use documents::document;
+pub use drift::drift;
+pub use evaluation::{evaluate, gate, import_tests};
+pub use feedback::{close_feedback, collect_feedback};
+pub use fragile::fragile;
+pub use ladder::{Release, release, register};
 pub use load::{Burst, Load, Shape};
 pub use makers::{Data, Makers, Suite, Trained, Variant};
 pub use pace::{FilePace, ManualPace, Pace};
 pub use plan::plan;
+pub use proofs::proofs;
+pub use retirement::retire;
+pub use reviews::{ethics, quality};
 pub use source::source;
 pub use teller::{Outcome, Quiet, Teller};
 pub use training::train;
+pub use whole::tell;
+pub use worse::worse;
 
 use crate::reach::Reach;
 use crate::refusal;
@@ -152,6 +178,11 @@ impl Story {
     /// Something that was observed and is right or wrong.
     pub fn note(&self, title: &str, clause: &str, said: impl Into<String>, expected: bool) {
         self.tell(title, clause, said.into(), expected, Instant::now());
+    }
+
+    /// A new part begins.
+    pub fn chapter(&self, title: &str) {
+        self.teller.chapter(title);
     }
 
     fn begin(&self, title: &str) -> Instant {
