@@ -8,6 +8,8 @@ pub mod keys;
 pub mod mesh;
 pub mod onnxruntime;
 pub mod reach;
+pub mod python;
 mod refusal;
+mod show;
 pub mod story;
 mod wire_json;

@@ -1,6 +1,7 @@
 //! The command line: one file for each family of commands.
 
 mod audit;
+mod demo;
 mod gate;
 mod health;
 mod keys;
@@ -29,6 +30,8 @@ pub struct Cli {
 enum Command {
     /// Starts the five services in one process, on loopback with development keys.
     Up(up::Up),
+    /// Sets everything up and tells the whole story: one model from plan to production, and back out.
+    Demo(demo::Demo),
     /// Installs ONNX Runtime.
     #[command(subcommand)]
     Runtime(RuntimeCommand),
@@ -140,6 +143,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(up) => up.run().await,
+        Command::Demo(demo) => demo.run().await,
         Command::Runtime(RuntimeCommand::Install { gpu }) => {
             let library = tokio::task::spawn_blocking(move || crate::onnxruntime::install(gpu)).await??;
             println!("{}", library.display());
