@@ -17,6 +17,9 @@ def wrong_cells(sample, images, digits):
     audited = [(place, name) for place, name in enumerate(sample.columns) if name in truth]
     wrong = {}
     for row in sample.rows:
+        if len(images) <= row.source_row:
+            wrong[row.source_row] = ["is no row of the source"]
+            continue
         for place, name in audited:
             expected = float(truth[name][row.source_row])
             if float(row.values[place] or "nan") != expected:

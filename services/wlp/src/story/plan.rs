@@ -19,7 +19,7 @@ const CANDIDATES: [(&str, [f64; 6]); 5] = [
 const CRITERIA: [&str; 6] =
     ["task-performance", "latency", "resource-requirements", "privacy-locality", "cost", "maintainability"];
 
-/// The candidate that the weighted decision chose.
+/// The shortlist of §6.1; the first is the one that the weighted decision chooses.
 pub(super) const SHORTLIST: [&str; 3] = ["kernel-ridge", "nearest-neighbours", "logistic-regression"];
 
 /// Plans the line up to its approval, and opens the data phase.
@@ -88,7 +88,7 @@ async fn choose(story: &Story) -> anyhow::Result<()> {
             let request = DecideSelectionRequest {
                 name: PROJECT.into(),
                 candidates: candidates.collect(),
-                normalisation: "none".into(),
+                normalisation: "min-max".into(),
                 justification: "accurate enough, answers in a fraction of a millisecond, runs on any host".into(),
                 ..Default::default()
             };
