@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use runtime::credentials::{Entry, digest_of};
+use runtime::credentials::Entry;
 use runtime::{Credentials, Kind, generate_key};
 
 /// The five, as callers of each other.
@@ -19,7 +19,8 @@ pub struct People {
 }
 
 impl People {
-    /// One for each role of the method table, `nobody` without a role, `expired` whose time is over.
+    /// One for each role of the method table, `engineer-of-both` who develops and tests, `nobody`
+    /// without a role, `expired` whose time is over.
     ///
     /// # Panics
     /// If the system has no randomness to give.
@@ -31,6 +32,7 @@ impl People {
         for role in SECOND {
             people.add(&format!("{role}-2"), &[role], None);
         }
+        people.add("engineer-of-both", &["ml-engineer", "qa-engineer"], None);
         people.add("nobody", &[], None);
         people.add("expired", &["ml-lead"], Some("2020-01-01T00:00:00Z"));
         people
@@ -54,16 +56,10 @@ impl People {
         });
     }
 
-    /// Takes over keys that somebody else made, as `(principal, key)`; the principals here give way.
+    /// Keys that somebody else made, as `(principal, key)`.
     pub fn with_keys<'a>(keys: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut people = Self::new();
-        for (principal, key) in keys {
-            people.keys.insert(principal.to_owned(), key.to_owned());
-            for entry in people.entries.iter_mut().filter(|entry| entry.principal == principal) {
-                entry.sha256 = digest_of(key);
-            }
-        }
-        people
+        let keys = keys.into_iter().map(|(who, key)| (who.to_owned(), key.to_owned())).collect();
+        Self { keys, entries: Vec::new() }
     }
 
     /// The key of a principal; empty for "", who calls without one.

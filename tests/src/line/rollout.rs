@@ -79,6 +79,86 @@ impl Line {
         routes
     }
 
+    /// Builds, tests and stages; the gateway is asked to serve the staging endpoint.
+    pub async fn stage(&self, rollout: &str) -> Rollout {
+        self.item(rollout, "containerize", "ml-ops-engineer").await;
+        self.item(rollout, "security", "security").await;
+        let request = StageRolloutRequest { name: self.rollout(rollout), ..StageRolloutRequest::default() };
+        self.by("ml-ops-engineer").rollouts().stage_rollout(request).await.told()
+    }
+
+    /// Everything between the rehearsal and the canary: items that people attest, and the four documents.
+    pub async fn finish_checks(&self, rollout: &str, number: &str) {
+        for (item, who) in [
+            ("smoke-tests", "ml-ops-engineer"),
+            ("verify-metrics", "ml-ops-engineer"),
+            ("load-tests", "ml-ops-engineer"),
+            ("manual-qa", "qa-engineer"),
+            ("on-call-notified", "on-call"),
+        ] {
+            self.item(rollout, item, who).await;
+        }
+        self.version_documents(number).await;
+    }
+
+    /// The four documents of a version, generated and signed by their owners.
+    pub async fn version_documents(&self, number: &str) {
+        let version = self.get(number).await;
+        let request = ListEvaluationsRequest { parent: version.name.clone(), ..ListEvaluationsRequest::default() };
+        let evaluations = self.by("auditor").evaluations().list_evaluations(request).await.told().evaluations;
+        let evaluation = evaluations.last().map(|one| one.name.clone()).unwrap_or_default();
+        use DocumentTemplate as Template;
+        for (template, subject, owner) in [
+            (Template::DataCard, version.training_data_version.clone(), "data-engineer"),
+            (Template::TrainingReport, version.training_run.clone(), "ml-engineer"),
+            (Template::EvaluationReport, evaluation, "qa-engineer"),
+            (Template::ModelCard, version.name.clone(), "ml-engineer"),
+        ] {
+            self.document(template, &subject, owner).await;
+        }
+    }
+
+    /// A document, generated and signed by its owner.
+    pub async fn document(&self, template: DocumentTemplate, subject: &str, owner: &str) -> Document {
+        let request = GenerateDocumentRequest { template: template.into(), subject: subject.into(), request_id: String::new() };
+        let document = self.by(owner).documents().generate_document(request).await.told();
+        if !document.signed_by.is_empty() {
+            return document;
+        }
+        let request = SignDocumentRequest { name: document.name.clone(), ..SignDocumentRequest::default() };
+        self.by(owner).documents().sign_document(request).await.told()
+    }
+
+    /// Starts the canary.
+    pub async fn start(&self, name: &str) -> Rollout {
+        let request = StartRolloutRequest { name: name.into(), ..StartRolloutRequest::default() };
+        self.by("ml-ops-engineer").rollouts().start_rollout(request).await.told()
+    }
+
+    /// A rollout whose preparation is complete, with this test in the gateway's place; `pass` lets time pass.
+    pub async fn prepared(&self, rollout: &str, number: &str, pass: impl Fn()) {
+        self.open_rollout(rollout, number).await;
+        self.stage(rollout).await;
+        self.acknowledge().await;
+        let request = RehearseRollbackRequest { name: self.rollout(rollout), ..RehearseRollbackRequest::default() };
+        self.by("ml-ops-engineer").rollouts().rehearse_rollback(request).await.told();
+        for _ in 0..2 {
+            pass();
+            self.acknowledge().await;
+        }
+        self.finish_checks(rollout, number).await;
+    }
+
+    /// Advances a running rollout with that health, as the monitor does.
+    pub async fn advance_with(&self, rollout: &str, health: CanaryHealth) -> Result<Rollout, tonic::Status> {
+        let request = AdvanceRolloutRequest {
+            name: self.rollout(rollout),
+            canary_health: Some(health),
+            ..AdvanceRolloutRequest::default()
+        };
+        self.by("monitor").rollouts().advance_rollout(request).await.map(tonic::Response::into_inner)
+    }
+
     /// A rollout as it stands.
     pub async fn rollout_now(&self, rollout: &str) -> Rollout {
         let request = GetRolloutRequest { name: self.rollout(rollout) };
