@@ -22,6 +22,7 @@ const PEOPLE: &[&str] = &[
     "ml-lead", "ml-engineer", "data-engineer", "ml-ops-engineer", "qa-engineer", "ethics-reviewer", "data-owner", "legal",
     "procurement", "security", "developer", "on-call", "ethics-board", "qa-lead", "chief-ai-officer", "business-owner",
     "auditor", "admin", "ml-lead-deputy", "ml-engineer-deputy", "qa-engineer-deputy", "data-engineer-deputy",
+    "ethics-board-deputy",
 ];
 
 pub struct Desk {

@@ -14,7 +14,7 @@ use crate::convert::{evaluation, gate as gate_domain, review as review_domain, r
 use crate::handlers::documents::{Draft, subjects_of};
 use crate::handlers::gates::evidence::{bump, decisions};
 use crate::handlers::reviews::newest_evaluation;
-use crate::store::{Read, Resource, Stored};
+use crate::store::{Read, Stored};
 use crate::work::Work;
 
 /// Ticks every activity that the records prove and whose stage is open.

@@ -53,7 +53,8 @@ impl RouteService for Registry {
                 }
             }
         });
-        Ok(Response::new(stream::iter(shown).chain(changes).boxed()))
+        // driven apart from its client: one that does not read must not hold the table that all others wait for
+        Ok(Response::new(self.forward("watch-route-table", stream::iter(shown).chain(changes)).boxed()))
     }
 
     async fn report_serving(

@@ -1,0 +1,102 @@
+//! Evaluations, reviews and gates G1 to G3.
+
+use super::desk::*;
+use super::line::*;
+use contracts::common::v1::Verdict;
+use contracts::registry::v1::*;
+use tonic::Code;
+
+#[tokio::test]
+async fn a_worse_version_is_refused_at_g2_for_good() {
+    let line = Line::start().await;
+    let version = line.submitted("1.0.0", 1).await;
+    let early = line.decide(&version, Gate::G2BenchmarksMet).await;
+    assert!(!early.passed);
+    assert_eq!(line.get_version(&version.name).await.state(), model_version::State::Evaluating, "nothing was judged yet");
+    line.evaluate(&version, line.report(&version, 0.8)).await.expect("an evaluation");
+    assert!(!line.decide(&version, Gate::G2BenchmarksMet).await.passed);
+    assert_eq!(line.get_version(&version.name).await.state(), model_version::State::Evaluating, "may still be signed");
+    assert_eq!(line.sign_off(&version).await.verdict(), Verdict::Fail);
+    let refused = line.decide(&version, Gate::G2BenchmarksMet).await;
+    assert!(!refused.passed && refused.name.ends_with("/g2-3"), "{}", refused.name);
+    let bad: Vec<_> = refused.findings.iter().filter(|one| one.verdict() == Verdict::Fail).collect();
+    assert_eq!((bad.len(), bad[0].subject.as_str(), bad[0].required.as_str()), (1, "task accuracy", "> 0.9"));
+    assert!(bad[0].observed.starts_with("0.8 (n=400"), "{}", bad[0].observed);
+    let version = line.get_version(&version.name).await;
+    assert_eq!((version.state(), version.gate_decisions.len()), (model_version::State::Rejected, 3));
+    let again = DecideGateRequest { parent: version.name.clone(), gate: Gate::G1TestsPass.into(), ..Default::default() };
+    let over = line.gates("qa-engineer").decide_gate(again).await.expect_err("rejected");
+    assert_eq!(reason(&over), "VERSION_STATE");
+    let replay = ReplayGateDecisionRequest { name: refused.name };
+    let replay = line.gates("auditor").replay_gate_decision(replay).await.expect("replayed").into_inner();
+    assert!(replay.same && !replay.passed);
+}
+
+#[tokio::test]
+async fn a_report_is_about_the_registered_things_and_its_numbers_are_numbers() {
+    let line = Line::start().await;
+    let version = line.submitted("1.0.0", 1).await;
+    let good = line.report(&version, 0.97);
+    let other = Evaluation { artifact_digest: digest("other"), dataset_digest: digest("other"), split: "none".into(), ..good.clone() };
+    let refused = line.evaluate(&version, other).await.expect_err("other things");
+    assert_eq!((reason(&refused).as_str(), findings(&refused).len()), ("EVALUATION_EVIDENCE_MISMATCH", 3));
+    let mut bad = good.clone();
+    bad.measurements[0].value = f64::NAN;
+    bad.measurements[1].value = -1.0;
+    bad.measurements[2].value = 1.5;
+    bad.measurements.push(good.measurements[3].clone());
+    bad.not_applicable[0].metric = "charm".into();
+    let refused = line.evaluate(&version, bad).await.expect_err("no numbers");
+    let fields = bad_fields(&refused);
+    for at in ["measurements[0].value", "measurements[1].value", "measurements[2].value", "measurements[4].metric", "not_applicable[0].metric"] {
+        assert!(fields.contains(&format!("evaluation.{at}")), "{at} of {fields:?}");
+    }
+    let mine = CreateEvaluationRequest { parent: version.name.clone(), evaluation_id: "x".into(), evaluation: Some(good), ..Default::default() };
+    let mine = line.evaluations("ml-engineer").create_evaluation(mine).await.expect_err("not the evaluator");
+    assert_eq!(mine.code(), Code::PermissionDenied);
+    let xml = line.import(&version, "unit", "<!DOCTYPE a><testsuite/>").await.expect_err("hostile");
+    assert_eq!(bad_fields(&xml), ["content"]);
+}
+
+#[tokio::test]
+async fn g1_reads_the_newest_reports_of_this_artifact() {
+    let line = Line::start().await;
+    let version = line.submitted("1.0.0", 1).await;
+    line.import(&version, "unit", JUNIT).await.expect("a report");
+    let missing = line.decide(&version, Gate::G1TestsPass).await;
+    assert!(!missing.passed && missing.findings.iter().any(|one| one.subject == "integration test report"));
+    assert_eq!(line.get_version(&version.name).await.state(), model_version::State::Evaluating);
+    let failing = "<testsuite><testcase classname='t' name='b'><failure/></testcase><testcase name='c'/></testsuite>";
+    let report = line.import(&version, "integration", failing).await.expect("a report");
+    assert_eq!((report.passed, report.failed, report.failures), (1, 1, vec!["t::b".to_owned()]));
+    assert!(!line.decide(&version, Gate::G1TestsPass).await.passed);
+    assert_eq!(line.get_version(&version.name).await.state(), model_version::State::Rejected);
+}
+
+#[tokio::test]
+async fn who_contributed_neither_assesses_nor_approves() {
+    let line = Line::start().await;
+    let version = line.submitted("1.0.0", 1).await;
+    line.evaluate(&version, line.report(&version, 0.97)).await.expect("an evaluation");
+    let ethics = line.review(&version, "ethics", ReviewKind::Ethics).await;
+    assert_eq!((ethics.items.len(), ethics.evaluation.as_str()), (5, "models/screen/versions/1.0.0/evaluations/one"));
+    let early = line.approve(&ethics, "ethics-board", "ethics-board").await.expect_err("five items first");
+    assert_eq!((reason(&early).as_str(), findings(&early).len()), ("ETHICS_VOTE_REFUSED", 5));
+    let role = line.approve(&ethics, "ethics-board", "qa-engineer").await.expect_err("a role not held");
+    assert_eq!((role.code(), reason(&role).as_str()), (Code::PermissionDenied, "ROLE_REQUIRED"));
+    for item in ["bias-assessment", "privacy_impact", "use-case-risk", "stakeholder-impact", "mitigation"] {
+        line.assess(&ethics, item).await.expect(item);
+    }
+    let twice = line.assess(&ethics, "mitigation").await.expect_err("once");
+    assert_eq!(reason(&twice), "ETHICS_ITEM_REFUSED");
+    line.approve(&ethics, "ethics-board", "ethics-board").await.expect("a vote");
+    let twice = line.approve(&ethics, "ethics-board", "ethics-board").await.expect_err("one vote each");
+    assert_eq!(reason(&twice), "ETHICS_VOTE_REFUSED");
+    let qa = line.review(&version, "qa", ReviewKind::Qa).await;
+    let own = line.approve(&qa, "ml-engineer", "qa-engineer").await.expect_err("the author");
+    assert_eq!(own.code(), Code::PermissionDenied);
+    let reject = RejectReviewRequest { name: qa.name.clone(), reason: "too slow".into(), ..Default::default() };
+    line.reviews("qa-engineer").reject_review(reject).await.expect("rejected");
+    let closed = line.approve(&qa, "qa-engineer", "qa-engineer").await.expect_err("closed");
+    assert_eq!(reason(&closed), "REVIEW_CLOSED");
+}

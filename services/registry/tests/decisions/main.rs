@@ -1,0 +1,9 @@
+//! The decisions of the registry from evaluation to retirement, through its real `build` on a manual clock.
+
+#[path = "../registry/desk.rs"]
+#[allow(dead_code)]
+mod desk;
+mod gates;
+mod line;
+mod retirement;
+mod rollout;

@@ -1,0 +1,96 @@
+//! Five criteria and seven steps (§10).
+
+use super::desk::*;
+use super::line::*;
+use contracts::registry::v1::*;
+use std::time::Duration;
+use tonic::{Code, Status};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+async fn announce(line: &Line, who: &str, request: StartRetirementRequest) -> Result<Retirement, Status> {
+    Ok(line.retirements(who).start_retirement(request).await?.into_inner())
+}
+
+async fn step(line: &Line, version: &ModelVersion, step: &str) -> Result<Retirement, Status> {
+    let advance = AdvanceRetirementRequest {
+        name: format!("{}/retirement", version.name),
+        step: step.into(),
+        note: "done".into(),
+        retention_class: "standard".into(),
+        ..Default::default()
+    };
+    Ok(line.retirements("ml-ops-engineer").advance_retirement(advance).await?.into_inner())
+}
+
+#[tokio::test]
+async fn criteria_hold_or_nothing_is_announced() {
+    let line = Line::start().await;
+    let first = line.approved("1.0.0", 1).await;
+    let second = line.approved("1.1.0", 2).await;
+    let ask = |criterion: RetirementCriterion| StartRetirementRequest {
+        parent: first.name.clone(),
+        criterion: criterion.into(),
+        facts: "as told".into(),
+        ..Default::default()
+    };
+    let degraded = StartRetirementRequest { days_below_acceptable: 29, ..ask(RetirementCriterion::Degraded) };
+    assert_eq!(reason(&announce(&line, "ml-lead", degraded).await.expect_err("29 days")), "CRITERION_NOT_MET");
+    let better = StartRetirementRequest { successor: second.name.clone(), relative_improvement: 0.5, ..ask(RetirementCriterion::Superseded) };
+    let measured = announce(&line, "ml-lead", better).await.expect_err("both were measured: equal");
+    assert_eq!(reason(&measured), "CRITERION_NOT_MET");
+    assert!(measured.message().contains("0, 0.97 against 0.97"), "{}", measured.message());
+    let declared = announce(&line, "ml-lead", ask(RetirementCriterion::Business)).await.expect_err("not the business");
+    assert_eq!(declared.code(), Code::PermissionDenied);
+    let degraded = StartRetirementRequest { days_below_acceptable: 30, ..ask(RetirementCriterion::Degraded) };
+    announce(&line, "ml-lead", degraded).await.expect("30 days");
+    assert_eq!(line.get_version(&first.name).await.state(), model_version::State::Deprecated);
+}
+
+#[tokio::test]
+async fn seven_steps_in_their_order_and_not_before_their_time() {
+    let line = Line::start().await;
+    let version = line.approved("1.0.0", 1).await;
+    line.deployment().await;
+    line.in_production("one", &version).await;
+    let start = StartRetirementRequest {
+        parent: version.name.clone(),
+        criterion: RetirementCriterion::Business.into(),
+        facts: "discontinued".into(),
+        ..Default::default()
+    };
+    let begun = announce(&line, "business-owner", start).await.expect("announced");
+    assert_eq!((begun.next_step, begun.steps.len()), (2, 7));
+    let order = step(&line, &version, "archive").await.expect_err("the second comes first");
+    assert_eq!(reason(&order), "STEP_OUT_OF_ORDER");
+    let callers = AdvanceRetirementRequest {
+        name: begun.name.clone(),
+        step: "migrate-users".into(),
+        note: "asked".into(),
+        remaining_callers: vec!["client".into()],
+        ..Default::default()
+    };
+    let callers = line.retirements("ml-ops-engineer").advance_retirement(callers).await.expect_err("somebody calls");
+    assert_eq!(reason(&callers), "STEP_NOT_TRUE");
+    step(&line, &version, "migrate-users").await.expect("moved");
+    line.clock.advance(DAY * 29);
+    let early = step(&line, &version, "traffic-to-zero").await.expect_err("30 days");
+    assert_eq!(reason(&early), "NOTICE_NOT_ELAPSED");
+    line.clock.advance(DAY);
+    step(&line, &version, "traffic_to_zero").await.expect("zero");
+    assert!(line.table().await.routes.iter().all(|route| route.backends.is_empty()));
+    let archived = step(&line, &version, "archive").await.expect("sealed and restored");
+    assert!(archived.archive_digest.starts_with("sha256:"), "{}", archived.archive_digest);
+    let stale = step(&line, &version, "update-documentation").await.expect_err("the card is old");
+    assert_eq!(reason(&stale), "DOCUMENT_STALE");
+    line.document(DocumentTemplate::ModelCard, &version.name).await;
+    step(&line, &version, "update-documentation").await.expect("documented");
+    step(&line, &version, "delete-deployment").await.expect("deleted");
+    assert_eq!(line.get_deployment().await.state(), deployment::State::Deleted);
+    let done = step(&line, &version, "retain-records").await.expect("kept");
+    assert_eq!((done.next_step, done.retention_class.as_str()), (8, "standard"));
+    assert!(done.retain_until_time.is_some() && done.steps.iter().all(|step| step.done));
+    assert_eq!(line.get_version(&version.name).await.state(), model_version::State::Retired);
+    let over = step(&line, &version, "retain-records").await.expect_err("none left");
+    assert_eq!(reason(&over), "STEP_OUT_OF_ORDER");
+}
