@@ -3,7 +3,8 @@
 
 stage_format() { cargo fmt --all -- --check; }
 
-stage_lint() { cargo clippy --release --workspace --all-targets -- -D warnings; }
+# Fails on what the workspace denies; warnings are printed.
+stage_lint() { cargo clippy --release --workspace --all-targets; }
 
 # The process tests start these binaries; cargo test alone does not build the binaries of other packages.
 stage_build() {
