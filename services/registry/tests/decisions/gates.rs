@@ -100,3 +100,30 @@ async fn who_contributed_neither_assesses_nor_approves() {
     let closed = line.approve(&qa, "qa-engineer", "qa-engineer").await.expect_err("closed");
     assert_eq!(reason(&closed), "REVIEW_CLOSED");
 }
+
+/// Reading 8: a patch needs G1 and G2 of its own; QA and the board's approval carry over from the version it patches.
+#[tokio::test]
+async fn a_patch_carries_qa_and_ethics_over() {
+    let line = Line::start().await;
+    let first = line.approved("1.0.0", 1).await;
+    let patch = line.submitted("1.0.1", 1).await;
+    let early = line.decide(&patch, Gate::G3QaApproved).await;
+    assert!(!early.passed, "G1 and G2 do not carry over");
+    line.evaluate(&patch, line.report(&patch, 0.97)).await.expect("an evaluation");
+    line.sign_off(&patch).await;
+    for category in ["unit", "integration"] {
+        line.import(&patch, category, JUNIT).await.expect("a report");
+    }
+    assert!(line.decide(&patch, Gate::G1TestsPass).await.passed);
+    assert!(line.decide(&patch, Gate::G2BenchmarksMet).await.passed);
+    let carried = line.decide(&patch, Gate::G3QaApproved).await;
+    assert_eq!((carried.passed, carried.carried_from.as_str()), (true, first.name.as_str()), "{:?}", carried.findings);
+    let patch = line.get_version(&patch.name).await;
+    assert_eq!(patch.state(), model_version::State::Approved);
+    line.deployment().await;
+    let rollout = line.prepared("one", &patch).await;
+    line.begin(&rollout).await.expect("the board's approval carries over");
+    let minor = line.submitted("1.1.0", 2).await;
+    let alone = line.decide(&minor, Gate::G3QaApproved).await;
+    assert!(alone.findings.iter().any(|one| one.required == "a patch" && one.observed == "a minor change"), "{:?}", alone.findings);
+}

@@ -51,7 +51,10 @@ impl Line {
 
     /// Fit data, a model and a completed run.
     pub async fn start() -> Self {
-        let desk = Desk::start().await;
+        Self::on(Desk::start().await).await
+    }
+
+    pub async fn on(desk: Desk) -> Self {
         desk.project().await;
         desk.source().await;
         let notes = Dataset {

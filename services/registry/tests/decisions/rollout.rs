@@ -10,7 +10,13 @@ use tonic::Code;
 
 #[tokio::test]
 async fn the_whole_path_to_production() {
-    let line = Line::start().await;
+    to_production(Line::start().await).await;
+    if let Some(desk) = Desk::on_postgres().await {
+        to_production(Line::on(desk).await).await;
+    }
+}
+
+async fn to_production(line: Line) {
     let version = line.approved("1.0.0", 1).await;
     line.deployment().await;
     let rollout = line.open_rollout("first", &version).await.expect("a rollout");
