@@ -97,7 +97,7 @@ impl Gateway {
         }
         let id = std::mem::take(&mut request.id);
         if details || sampled {
-            let sample = sampled.then(|| (id.clone(), runtime::trace::trace_id().unwrap_or_default()));
+            let sample = sampled.then(|| (named(&id), runtime::trace::trace_id().unwrap_or_default()));
             let (time, outputs) = (self.clock().now(), answer.outputs.clone());
             let detail = Detail { backend: backend.clone(), time, inputs: seen, outputs, sample };
             if !self.observing().hand_over(detail) {
@@ -250,4 +250,10 @@ impl Drop for Flight {
             self.note(Outcome::Failed(crate::breaker::Fault::Deadline), self.began.elapsed());
         }
     }
+}
+
+/// The id that a sampled request is kept under: the client's own, or a new one where it gave none that can be kept.
+fn named(id: &str) -> String {
+    let kept = !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
+    if kept { id.to_owned() } else { uuid::Uuid::now_v7().to_string() }
 }

@@ -2,8 +2,10 @@
 
 mod audit;
 mod demo;
+mod evaluate;
 mod gate;
 mod health;
+mod import;
 mod keys;
 mod resources;
 mod up;
@@ -50,6 +52,11 @@ enum Command {
     Get(resources::Get),
     /// Prints the resources of a collection, `models` or `models/digits/versions`.
     List(resources::List),
+    /// Takes models and data from elsewhere.
+    #[command(subcommand)]
+    Import(import::Import),
+    /// Evaluates a model version on a dataset version and prints each number, finding and verdict.
+    Evaluate(evaluate::Evaluate),
 }
 
 #[derive(Debug, Subcommand)]
@@ -122,6 +129,14 @@ impl Caller {
     }
 }
 
+/// Waits for a long-running operation of the service that `peer` is.
+async fn operation<M: prost::Message + Default>(
+    peer: Peer,
+    begun: contracts::longrunning::Operation,
+) -> anyhow::Result<M> {
+    crate::story::operation(peer, begun).await
+}
+
 /// Runs the command line; a refusal is printed with its reason and every bad field.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -155,6 +170,8 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Gate(gate) => gate.run().await,
         Command::Get(get) => get.run().await,
         Command::List(list) => list.run().await,
+        Command::Import(import) => import.run().await,
+        Command::Evaluate(evaluate) => evaluate.run().await,
     }
 }
 

@@ -100,19 +100,29 @@ impl Actors {
         who: &str,
         operation: contracts::longrunning::Operation,
     ) -> anyhow::Result<M> {
-        use contracts::longrunning::operation::Result as Ended;
-        let mut operations = OperationsClient::new(self.reach.peer(to, who)?).max_decoding_message_size(MESSAGE_BYTES);
-        let mut operation = operation;
-        loop {
-            match operation.result {
-                Some(Ended::Response(any)) => return Ok(M::decode(any.value.as_slice())?),
-                Some(Ended::Error(error)) => return Err(failed(error).into()),
-                None => {}
-            }
-            // Real time: the work is done by processors, whatever the clock of the mesh says.
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            operation = operations.get_operation(GetOperationRequest { name: operation.name }).await?.into_inner();
+        operation_of(self.reach.peer(to, who)?, operation).await
+    }
+}
+
+/// Waits for a long-running operation of the service that `peer` is.
+///
+/// # Errors
+/// What the operation failed with.
+pub async fn operation_of<M: prost::Message + Default>(
+    peer: Peer,
+    mut operation: contracts::longrunning::Operation,
+) -> anyhow::Result<M> {
+    use contracts::longrunning::operation::Result as Ended;
+    let mut operations = OperationsClient::new(peer).max_decoding_message_size(MESSAGE_BYTES);
+    loop {
+        match operation.result {
+            Some(Ended::Response(any)) => return Ok(M::decode(any.value.as_slice())?),
+            Some(Ended::Error(error)) => return Err(failed(error).into()),
+            None => {}
         }
+        // Real time: the work is done by processors, whatever the clock of the mesh says.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        operation = operations.get_operation(GetOperationRequest { name: operation.name }).await?.into_inner();
     }
 }
 

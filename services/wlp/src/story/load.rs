@@ -140,7 +140,7 @@ impl Load {
         let sent = futures::stream::iter(first..first + requests).map(|number| {
             let mut client = client.clone();
             let picture = picture(&pictures, number, shape);
-            let request = request(endpoint, picture);
+            let request = request(endpoint, number, picture);
             async move { client.model_infer(request).await.map(tonic::Response::into_inner) }
         });
         let answers: Vec<Result<ModelInferResponse, Status>> = sent.buffer_unordered(AT_A_TIME).collect().await;
@@ -180,12 +180,13 @@ fn picture(pictures: &[Vec<f32>], number: usize, shape: Shape) -> Vec<f32> {
 }
 
 /// One picture as a request of the Open Inference Protocol.
-fn request(endpoint: &str, picture: Vec<f32>) -> ModelInferRequest {
+fn request(endpoint: &str, number: usize, picture: Vec<f32>) -> ModelInferRequest {
     let shape = vec![1, picture.len() as i64];
     let bytes: Vec<u8> = picture.into_iter().flat_map(f32::to_le_bytes).collect();
     let input = InferInputTensor { name: "pixels".into(), datatype: "FP32".into(), shape, ..Default::default() };
     ModelInferRequest {
         model_name: endpoint.to_owned(),
+        id: format!("picture-{number}"),
         inputs: vec![input],
         raw_input_contents: vec![bytes.into()],
         ..Default::default()

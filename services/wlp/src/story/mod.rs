@@ -38,7 +38,7 @@ use contracts::common::v1::Finding;
 use storage::Digest;
 use tonic::{Code, Status};
 
-pub use actors::Actors;
+pub use actors::{Actors, operation_of as operation};
 pub use canary::climb;
 pub use dataset::{dataset, build_dataset, build_dirty, digits_plan};
 pub use deployment::prepare;
@@ -58,7 +58,7 @@ pub use reviews::{ethics, quality};
 pub use source::source;
 pub use teller::{Outcome, Quiet, Teller};
 pub use training::train;
-pub use whole::tell;
+pub use whole::{first_release, plan_and_data, tell};
 pub use worse::worse;
 
 use crate::reach::Reach;
@@ -165,7 +165,8 @@ impl Story {
                 Some(status) => {
                     let reason = runtime::status::reason(status).unwrap_or_else(|| refusal::code(status));
                     // An operation keeps code and message of its failure: there the clause has to do.
-                    let clause = reason.is_empty() && reasons.iter().any(|one| status.message().starts_with(one));
+                    let told = runtime::status::reason(status).is_some();
+                    let clause = !told && reasons.iter().any(|one| status.message().starts_with(one));
                     let expected = clause || reasons.contains(&reason.as_str());
                     let said = format!("refused: {}", refusal::text(status));
                     let wanted = if expected { String::new() } else { format!(" (required: {})", reasons.join(" or ")) };

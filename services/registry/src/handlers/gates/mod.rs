@@ -126,11 +126,13 @@ pub async fn store(
 ) -> Result<GateDecision, Error> {
     let Gathered { judged, sources, .. } = gathered;
     let policy = work.policy();
+    // what is judged is what a replay will read, to the last bit
+    let evidence_body = judged.to_json()?;
+    let judged = Judged::from_json(&evidence_body)?;
     let decided = judged.decide(&policy);
     let before = decisions(work, &version.name).await?;
     let gate = domain::to_gate(judged.gate);
     let number = before.iter().filter(|one| one.gate() == gate).count() + 1;
-    let evidence_body = judged.to_json()?;
     let mut decision = GateDecision {
         name: format!("{}/gateDecisions/{}-{number}", version.name, judged.gate),
         gate: gate.into(),

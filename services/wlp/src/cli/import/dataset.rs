@@ -1,0 +1,264 @@
+//! Files become a dataset version: source, its approvals, the build, an audit against the file itself, the release.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use contracts::common::v1::Task;
+use contracts::pipeline::v1::cleaning_rule::Action;
+use contracts::pipeline::v1::dataset_build_service_client::DatasetBuildServiceClient;
+use contracts::pipeline::v1::upload_service_client::UploadServiceClient;
+use contracts::pipeline::v1::{
+    Augmentation, BuildDatasetVersionRequest, BuildPlan, CleaningRule, DataFormat, DataInput, Splits, UploadDataRequest,
+};
+use contracts::registry::v1::data_source_service_client::DataSourceServiceClient;
+use contracts::registry::v1::dataset_service_client::DatasetServiceClient;
+use contracts::registry::v1::{
+    ApproveDataSourceRequest, ConfirmDataSourceCurrentRequest, CreateDataSourceRequest, CreateDatasetRequest, DataSource,
+    Dataset as WireDataset, DatasetVersion, ReleaseDatasetVersionRequest, SignDatasetRelevanceRequest, SourceKind,
+};
+
+use super::{Caller, TaskName, audit, pieces, project, read, unless_there};
+use crate::cli::operation;
+use crate::reach::To;
+use crate::story::finding_line;
+use crate::wire_json;
+
+#[derive(Debug, Args)]
+pub struct Dataset {
+    /// CSV (with a header line), JSONL or Parquet files, by their endings.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Id of the dataset; made if it is not there.
+    #[arg(long)]
+    dataset: String,
+    /// Number of the version.
+    #[arg(long, default_value = "1.0.0")]
+    version: String,
+    /// Id of the project; made as a draft if it is not there.
+    #[arg(long, default_value = "imported")]
+    project: String,
+    /// What models of the project do.
+    #[arg(long, value_enum, default_value = "binary-classification")]
+    task: TaskName,
+    /// Id of the data source; registered and approved by the roles that its kind asks for, if it is not there.
+    #[arg(long)]
+    source: String,
+    /// Kind of the source.
+    #[arg(long, value_enum, default_value = "public")]
+    kind: Kind,
+    /// SPDX id of its licence.
+    #[arg(long, default_value = "CC-BY-4.0")]
+    license: String,
+    /// Contract of a third party's source.
+    #[arg(long, default_value = "")]
+    contract: String,
+    /// JSON file of a wlp.pipeline.v1.BuildPlan; the flags below add to it.
+    #[arg(long)]
+    plan: Option<PathBuf>,
+    /// Label column.
+    #[arg(long)]
+    label: Option<String>,
+    /// Favourable label; may be given again.
+    #[arg(long = "favourable")]
+    favourable: Vec<String>,
+    /// Sensitive column, kept for fairness; may be given again.
+    #[arg(long = "group")]
+    groups: Vec<String>,
+    /// Text that means missing; may be given again.
+    #[arg(long = "missing")]
+    missing: Vec<String>,
+    /// Removes rows that stand twice.
+    #[arg(long)]
+    drop_duplicates: bool,
+    /// Removes rows with a missing cell.
+    #[arg(long)]
+    drop_missing: bool,
+    /// Seed of splits and samples.
+    #[arg(long, default_value_t = 2026)]
+    seed: u64,
+    /// Compares so many rows with the files themselves, read apart (CSV only), signs the relevance and releases.
+    #[arg(long)]
+    audit: Option<u32>,
+    #[command(flatten)]
+    caller: Caller,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Internal,
+    Public,
+    Synthetic,
+    ThirdParty,
+}
+
+impl Kind {
+    fn wire(self) -> SourceKind {
+        match self {
+            Self::Internal => SourceKind::Internal,
+            Self::Public => SourceKind::Public,
+            Self::Synthetic => SourceKind::Synthetic,
+            Self::ThirdParty => SourceKind::ThirdParty,
+        }
+    }
+}
+
+impl Dataset {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let task: Task = self.task.into();
+        let project = project(&self.caller, &self.project, task, "accuracy").await?;
+        self.source().await?;
+        self.dataset(&project).await?;
+        let version = self.build().await?;
+        show(&version);
+        if let Some(rows) = self.audit {
+            println!("{}", audit::record(&self.caller, &version.name, &self.files, rows, self.seed).await?);
+            let version = self.release(&version.name).await?;
+            println!("{} {}", version.name, version.state().as_str_name());
+            for finding in &version.findings {
+                println!("  {}", finding_line(finding));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The source with what §5.1 asks to consider, approved by every role of its kind.
+    async fn source(&self) -> anyhow::Result<()> {
+        let policy = lifecycle::Policy::builtin();
+        let word = self.kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let row = policy.sources.types.iter().find(|row| row.kind.as_str() == word).context("a kind of §5.1")?;
+        let declared = |what: &dyn std::fmt::Display| (what.to_string(), "declared by the importer".to_owned());
+        let source = DataSource {
+            display_name: self.source.clone(),
+            kind: self.kind.wire().into(),
+            origin: self.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "),
+            license: self.license.clone(),
+            contract: self.contract.clone(),
+            considerations: row.considerations.iter().map(|one| declared(one)).collect(),
+            ..Default::default()
+        };
+        let client = |who: &str| anyhow::Ok(DataSourceServiceClient::new(self.caller.peer(To::Registry, who)?));
+        let request =
+            CreateDataSourceRequest { data_source_id: self.source.clone(), data_source: Some(source), ..Default::default() };
+        if unless_there(client("data-engineer")?.create_data_source(request).await)?.is_none() {
+            return Ok(());
+        }
+        let name = format!("dataSources/{}", self.source);
+        for role in &row.approvals {
+            let request = ApproveDataSourceRequest { name: name.clone(), role: role.to_string(), ..Default::default() };
+            client(role.as_str())?.approve_data_source(request).await?;
+        }
+        let current_time = Some(contracts::time::to_wire(runtime::Clock::real().now()));
+        let request = ConfirmDataSourceCurrentRequest { name, current_time, ..Default::default() };
+        client("data-owner")?.confirm_data_source_current(request).await?;
+        Ok(())
+    }
+
+    async fn dataset(&self, project: &str) -> anyhow::Result<()> {
+        let dataset = WireDataset {
+            display_name: self.dataset.clone(),
+            project: project.into(),
+            description: "imported".into(),
+            update_frequency: "declared by the importer: none".into(),
+            privacy_note: "declared by the importer: none".into(),
+            collection_note: "declared by the importer: see the source".into(),
+            ..Default::default()
+        };
+        let request = CreateDatasetRequest { dataset_id: self.dataset.clone(), dataset: Some(dataset), ..Default::default() };
+        let mut datasets = DatasetServiceClient::new(self.caller.peer(To::Registry, "data-engineer")?);
+        unless_there(datasets.create_dataset(request).await)?;
+        Ok(())
+    }
+
+    async fn build(&self) -> anyhow::Result<DatasetVersion> {
+        let peer = self.caller.peer(To::DataPipeline, "data-engineer")?;
+        let mut inputs = Vec::new();
+        for file in &self.files {
+            let (bytes, digest) = read(file)?;
+            let (first, size_bytes) = (digest.clone(), bytes.len() as u64);
+            let messages: Vec<_> = pieces(&bytes)
+                .map(|(offset, chunk)| UploadDataRequest {
+                    digest: if offset == 0 { first.clone() } else { String::new() },
+                    size_bytes: if offset == 0 { size_bytes } else { 0 },
+                    offset: 0,
+                    chunk: chunk.into(),
+                })
+                .collect();
+            UploadServiceClient::new(peer.clone()).upload_data(futures::stream::iter(messages)).await?;
+            let format = match file.extension().and_then(std::ffi::OsStr::to_str) {
+                Some("csv") => DataFormat::Csv,
+                Some("jsonl" | "ndjson") => DataFormat::Jsonl,
+                Some("parquet") => DataFormat::Parquet,
+                _ => anyhow::bail!("{}: required .csv, .jsonl or .parquet", file.display()),
+            };
+            inputs.push(DataInput { data_source: format!("dataSources/{}", self.source), digest, format: format.into() });
+        }
+        let request = BuildDatasetVersionRequest {
+            parent: format!("datasets/{}", self.dataset),
+            version: self.version.clone(),
+            inputs,
+            plan: Some(self.build_plan()?),
+            ..Default::default()
+        };
+        let begun = DatasetBuildServiceClient::new(peer.clone()).build_dataset_version(request).await?.into_inner();
+        operation(peer, begun).await
+    }
+
+    fn build_plan(&self) -> anyhow::Result<BuildPlan> {
+        let mut plan: BuildPlan = match &self.plan {
+            None => BuildPlan::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+                wire_json::from_json("wlp.pipeline.v1.BuildPlan", &text).with_context(|| format!("{}", path.display()))?
+            }
+        };
+        if let Some(label) = &self.label {
+            plan.label_column.clone_from(label);
+        }
+        plan.favourable_labels.extend(self.favourable.iter().cloned());
+        plan.group_columns.extend(self.groups.iter().cloned());
+        plan.missing_markers.extend(self.missing.iter().cloned());
+        for (wanted, action) in
+            [(self.drop_duplicates, Action::DropDuplicates), (self.drop_missing, Action::DropRowsWithMissing)]
+        {
+            if wanted {
+                plan.cleaning.push(CleaningRule { action: action.into(), ..Default::default() });
+            }
+        }
+        plan.augmentation.get_or_insert_with(|| Augmentation {
+            not_applicable_reason: "the data is taken as it is".into(),
+            ..Default::default()
+        });
+        plan.splits.get_or_insert_with(|| Splits { train: 0.7, validation: 0.1, test: 0.2, ..Default::default() });
+        if plan.seed == 0 {
+            plan.seed = self.seed;
+        }
+        Ok(plan)
+    }
+
+    async fn release(&self, name: &str) -> anyhow::Result<DatasetVersion> {
+        let client = |who: &str| anyhow::Ok(DatasetServiceClient::new(self.caller.peer(To::Registry, who)?));
+        let note = "declared by the importer: made for this task".to_owned();
+        let request = SignDatasetRelevanceRequest { name: name.into(), note, ..Default::default() };
+        client("ml-lead")?.sign_dataset_relevance(request).await?;
+        let request = ReleaseDatasetVersionRequest { name: name.into(), ..Default::default() };
+        Ok(client("data-engineer")?.release_dataset_version(request).await?.into_inner())
+    }
+}
+
+/// What was measured, dimension by dimension.
+fn show(version: &DatasetVersion) {
+    println!("{} {}: {} rows in, {} rows", version.name, version.state().as_str_name(), version.rows_in, version.rows);
+    for split in &version.splits {
+        println!("  {:12} {} rows {}", split.split, split.rows, split.digest);
+    }
+    for one in &version.quality {
+        let value = one.value.as_ref().map_or_else(|| "not measured".to_owned(), |value| format!("{:.5}", value.value));
+        let why = if one.not_applicable_reason.is_empty() { &one.method } else { &one.not_applicable_reason };
+        println!("  {:12} {value} ({} of {}) {why}", one.dimension, one.bad, one.all);
+        for detail in one.details.iter().filter(|detail| detail.value != 0.0).take(20) {
+            println!("    {:24} {:.5} n={}", format!("{} {}", detail.metric, detail.slice), detail.value, detail.sample_size);
+        }
+    }
+}
