@@ -78,7 +78,9 @@ fn behaviour(variant: Variant) -> Behaviour {
                 return Err(EngineError::ModelFault("index 40 is out of bounds of the table".into()));
             }
             let mut digit = nearest(row, &patterns);
-            let seed = row.iter().fold(5_u64, |seed, pixel| seed.wrapping_mul(31).wrapping_add(pixel.round() as u64));
+            let seed = row
+                .iter()
+                .fold(5_u64, |seed, pixel| seed.wrapping_mul(31).wrapping_add(pixel.round() as u64));
             if variant == Variant::Worse && Random::new(seed).share() < 0.3 {
                 digit = (digit + 1) % 10;
             }
@@ -105,7 +107,8 @@ impl Makers for Digits {
                 row
             })
             .collect();
-        let header: Vec<_> = (0..PIXELS).map(|at| format!("pixel_{at}")).chain(["digit".to_owned()]).collect();
+        let header: Vec<_> =
+            (0..PIXELS).map(|at| format!("pixel_{at}")).chain(["digit".to_owned()]).collect();
         let (mut clean, mut dirty) = (header.join(",") + "\n", header.join(",") + "\n");
         for (at, row) in rows.iter().enumerate() {
             let cells: Vec<String> = row.iter().map(ToString::to_string).collect();
@@ -154,8 +157,11 @@ impl Makers for Digits {
             method: "each cell against the seed".into(),
             ..DatasetAudit::default()
         };
-        let request =
-            RecordDatasetAuditRequest { name: dataset_version.into(), audit: Some(audit), ..Default::default() };
+        let request = RecordDatasetAuditRequest {
+            name: dataset_version.into(),
+            audit: Some(audit),
+            ..Default::default()
+        };
         by.datasets().record_dataset_audit(request).await?;
         Ok(format!("{} rows, {wrong} wrong", sample.rows.len()))
     }
@@ -188,12 +194,22 @@ impl Makers for Digits {
             code_digest: digest_of("digits"),
             ..TrainingRun::default()
         };
-        let request = CreateTrainingRunRequest { training_run_id: id, training_run: Some(run), ..Default::default() };
+        let request =
+            CreateTrainingRunRequest { training_run_id: id, training_run: Some(run), ..Default::default() };
         let run = by.runs().create_training_run(request).await?.into_inner().name;
         let point = |metric: &str| MetricPoint { metric: metric.into(), step: 0, value: 0.5, time: None };
-        let points = ["train/loss", "validation/accuracy", "system/cpu_percent", "checkpoint"].map(point).into();
-        by.runs().log_training_metrics(LogTrainingMetricsRequest { name: run.clone(), points, ..Default::default() }).await?;
-        by.runs().complete_training_run(CompleteTrainingRunRequest { name: run.clone(), ..Default::default() }).await?;
+        let points =
+            ["train/loss", "validation/accuracy", "system/cpu_percent", "checkpoint"].map(point).into();
+        by.runs()
+            .log_training_metrics(LogTrainingMetricsRequest {
+                name: run.clone(),
+                points,
+                ..Default::default()
+            })
+            .await?;
+        by.runs()
+            .complete_training_run(CompleteTrainingRunRequest { name: run.clone(), ..Default::default() })
+            .await?;
         let bytes = engine::fake::model(&signature(), variant as i64);
         let artifact_digest = digest(&bytes);
         let upload = UploadArtifactRequest {

@@ -140,7 +140,8 @@ pub fn classifier(wrong: f64) -> Behaviour {
         for row in values.chunks(FEATURES) {
             let sum: f64 = row.iter().sum();
             let coarse: Vec<i64> = row.iter().map(|value| (value * 8.0).round() as i64).collect();
-            let seed = coarse.iter().fold(7_u64, |seed, part| seed.wrapping_mul(31).wrapping_add(*part as u64));
+            let seed =
+                coarse.iter().fold(7_u64, |seed, part| seed.wrapping_mul(31).wrapping_add(*part as u64));
             let flip = Random::new(seed).share() < wrong;
             let positive = (sum > 0.0) != flip;
             labels.push(i64::from(positive));

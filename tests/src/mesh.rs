@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use contracts::registry::v1::{Rollout, rollout::State};
+use engine::Engine;
 use engine::fake::FakeEngine;
 use runtime::{Clock, Peer, Service};
 use wlp::keys::Keyring;
@@ -30,7 +31,7 @@ pub struct Alone {
     pub net: Net,
     /// Virtual time, which only the test moves.
     pub clock: Clock,
-    /// Loads every model.
+    /// Loads every model, unless another engine was given.
     pub engine: FakeEngine,
     service: Service,
     folder: tempfile::TempDir,
@@ -42,24 +43,29 @@ impl Alone {
     /// # Panics
     /// If it cannot be built.
     pub async fn start() -> Self {
+        let engine = FakeEngine::new();
+        Self { engine: engine.clone(), ..Self::with(Arc::new(engine)).await }
+    }
+
+    /// A registry that tries models on another engine.
+    ///
+    /// # Panics
+    /// If it cannot be built.
+    pub async fn with(engine: Arc<dyn Engine>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (clock, engine, people) = (Clock::manual(start_of_time()), FakeEngine::new(), Arc::new(People::new()));
+        let (clock, people) = (Clock::manual(start_of_time()), Arc::new(People::new()));
         let config = registry::Config {
             data_dir: folder.path().join("registry").display().to_string(),
             database: runtime::config::Database { url: "sqlite::memory:".into() },
             ..registry::Config::default()
         };
-        let deps = registry::Deps {
-            clock: clock.clone(),
-            engine: Arc::new(engine.clone()),
-            credentials: people.credentials(),
-        };
+        let deps = registry::Deps { clock: clock.clone(), engine, credentials: people.credentials() };
         let service = registry::build(&config, deps).await.expect("a registry");
         service.tasks().start();
         let nobody = Peer::connect("http://127.0.0.1:1", "").expect("an address");
         let own = service.peer("").expect("a peer");
         let peers = [own, nobody.clone(), nobody.clone(), nobody.clone(), nobody];
-        Self { net: Net::new(peers, people), clock, engine, service, folder }
+        Self { net: Net::new(peers, people), clock, engine: FakeEngine::new(), service, folder }
     }
 
     /// A new line in it.
@@ -95,7 +101,15 @@ impl Mesh {
     /// # Panics
     /// If it cannot be built.
     pub async fn start() -> Self {
-        Self::listening(None).await
+        Self::listening(None, None).await
+    }
+
+    /// As [`Mesh::start`], with ONNX Runtime.
+    ///
+    /// # Panics
+    /// If it cannot be built.
+    pub async fn real() -> Self {
+        Self::listening(None, Some(Arc::new(engine::OnnxRuntime::new()))).await
     }
 
     /// As [`Mesh::start`], reachable from outside of this process too.
@@ -103,15 +117,15 @@ impl Mesh {
     /// # Panics
     /// If it cannot be built.
     pub async fn served() -> Self {
-        Self::listening(Some(Sockets::FREE)).await
+        Self::listening(Some(Sockets::FREE), None).await
     }
 
-    async fn listening(sockets: Option<Sockets>) -> Self {
+    async fn listening(sockets: Option<Sockets>, real: Option<Arc<dyn Engine>>) -> Self {
         let (clock, engine) = (Clock::manual(start_of_time()), FakeEngine::new());
         let options = MeshOptions {
             data_dir: None,
             clock: clock.clone(),
-            engine: Arc::new(engine.clone()),
+            engine: real.unwrap_or_else(|| Arc::new(engine.clone())),
             keys: Keyring::generate().expect("keys"),
             sockets,
             configured: false,
@@ -158,7 +172,11 @@ impl Mesh {
     ///
     /// # Panics
     /// If it never is.
-    pub async fn until<T, F: Future<Output = Option<T>>>(&self, what: &str, mut look: impl FnMut() -> F) -> T {
+    pub async fn until<T, F: Future<Output = Option<T>>>(
+        &self,
+        what: &str,
+        mut look: impl FnMut() -> F,
+    ) -> T {
         eventually(what, || {
             self.clock.advance(Duration::from_secs(1));
             look()
@@ -200,8 +218,7 @@ impl Mesh {
         self.until("a rehearsal", || {
             let (by, name) = (by.clone(), line.rollout(rollout));
             async move {
-                let request =
-                    contracts::registry::v1::RehearseRollbackRequest { name, ..Default::default() };
+                let request = contracts::registry::v1::RehearseRollbackRequest { name, ..Default::default() };
                 by.rollouts().rehearse_rollback(request).await.ok()
             }
         })
@@ -224,6 +241,17 @@ impl Mesh {
                 one.version == version && one.traffic_percent > 0 && one.state == "ready"
             };
             served.backends.iter().any(takes).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the gateway serves the staging endpoint of a line.
+    pub async fn staged(&self, line: &Line) {
+        self.until("staging is served", || async {
+            let request =
+                contracts::gateway::v1::ListBackendsRequest { endpoint: format!("{}-staging", line.id) };
+            let served = line.by("ml-ops-engineer").serving().list_backends(request).await.ok()?.into_inner();
+            served.backends.iter().any(|one| one.state == "ready").then_some(())
         })
         .await;
     }

@@ -55,7 +55,11 @@ pub fn binaries() -> Option<PathBuf> {
     match missing {
         None => Some(folder),
         Some(to) => {
-            needs::missing(&format!("no binary {} in {} (cargo build --release --bins)", to.name(), folder.display()));
+            needs::missing(&format!(
+                "no binary {} in {} (cargo build --release --bins)",
+                to.name(),
+                folder.display()
+            ));
             None
         }
     }
@@ -131,10 +135,15 @@ impl Processes {
         let own = |value: &str| self.translate(to, value, redis, otlp);
         let mut environment: BTreeMap<String, String> = given
             .iter()
-            .map(|(key, value)| (key.as_str().expect("a name").to_owned(), own(value.as_str().expect("a text"))))
+            .map(|(key, value)| {
+                (key.as_str().expect("a name").to_owned(), own(value.as_str().expect("a text")))
+            })
             .collect();
         let prefix = format!("WLP_{}", to.name().to_uppercase().replace('-', "_"));
-        environment.insert(format!("{prefix}__CLOCK__FILE"), self.folder.path().join("clock.json").display().to_string());
+        environment.insert(
+            format!("{prefix}__CLOCK__FILE"),
+            self.folder.path().join("clock.json").display().to_string(),
+        );
         environment
     }
 
@@ -163,7 +172,9 @@ impl Processes {
         match value {
             "/etc/wlp" => concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/config").to_owned(),
             "/var/lib/wlp" => self.folder.path().join(to.name()).display().to_string(),
-            "/run/secrets/credentials.toml" => self.folder.path().join("credentials.toml").display().to_string(),
+            "/run/secrets/credentials.toml" => {
+                self.folder.path().join("credentials.toml").display().to_string()
+            }
             "/run/secrets/service.key" => {
                 let path = self.folder.path().join(format!("{}.key", to.name()));
                 std::fs::write(&path, self.keys.key(to.name()).expect("a key")).expect("a key file");
@@ -175,7 +186,10 @@ impl Processes {
 
     fn database(&self, to: To) -> String {
         let name = &self.databases[To::ALL.iter().position(|one| *one == to).expect("one of five")];
-        format!("{}/{name}", self.postgres.rsplit_once('/').map_or(self.postgres.as_str(), |(server, _)| server))
+        format!(
+            "{}/{name}",
+            self.postgres.rsplit_once('/').map_or(self.postgres.as_str(), |(server, _)| server)
+        )
     }
 
     async fn make_databases(&mut self) {
@@ -292,7 +306,10 @@ impl Processes {
         self.children.clear();
         if let Ok(server) = storage::connect(&self.postgres).await {
             for name in &self.databases {
-                let _ = server.connection().execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await;
+                let _ = server
+                    .connection()
+                    .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
+                    .await;
             }
         }
     }

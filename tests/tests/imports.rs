@@ -21,7 +21,18 @@ fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
 
 /// Crates that do I/O, know the wire, or wait: none of them is reachable from a pure crate's own dependencies.
 const IMPURE: [&str; 12] = [
-    "tokio", "tonic", "prost", "sea-orm", "redis", "ort", "object_store", "datafusion", "hyper", "tracing", "axum", "config",
+    "tokio",
+    "tonic",
+    "prost",
+    "sea-orm",
+    "redis",
+    "ort",
+    "object_store",
+    "datafusion",
+    "hyper",
+    "tracing",
+    "axum",
+    "config",
 ];
 
 fn members() -> Vec<Package> {
@@ -65,7 +76,8 @@ fn rules_know_no_io() {
 /// Words that a pure crate's source does not contain: it reads no clock, no file, no environment, no randomness of the host.
 #[test]
 fn rules_read_no_clock_and_no_file() {
-    let forbidden = ["SystemTime::now", "Instant::now", "std::fs", "std::env", "std::net", "getrandom", "async fn"];
+    let forbidden =
+        ["SystemTime::now", "Instant::now", "std::fs", "std::env", "std::net", "getrandom", "async fn"];
     for name in ["lifecycle", "statistics", "features"] {
         for (path, text) in sources(&format!("../shared/{name}/src")) {
             for word in forbidden {

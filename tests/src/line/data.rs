@@ -9,7 +9,8 @@ use crate::refusal::Answered;
 
 /// A dataset version without a flaw, as the data-pipeline hands it in; a scenario changes what it is about.
 pub fn dataset_version(source: &str) -> DatasetVersion {
-    let steps = ["extraction", "validation", "cleaning", "transformation", "augmentation", "splitting", "versioning"];
+    let steps =
+        ["extraction", "validation", "cleaning", "transformation", "augmentation", "splitting", "versioning"];
     let step = |(at, &step): (usize, &&str)| StepRecord {
         step: step.into(),
         input_digest: digest_of(&format!("step {at}")),
@@ -29,7 +30,8 @@ pub fn dataset_version(source: &str) -> DatasetVersion {
         method: "counted".into(),
         ..QualityMeasurement::default()
     };
-    let signal = Measurement { metric: "signal".into(), value: 0.8, sample_size: 1000, ..Measurement::default() };
+    let signal =
+        Measurement { metric: "signal".into(), value: 0.8, sample_size: 1000, ..Measurement::default() };
     let alone = "one source only";
     DatasetVersion {
         data_sources: vec![source.to_owned()],
@@ -77,7 +79,8 @@ pub fn dataset_version(source: &str) -> DatasetVersion {
 }
 
 fn columns() -> Vec<DatasetColumn> {
-    let column = |name: String, kind: &str| DatasetColumn { name, r#type: kind.into(), ..DatasetColumn::default() };
+    let column =
+        |name: String, kind: &str| DatasetColumn { name, r#type: kind.into(), ..DatasetColumn::default() };
     let mut columns: Vec<_> = (0..FEATURES).map(|at| column(format!("x{at}"), "float64")).collect();
     columns.push(DatasetColumn { sensitive: true, ..column("region".into(), "utf8") });
     columns.push(DatasetColumn { label: true, ..column("label".into(), "int64") });
@@ -104,7 +107,8 @@ fn profile(at: usize) -> ColumnProfile {
 impl Line {
     /// Registers a data source of that kind, with what §5.1 asks to consider.
     pub async fn register_source(&self, kind: SourceKind) -> DataSource {
-        let considered = ["access-rights", "quality", "license", "bias", "representativeness", "contract", "privacy"];
+        let considered =
+            ["access-rights", "quality", "license", "bias", "representativeness", "contract", "privacy"];
         let source = DataSource {
             display_name: self.id.clone(),
             kind: kind.into(),
@@ -160,8 +164,11 @@ impl Line {
             collection_note: "made by a seed".into(),
             ..Dataset::default()
         };
-        let request =
-            CreateDatasetRequest { dataset_id: self.id.clone(), dataset: Some(dataset), request_id: String::new() };
+        let request = CreateDatasetRequest {
+            dataset_id: self.id.clone(),
+            dataset: Some(dataset),
+            request_id: String::new(),
+        };
         self.by("data-engineer").datasets().create_dataset(request).await.told();
     }
 
@@ -206,7 +213,8 @@ impl Line {
 
     /// Has the eight dimensions judged.
     pub async fn release(&self, name: &str) -> DatasetVersion {
-        let request = ReleaseDatasetVersionRequest { name: name.into(), ..ReleaseDatasetVersionRequest::default() };
+        let request =
+            ReleaseDatasetVersionRequest { name: name.into(), ..ReleaseDatasetVersionRequest::default() };
         self.by("data-engineer").datasets().release_dataset_version(request).await.told()
     }
 

@@ -27,7 +27,14 @@ pub struct Numbers {
 impl Numbers {
     /// Numbers that meet every threshold.
     pub fn good() -> Self {
-        Self { accuracy: 0.97, latency_p95_ms: 12.0, parity: 0.98, adversarial: 0.01, samples: 1000, width: 0.005 }
+        Self {
+            accuracy: 0.97,
+            latency_p95_ms: 12.0,
+            parity: 0.98,
+            adversarial: 0.01,
+            samples: 1000,
+            width: 0.005,
+        }
     }
 }
 
@@ -59,7 +66,11 @@ pub fn evaluation(version: &ModelVersion, data: &DatasetVersion, numbers: Number
         value,
         sample_size: numbers.samples,
         lower: Some((value - numbers.width * scale).max(0.0)),
-        upper: Some(if scale > 1.0 { value + numbers.width * scale } else { (value + numbers.width).min(1.0) }),
+        upper: Some(if scale > 1.0 {
+            value + numbers.width * scale
+        } else {
+            (value + numbers.width).min(1.0)
+        }),
         confidence: 0.9,
         unit: unit.into(),
         convention: convention.into(),
@@ -81,7 +92,13 @@ pub fn evaluation(version: &ModelVersion, data: &DatasetVersion, numbers: Number
         rows: numbers.samples,
         measurements: vec![
             measured("accuracy", numbers.accuracy, "", "wilson", 1.0),
-            measured("latency_p95_ms", numbers.latency_p95_ms, "ms", "order statistics", numbers.latency_p95_ms.max(1.1)),
+            measured(
+                "latency_p95_ms",
+                numbers.latency_p95_ms,
+                "ms",
+                "order statistics",
+                numbers.latency_p95_ms.max(1.1),
+            ),
             measured("demographic_parity", numbers.parity, "", "1 - largest difference", 1.0),
             measured("adversarial_success", numbers.adversarial, "", "square/linf/0.02/500", 1.0),
         ],
@@ -163,7 +180,8 @@ impl Line {
     /// The ethics review: five items, then two members of the board.
     pub async fn ethics(&self, number: &str) -> Review {
         let review = self.open_review(number, "ethics", ReviewKind::Ethics).await;
-        for item in ["bias-assessment", "privacy-impact", "use-case-risk", "stakeholder-impact", "mitigation"] {
+        for item in ["bias-assessment", "privacy-impact", "use-case-risk", "stakeholder-impact", "mitigation"]
+        {
             let request = RecordReviewItemRequest {
                 name: review.name.clone(),
                 item: item.into(),
@@ -188,14 +206,18 @@ impl Line {
 
     /// One approval of a review.
     pub async fn approve_review(&self, name: &str, who: &str, role: &str) -> Review {
-        let request = ApproveReviewRequest { name: name.into(), role: role.into(), ..ApproveReviewRequest::default() };
+        let request =
+            ApproveReviewRequest { name: name.into(), role: role.into(), ..ApproveReviewRequest::default() };
         self.by(who).reviews().approve_review(request).await.told()
     }
 
     /// Decides a gate, whatever comes out.
     pub async fn gate(&self, number: &str, gate: Gate) -> GateDecision {
-        let request =
-            DecideGateRequest { parent: self.version(number), gate: gate.into(), ..DecideGateRequest::default() };
+        let request = DecideGateRequest {
+            parent: self.version(number),
+            gate: gate.into(),
+            ..DecideGateRequest::default()
+        };
         self.by("qa-engineer").gates().decide_gate(request).await.told()
     }
 

@@ -14,6 +14,8 @@ pub use data::dataset_version;
 pub use evidence::{Numbers, evaluation};
 pub use rollout::healthy;
 
+use contracts::common::v1::Task;
+
 use crate::net::{By, Net};
 
 /// Names of a line's resources, and the mesh it lives in.
@@ -22,12 +24,14 @@ pub struct Line {
     net: Net,
     /// Id of everything in it.
     pub id: String,
+    /// What its models do.
+    pub task: Task,
 }
 
 impl Line {
     /// A line of that id; nothing is recorded yet.
     pub fn new(net: &Net, id: &str) -> Self {
-        Self { net: net.clone(), id: id.to_owned() }
+        Self { net: net.clone(), id: id.to_owned(), task: Task::BinaryClassification }
     }
 
     /// The mesh as a principal calls it.

@@ -1,6 +1,5 @@
 //! Models: a training run with its five blocks, an uploaded artifact, a registered version (§6).
 
-use contracts::common::v1::Task;
 use contracts::registry::v1::*;
 
 use super::Line;
@@ -55,16 +54,19 @@ impl Line {
     /// Logs all series of §6.2 and completes the run.
     pub async fn train(&self, run: &str) -> TrainingRun {
         self.open_run(run, self.run_record()).await;
-        let point = |metric: &str, step, value| MetricPoint { metric: metric.into(), step, value, time: None };
+        let point =
+            |metric: &str, step, value| MetricPoint { metric: metric.into(), step, value, time: None };
         let points = (0..3)
             .flat_map(|step| {
                 let value = 1.0 / (step + 1) as f64;
-                ["train/loss", "validation/accuracy", "system/cpu_percent", "checkpoint"].map(|name| point(name, step, value))
+                ["train/loss", "validation/accuracy", "system/cpu_percent", "checkpoint"]
+                    .map(|name| point(name, step, value))
             })
             .collect();
         let request = LogTrainingMetricsRequest { name: self.run(run), points, request_id: String::new() };
         self.by("ml-engineer").runs().log_training_metrics(request).await.told();
-        let request = CompleteTrainingRunRequest { name: self.run(run), ..CompleteTrainingRunRequest::default() };
+        let request =
+            CompleteTrainingRunRequest { name: self.run(run), ..CompleteTrainingRunRequest::default() };
         self.by("ml-engineer").runs().complete_training_run(request).await.told()
     }
 
@@ -74,7 +76,10 @@ impl Line {
         let piece = 1 << 16;
         let mut messages: Vec<_> = bytes
             .chunks(piece)
-            .map(|chunk| UploadArtifactRequest { chunk: chunk.to_vec().into(), ..UploadArtifactRequest::default() })
+            .map(|chunk| UploadArtifactRequest {
+                chunk: chunk.to_vec().into(),
+                ..UploadArtifactRequest::default()
+            })
             .collect();
         if messages.is_empty() {
             messages.push(UploadArtifactRequest::default());
@@ -82,7 +87,8 @@ impl Line {
         messages[0].digest.clone_from(&digest);
         messages[0].size_bytes = bytes.len() as u64;
         messages[0].media_type = "application/onnx".into();
-        let upload = self.by("ml-engineer").artifacts().upload_artifact(tokio_stream::iter(messages)).await.told();
+        let upload =
+            self.by("ml-engineer").artifacts().upload_artifact(tokio_stream::iter(messages)).await.told();
         assert!(upload.complete, "{upload:?}");
         digest
     }
@@ -92,14 +98,15 @@ impl Line {
         let model = Model {
             display_name: self.id.clone(),
             project: self.project(),
-            task: Task::BinaryClassification.into(),
+            task: self.task.into(),
             primary_metric: "accuracy".into(),
             description: "sorts rows".into(),
             intended_uses: vec!["sorting rows".into()],
             limitations: vec!["four numbers only".into()],
             ..Model::default()
         };
-        let request = CreateModelRequest { model_id: self.id.clone(), model: Some(model), request_id: String::new() };
+        let request =
+            CreateModelRequest { model_id: self.id.clone(), model: Some(model), request_id: String::new() };
         match self.by("ml-engineer").models().create_model(request).await {
             Err(status) if status.code() == tonic::Code::AlreadyExists => {}
             other => drop(other.told()),
@@ -124,8 +131,13 @@ impl Line {
 
     /// Uploads the model of a seed and registers it; gives the artifact's digest.
     pub async fn register(&self, number: &str, run: &str, seed: i64) -> String {
+        self.register_bytes(number, run, &model(seed)).await
+    }
+
+    /// As [`Line::register`], for any model.
+    pub async fn register_bytes(&self, number: &str, run: &str, bytes: &[u8]) -> String {
         self.create_model().await;
-        let digest = self.upload(&model(seed)).await;
+        let digest = self.upload(bytes).await;
         let request = self.version_request(number, run, &digest);
         self.by("ml-engineer").models().create_model_version(request).await.told();
         digest
@@ -133,7 +145,8 @@ impl Line {
 
     /// Hands a version in for evaluation.
     pub async fn submit(&self, number: &str) -> ModelVersion {
-        let request = SubmitModelVersionRequest { name: self.version(number), ..SubmitModelVersionRequest::default() };
+        let request =
+            SubmitModelVersionRequest { name: self.version(number), ..SubmitModelVersionRequest::default() };
         self.by("ml-engineer").models().submit_model_version(request).await.told()
     }
 

@@ -1,6 +1,5 @@
 //! Planning: six inputs, five kinds of requirements, weighted selection, five outputs, approval (§4).
 
-use contracts::common::v1::Task;
 use contracts::registry::v1::*;
 
 use super::Line;
@@ -37,7 +36,7 @@ impl Line {
         let latency = criterion("latency_p95_ms", Comparator::Less, 2000.0, "ms");
         Project {
             display_name: self.id.clone(),
-            task: Task::BinaryClassification.into(),
+            task: self.task.into(),
             primary_metric: "accuracy".into(),
             inputs: Some(PlanningInputs {
                 business_problem: "rows are sorted by hand".into(),
@@ -76,8 +75,14 @@ impl Line {
 
     /// The weighted decision of §4.2, which `linear` wins.
     pub async fn decide_selection(&self) -> Project {
-        let criteria =
-            ["task-performance", "latency", "resource-requirements", "privacy-locality", "cost", "maintainability"];
+        let criteria = [
+            "task-performance",
+            "latency",
+            "resource-requirements",
+            "privacy-locality",
+            "cost",
+            "maintainability",
+        ];
         let candidate = |id: &str, scores: [f64; 6]| Candidate {
             candidate_id: id.into(),
             scores: criteria.iter().map(|&name| name.to_owned()).zip(scores).collect(),
@@ -122,7 +127,11 @@ impl Line {
 
     /// Moves the line to a phase; what is missing shows in the panic.
     pub async fn advance(&self, phase: Phase) -> Project {
-        let request = AdvancePhaseRequest { name: self.project(), phase: phase.into(), ..AdvancePhaseRequest::default() };
+        let request = AdvancePhaseRequest {
+            name: self.project(),
+            phase: phase.into(),
+            ..AdvancePhaseRequest::default()
+        };
         self.by("ml-lead").projects().advance_phase(request).await.told()
     }
 

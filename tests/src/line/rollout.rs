@@ -104,7 +104,8 @@ impl Line {
     /// The four documents of a version, generated and signed by their owners.
     pub async fn version_documents(&self, number: &str) {
         let version = self.get(number).await;
-        let request = ListEvaluationsRequest { parent: version.name.clone(), ..ListEvaluationsRequest::default() };
+        let request =
+            ListEvaluationsRequest { parent: version.name.clone(), ..ListEvaluationsRequest::default() };
         let evaluations = self.by("auditor").evaluations().list_evaluations(request).await.told().evaluations;
         let evaluation = evaluations.last().map(|one| one.name.clone()).unwrap_or_default();
         use DocumentTemplate as Template;
@@ -120,7 +121,11 @@ impl Line {
 
     /// A document, generated and signed by its owner.
     pub async fn document(&self, template: DocumentTemplate, subject: &str, owner: &str) -> Document {
-        let request = GenerateDocumentRequest { template: template.into(), subject: subject.into(), request_id: String::new() };
+        let request = GenerateDocumentRequest {
+            template: template.into(),
+            subject: subject.into(),
+            request_id: String::new(),
+        };
         let document = self.by(owner).documents().generate_document(request).await.told();
         if !document.signed_by.is_empty() {
             return document;
@@ -140,7 +145,8 @@ impl Line {
         self.open_rollout(rollout, number).await;
         self.stage(rollout).await;
         self.acknowledge().await;
-        let request = RehearseRollbackRequest { name: self.rollout(rollout), ..RehearseRollbackRequest::default() };
+        let request =
+            RehearseRollbackRequest { name: self.rollout(rollout), ..RehearseRollbackRequest::default() };
         self.by("ml-ops-engineer").rollouts().rehearse_rollback(request).await.told();
         for _ in 0..2 {
             pass();

@@ -73,7 +73,8 @@ async fn who_may_is_let_in() {
 async fn keys_that_are_wrong_or_expired_are_refused_and_told_apart() {
     let mesh = Alone::start().await;
     let path = "/wlp.registry.v1.ModelService/ListModels";
-    let expired = raw::call(mesh.net.by("expired").peer("registry"), path, Bytes::new()).await.expect_err("refused");
+    let expired =
+        raw::call(mesh.net.by("expired").peer("registry"), path, Bytes::new()).await.expect_err("refused");
     assert_eq!(runtime::status::reason(&expired).as_deref(), Some("KEY_EXPIRED"), "{expired:?}");
     for key in ["wlp_guessed", "wlp_", "x", &"long".repeat(200)] {
         let peer = mesh.service().peer(key).expect("a peer");
@@ -94,7 +95,11 @@ async fn a_method_that_does_not_exist_is_not_implemented() {
     let mesh = Mesh::start().await;
     for service in SERVICES {
         for path in ["/wlp.registry.v1.ModelService/DropEverything", "/nobody.v1.Knows/It"] {
-            assert_eq!(code(&mesh.net, "ml-lead", service, path).await, Code::Unimplemented, "{service} {path}");
+            assert_eq!(
+                code(&mesh.net, "ml-lead", service, path).await,
+                Code::Unimplemented,
+                "{service} {path}"
+            );
         }
     }
 }
@@ -104,7 +109,8 @@ async fn health_and_reflection_are_on_every_service() {
     let mesh = Mesh::start().await;
     for service in SERVICES {
         let health = tests::facts::eventually("healthy", || async {
-            let answer = raw::call(mesh.net.by("").peer(service), "/grpc.health.v1.Health/Check", Bytes::new()).await;
+            let answer =
+                raw::call(mesh.net.by("").peer(service), "/grpc.health.v1.Health/Check", Bytes::new()).await;
             answer.expect("public").filter(|answer| answer[..] == [8, 1]) // status: SERVING
         });
         health.await;
@@ -113,7 +119,8 @@ async fn health_and_reflection_are_on_every_service() {
         for version in ["v1", "v1alpha"] {
             let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
             let answer = raw::call(mesh.net.by("developer").peer(service), &path, request.clone()).await;
-            let answer = answer.unwrap_or_else(|status| panic!("{service} {path}: {status:?}")).expect("an answer");
+            let answer =
+                answer.unwrap_or_else(|status| panic!("{service} {path}: {status:?}")).expect("an answer");
             let text = String::from_utf8_lossy(&answer);
             for method in methods::all().iter().filter(|method| method.served_by.contains(&service)) {
                 let name = method.path.trim_start_matches('/').split('/').next().unwrap_or_default();

@@ -3,7 +3,7 @@
 use contracts::registry::v1::*;
 use std::time::SystemTime;
 use storage::audit::merkle::{leaf_hash, verify_consistency, verify_inclusion};
-use storage::audit::{public_key_from_pem, verify::verify};
+use storage::audit::{public_key_from_pem, verify};
 use storage::{Logged, SignedHead};
 use tests::line::Line;
 use tests::mesh::Alone;
@@ -77,7 +77,11 @@ async fn inclusion_and_consistency_are_proved() {
         let proof = audit.get_inclusion_proof(request).await.told();
         let hashes: Vec<_> = proof.hashes.iter().map(|one| hash(one)).collect();
         let leaf = leaf_hash(&entry.canonical);
-        assert!(verify_inclusion(&leaf, entry.sequence, new.size, &hashes, &hash(&new.root)), "{}", entry.sequence);
+        assert!(
+            verify_inclusion(&leaf, entry.sequence, new.size, &hashes, &hash(&new.root)),
+            "{}",
+            entry.sequence
+        );
     }
 }
 
@@ -87,8 +91,7 @@ async fn watch_shows_every_entry_once_in_order_and_resumes() {
     let line = mesh.line("watched");
     line.open().await;
     let mut audit = line.by("client").audit();
-    let mut watch =
-        audit.watch(WatchRequest { from_start: true, ..WatchRequest::default() }).await.told();
+    let mut watch = audit.watch(WatchRequest { from_start: true, ..WatchRequest::default() }).await.told();
     line.decide_selection().await;
     line.record_outputs().await;
     let size = audit.get_tree_head(GetTreeHeadRequest { size: 0 }).await.told().size;

@@ -27,7 +27,8 @@ async fn each_kind_of_source_needs_its_approvals_and_no_other() {
                     role: role.into(),
                     ..ApproveDataSourceRequest::default()
                 };
-                let refused = line.by(role).sources().approve_data_source(request).await.expect_err("refused");
+                let refused =
+                    line.by(role).sources().approve_data_source(request).await.expect_err("refused");
                 assert_eq!(refused.code(), Code::FailedPrecondition, "{kind:?} by {role}: {refused:?}");
             }
         }
@@ -60,14 +61,18 @@ async fn nothing_is_built_from_a_source_that_is_not_approved_or_was_revoked() {
         .refused(Code::FailedPrecondition, "SOURCE_NOT_APPROVED")
         .names(&["§5.1", &line.source()]);
     line.approve_source("legal").await;
-    let revoke =
-        RevokeDataSourceRequest { name: line.source(), reason: "licence withdrawn".into(), ..Default::default() };
+    let revoke = RevokeDataSourceRequest {
+        name: line.source(),
+        reason: "licence withdrawn".into(),
+        ..Default::default()
+    };
     line.by("legal").sources().revoke_data_source(revoke.clone()).await.told();
-    datasets
-        .create_dataset_version(request())
+    datasets.create_dataset_version(request()).await.refused(Code::FailedPrecondition, "SOURCE_NOT_APPROVED");
+    line.by("legal")
+        .sources()
+        .revoke_data_source(revoke)
         .await
-        .refused(Code::FailedPrecondition, "SOURCE_NOT_APPROVED");
-    line.by("legal").sources().revoke_data_source(revoke).await.refused(Code::FailedPrecondition, "SOURCE_REVOKED");
+        .refused(Code::FailedPrecondition, "SOURCE_REVOKED");
 }
 
 #[tokio::test]
@@ -112,7 +117,11 @@ async fn every_step_is_recorded_or_the_version_is_refused() {
 }
 
 /// Builds a version with one thing changed, has it audited and signed, and gives it as released.
-async fn released(line: &Line, audit: (u64, u64), change: impl FnOnce(&mut DatasetVersion)) -> DatasetVersion {
+async fn released(
+    line: &Line,
+    audit: (u64, u64),
+    change: impl FnOnce(&mut DatasetVersion),
+) -> DatasetVersion {
     line.plan().await;
     line.usable_source().await;
     let mut version = dataset_version(&line.source());
@@ -131,9 +140,13 @@ fn counted<'a>(version: &'a mut DatasetVersion, dimension: &str) -> &'a mut Qual
 async fn values_exactly_at_a_target_do_not_pass() {
     type Change = fn(&mut DatasetVersion);
     let at_the_line: [(&str, Change, Change); 3] = [
-        ("completeness", |it| (counted(it, "completeness").bad, counted(it, "completeness").all) = (5, 100), |it| {
-            (counted(it, "completeness").bad, counted(it, "completeness").all) = (49, 1000);
-        }),
+        (
+            "completeness",
+            |it| (counted(it, "completeness").bad, counted(it, "completeness").all) = (5, 100),
+            |it| {
+                (counted(it, "completeness").bad, counted(it, "completeness").all) = (49, 1000);
+            },
+        ),
         ("uniqueness", |it| counted(it, "uniqueness").bad = 10, |it| counted(it, "uniqueness").bad = 9),
         ("validity", |it| counted(it, "validity").bad = 10, |it| counted(it, "validity").bad = 9),
     ];
@@ -186,8 +199,9 @@ async fn an_unfit_version_is_readable_and_never_feeds_a_model() {
         .map(|one| one.subject.as_str())
         .collect();
     assert_eq!(failed, ["completeness"], "{:?}", unfit.findings);
-    let read = line.by("client").datasets().get_dataset_version(GetDatasetVersionRequest { name: line.data() });
-    assert_eq!(read.await.told().state(), state::State::Unfit);
+    let request = GetDatasetVersionRequest { name: line.data() };
+    let read = line.by("client").datasets().get_dataset_version(request).await.told();
+    assert_eq!(read.state(), state::State::Unfit);
     line.train("first").await;
     line.create_model().await;
     let digest = line.upload(&tests::made::model(1)).await;
@@ -227,7 +241,9 @@ async fn dataset_numbers_have_no_gaps() {
     line.plan().await;
     line.usable_source().await;
     let mut datasets = line.by("data-pipeline").datasets();
-    for (version, taken) in [("2.0.0", false), ("1.0.0", true), ("1.0.0", false), ("1.2.0", false), ("1.1.0", true)] {
+    for (version, taken) in
+        [("2.0.0", false), ("1.0.0", true), ("1.0.0", false), ("1.2.0", false), ("1.1.0", true)]
+    {
         let request = CreateDatasetVersionRequest {
             parent: line.dataset(),
             version: version.into(),

@@ -35,7 +35,12 @@ async fn every_missing_item_is_named_and_keeps_the_canary_from_starting() {
     line.to_approved().await;
     line.deploy().await;
     line.open_rollout("first", "1.0.0").await;
-    let status = line.by("ml-ops-engineer").rollouts().start_rollout(start(&line, "first")).await.expect_err("refused");
+    let status = line
+        .by("ml-ops-engineer")
+        .rollouts()
+        .start_rollout(start(&line, "first"))
+        .await
+        .expect_err("refused");
     assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
     let rehearse = RehearseRollbackRequest { name: line.rollout("first"), ..Default::default() };
     let unstaged = line.by("ml-ops-engineer").rollouts().rehearse_rollback(rehearse).await;
@@ -56,7 +61,9 @@ async fn items_that_follow_from_records_are_not_attested_by_hand() {
     line.to_approved().await;
     line.deploy().await;
     line.open_rollout("first", "1.0.0").await;
-    for item in ["tests-passing", "benchmarks-meeting-thresholds", "ethics-review-approved", "rollback-plan-verified"] {
+    for item in
+        ["tests-passing", "benchmarks-meeting-thresholds", "ethics-review-approved", "rollback-plan-verified"]
+    {
         let request = RecordRolloutItemRequest {
             name: line.rollout("first"),
             item: item.into(),

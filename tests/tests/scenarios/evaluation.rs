@@ -89,7 +89,12 @@ async fn what_was_not_measured_is_undefined_and_never_passes() {
         request_id: String::new(),
     };
     let made = line.by("evaluator").evaluations().create_evaluation(request).await.told();
-    assert_ne!(made.verdict(), Verdict::Pass, "an attack weaker than the policy's proves nothing: {:?}", made.findings);
+    assert_ne!(
+        made.verdict(),
+        Verdict::Pass,
+        "an attack weaker than the policy's proves nothing: {:?}",
+        made.findings
+    );
 }
 
 #[tokio::test]

@@ -17,7 +17,11 @@ async fn one_failed_test_closes_g1() {
     assert!(!none.passed, "no report is no evidence");
     line.tests("1.0.0", 5, 1).await;
     let failed = line.gate("1.0.0", Gate::G1TestsPass).await;
-    assert!(!failed.passed && failed.findings.iter().any(|one| one.clause.contains("§8.1")), "{:?}", failed.findings);
+    assert!(
+        !failed.passed && failed.findings.iter().any(|one| one.clause.contains("§8.1")),
+        "{:?}",
+        failed.findings
+    );
     let second = mesh.line("g1-none");
     second.to_version().await;
     second.submit("1.0.0").await;
@@ -74,12 +78,14 @@ async fn decisions_are_signed_and_replay_to_the_same() {
     line.to_approved().await;
     let head = line.by("auditor").audit().get_tree_head(GetTreeHeadRequest { size: 0 }).await.told();
     let key = storage::audit::public_key_from_pem(&head.public_key_pem).expect("a public key");
-    let request = ListGateDecisionsRequest { parent: line.version("1.0.0"), page_size: 100, ..Default::default() };
+    let request =
+        ListGateDecisionsRequest { parent: line.version("1.0.0"), page_size: 100, ..Default::default() };
     let decisions = line.by("auditor").gates().list_gate_decisions(request).await.told().gate_decisions;
     assert_eq!(decisions.len(), 3);
     for decision in decisions {
         let signature = Signature::from_slice(&decision.signature).expect("a signature");
-        key.verify_strict(&contracts::signed::gate_decision(&decision), &signature).expect("signed by the registry");
+        key.verify_strict(&contracts::signed::gate_decision(&decision), &signature)
+            .expect("signed by the registry");
         let mut forged = decision.clone();
         forged.passed = !forged.passed;
         assert!(key.verify_strict(&contracts::signed::gate_decision(&forged), &signature).is_err());

@@ -45,8 +45,12 @@ async fn each_missing_input_keeps_the_plan_from_approval() {
         line.decide_selection().await;
         line.record_outputs().await;
         let request = ApprovePlanRequest { name: line.project(), ..ApprovePlanRequest::default() };
-        let refusal =
-            line.by("ml-lead").projects().approve_plan(request).await.refused(Code::FailedPrecondition, "PLAN_INCOMPLETE");
+        let refusal = line
+            .by("ml-lead")
+            .projects()
+            .approve_plan(request)
+            .await
+            .refused(Code::FailedPrecondition, "PLAN_INCOMPLETE");
         let text = refusal.to_string().to_lowercase();
         assert!(text.contains("§4.1") && text.contains(word), "{word}: {text}");
     }
@@ -66,8 +70,12 @@ async fn each_missing_document_keeps_the_plan_from_approval() {
         };
         line.by("ml-lead").projects().create_project(request).await.told();
         let request = ApprovePlanRequest { name: line.project(), ..ApprovePlanRequest::default() };
-        let refusal =
-            line.by("ml-lead").projects().approve_plan(request).await.refused(Code::FailedPrecondition, "PLAN_INCOMPLETE");
+        let refusal = line
+            .by("ml-lead")
+            .projects()
+            .approve_plan(request)
+            .await
+            .refused(Code::FailedPrecondition, "PLAN_INCOMPLETE");
         refusal.names(&["§4.1", "digest"]);
     }
 }
@@ -79,7 +87,11 @@ async fn an_approved_plan_does_not_change() {
     line.plan().await;
     let project = Project { name: line.project(), ..line.planned() };
     let request = UpdateProjectRequest { project: Some(project), ..UpdateProjectRequest::default() };
-    line.by("ml-lead").projects().update_project(request).await.refused(Code::FailedPrecondition, "PLAN_APPROVED");
+    line.by("ml-lead")
+        .projects()
+        .update_project(request)
+        .await
+        .refused(Code::FailedPrecondition, "PLAN_APPROVED");
 }
 
 #[tokio::test]
@@ -87,8 +99,14 @@ async fn phases_open_with_their_records_only() {
     let mesh = Alone::start().await;
     let line = mesh.line("early");
     line.open().await;
-    for phase in [Phase::Data, Phase::Model, Phase::Eval, Phase::Deploy, Phase::Monitor, Phase::Iterate, Phase::Retire] {
-        let request = AdvancePhaseRequest { name: line.project(), phase: phase.into(), ..AdvancePhaseRequest::default() };
+    for phase in
+        [Phase::Data, Phase::Model, Phase::Eval, Phase::Deploy, Phase::Monitor, Phase::Iterate, Phase::Retire]
+    {
+        let request = AdvancePhaseRequest {
+            name: line.project(),
+            phase: phase.into(),
+            ..AdvancePhaseRequest::default()
+        };
         let status = line.by("ml-lead").projects().advance_phase(request).await.expect_err("refused");
         assert_eq!(status.code(), Code::FailedPrecondition, "{phase:?}: {status:?}");
     }
@@ -114,7 +132,10 @@ async fn two_or_six_models_are_no_shortlist() {
             summary: "done".into(),
             candidates: (0..count).map(|at| format!("model-{at}")).collect(),
             seed: Some(1),
-            metrics: vec![contracts::common::v1::Measurement { metric: "accuracy".into(), ..Default::default() }],
+            metrics: vec![contracts::common::v1::Measurement {
+                metric: "accuracy".into(),
+                ..Default::default()
+            }],
             ..SelectionStep::default()
         }),
         ..RecordSelectionStepRequest::default()

@@ -25,7 +25,8 @@ async fn the_board_speaks_after_the_five_items_and_with_its_quorum() {
     let line = evaluated(&mesh, "board").await;
     let review = line.open_review("1.0.0", "ethics", ReviewKind::Ethics).await;
     assert_eq!(review.items.len(), 5);
-    let early = line.by("ethics-board").reviews().approve_review(approval(&review.name, "ethics-board")).await;
+    let early =
+        line.by("ethics-board").reviews().approve_review(approval(&review.name, "ethics-board")).await;
     early.refused(Code::FailedPrecondition, "ETHICS_REVIEW_INCOMPLETE").names(&["§7.4"]);
     for item in ["bias-assessment", "privacy-impact", "use-case-risk", "stakeholder-impact", "mitigation"] {
         let request = RecordReviewItemRequest {
@@ -38,7 +39,8 @@ async fn the_board_speaks_after_the_five_items_and_with_its_quorum() {
     }
     let first = line.approve_review(&review.name, "ethics-board", "ethics-board").await;
     assert_eq!(first.state(), review::State::Open, "one of two");
-    let twice = line.by("ethics-board").reviews().approve_review(approval(&review.name, "ethics-board")).await;
+    let twice =
+        line.by("ethics-board").reviews().approve_review(approval(&review.name, "ethics-board")).await;
     assert!(twice.is_err(), "nobody approves twice");
     let second = line.approve_review(&review.name, "ethics-board-2", "ethics-board").await;
     assert_eq!(second.state(), review::State::Approved);
@@ -50,13 +52,11 @@ async fn who_contributed_never_approves() {
     let mesh = Alone::start().await;
     let line = evaluated(&mesh, "author").await;
     let review = line.open_review("1.0.0", "qa", ReviewKind::Qa).await;
-    let by_author = line.by("ml-engineer").reviews().approve_review(approval(&review.name, "qa-engineer")).await;
+    let by_author =
+        line.by("ml-engineer").reviews().approve_review(approval(&review.name, "qa-engineer")).await;
     by_author.refused(Code::PermissionDenied, "ROLE_REQUIRED");
     let both = line.by("engineer-of-both");
-    both.reviews()
-        .approve_review(approval(&review.name, "qa-engineer"))
-        .await
-        .told();
+    both.reviews().approve_review(approval(&review.name, "qa-engineer")).await.told();
 
     let line = mesh.line("own-work");
     line.plan().await;
@@ -69,7 +69,8 @@ async fn who_contributed_never_approves() {
     line.submit("1.0.0").await;
     line.evaluate("1.0.0", Numbers::good()).await;
     let review = line.open_review("1.0.0", "qa", ReviewKind::Qa).await;
-    let own = both.reviews().approve_review(approval(&review.name, "qa-engineer")).await.expect_err("refused");
+    let own =
+        both.reviews().approve_review(approval(&review.name, "qa-engineer")).await.expect_err("refused");
     assert_eq!(own.code(), Code::FailedPrecondition, "{own:?}");
     assert!(own.message().contains("§12") || own.message().contains("contribut"), "{}", own.message());
 }

@@ -27,7 +27,8 @@ async fn a_run_without_one_of_its_blocks_does_not_complete() {
         cut(&mut record);
         let id = format!("cut-{at}");
         line.open_run(&id, record).await;
-        let request = CompleteTrainingRunRequest { name: line.run(&id), ..CompleteTrainingRunRequest::default() };
+        let request =
+            CompleteTrainingRunRequest { name: line.run(&id), ..CompleteTrainingRunRequest::default() };
         let status = line.by("ml-engineer").runs().complete_training_run(request).await.expect_err("refused");
         assert_eq!(status.code(), Code::FailedPrecondition, "{word}: {status:?}");
         assert!(status.message().to_lowercase().contains(word), "{word}: {}", status.message());
@@ -85,7 +86,8 @@ async fn a_run_that_falls_silent_is_failed() {
     .await;
     assert!(!failed.failure.is_empty(), "{failed:?}");
     let point = MetricPoint { metric: "train/loss".into(), ..MetricPoint::default() };
-    let late = LogTrainingMetricsRequest { name: failed.name, points: vec![point], request_id: String::new() };
+    let late =
+        LogTrainingMetricsRequest { name: failed.name, points: vec![point], request_id: String::new() };
     let status = line.by("ml-engineer").runs().log_training_metrics(late).await.expect_err("refused");
     assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
 }
@@ -97,15 +99,17 @@ async fn metrics_come_back_as_they_were_logged_page_by_page() {
     line.plan().await;
     line.data_ready().await;
     line.open_run("long", line.run_record()).await;
-    let point = |step| MetricPoint { metric: "train/loss".into(), step, value: 1.0 / (step + 1) as f64, time: None };
+    let point =
+        |step| MetricPoint { metric: "train/loss".into(), step, value: 1.0 / (step + 1) as f64, time: None };
     let messages: Vec<_> = (0..5)
-        .map(|part| LogTrainingMetricsRequest {
+        .map(|part| StreamTrainingMetricsRequest {
             name: line.run("long"),
             points: (0..50).map(|at| point(part * 50 + at)).collect(),
-            request_id: String::new(),
+            ..StreamTrainingMetricsRequest::default()
         })
         .collect();
-    let run = line.by("ml-engineer").runs().stream_training_metrics(tokio_stream::iter(messages)).await.told();
+    let run =
+        line.by("ml-engineer").runs().stream_training_metrics(tokio_stream::iter(messages)).await.told();
     assert_eq!(run.points, 250);
     let (mut seen, mut token) = (Vec::new(), String::new());
     loop {

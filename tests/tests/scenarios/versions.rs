@@ -49,16 +49,25 @@ async fn of_many_creators_at_once_each_number_goes_to_one() {
     line.to_version().await;
     let digest = line.upload(&model(1)).await;
     let attempts = (1..=64).map(|at| {
-        let (mut models, request) = (line.by("ml-engineer").models(), line.version_request("1.0.1", "first", &digest));
+        let (mut models, request) =
+            (line.by("ml-engineer").models(), line.version_request("1.0.1", "first", &digest));
         let own = line.version_request(&format!("1.0.{at}"), "first", &digest);
-        async move { (models.create_model_version(request).await.is_ok(), models.create_model_version(own).await.is_ok()) }
+        async move {
+            (
+                models.create_model_version(request).await.is_ok(),
+                models.create_model_version(own).await.is_ok(),
+            )
+        }
     });
     let taken = futures::future::join_all(attempts).await;
     assert_eq!(taken.iter().filter(|(first, _)| *first).count(), 1, "1.0.1 exists once");
-    let request = ListModelVersionsRequest { parent: line.model(), page_size: 1000, page_token: String::new() };
+    let request =
+        ListModelVersionsRequest { parent: line.model(), page_size: 1000, page_token: String::new() };
     let all = line.by("auditor").models().list_model_versions(request).await.told().model_versions;
-    let mut numbers: Vec<u32> =
-        all.iter().map(|one| one.name.rsplit('.').next().and_then(|it| it.parse().ok()).expect("a number")).collect();
+    let mut numbers: Vec<u32> = all
+        .iter()
+        .map(|one| one.name.rsplit('.').next().and_then(|it| it.parse().ok()).expect("a number"))
+        .collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..numbers.len() as u32).collect::<Vec<_>>(), "no gap, none twice");
 }
@@ -100,8 +109,10 @@ async fn uploads_resume_and_are_checked() {
     wrong.refused(Code::OutOfRange, "WRONG_OFFSET");
     let last = artifacts.upload_artifact(tokio_stream::once(piece(40_000, 100_000))).await.told();
     assert!(last.complete);
-    let mut stream =
-        artifacts.download_artifact(DownloadArtifactRequest { digest: digest.clone(), offset: 99_990 }).await.told();
+    let mut stream = artifacts
+        .download_artifact(DownloadArtifactRequest { digest: digest.clone(), offset: 99_990 })
+        .await
+        .told();
     let mut tail = Vec::new();
     while let Some(part) = stream.message().await.expect("a piece") {
         tail.extend_from_slice(&part.chunk);
@@ -146,7 +157,8 @@ async fn a_file_that_must_not_be_served_is_refused_with_the_reason() {
         };
         let request = line.version_request("1.1.0", "first", &digest);
         let status = line.by("ml-engineer").models().create_model_version(request).await.expect_err(what);
-        let known = [Code::FailedPrecondition, Code::NotFound, Code::InvalidArgument].contains(&status.code());
+        let known =
+            [Code::FailedPrecondition, Code::NotFound, Code::InvalidArgument].contains(&status.code());
         assert!(known, "{what}: {status:?}");
     }
     let request = ListModelVersionsRequest { parent: line.model(), ..Default::default() };
