@@ -73,8 +73,11 @@ fn methods(descriptors: &prost_types::FileDescriptorSet) -> BTreeSet<String> {
 /// Reads `access.yaml`: `/package.Service/Method: [role, ...]`, one line each, `#` for comments.
 fn table(text: &str) -> Result<BTreeMap<String, Vec<String>>, Failure> {
     let mut table = BTreeMap::new();
-    for line in text.lines().map(|line| line.split('#').next().unwrap_or("").trim()).filter(|line| !line.is_empty()) {
-        let (method, roles) = line.split_once(": ").ok_or_else(|| format!("access.yaml: not a row: {line}"))?;
+    for line in
+        text.lines().map(|line| line.split('#').next().unwrap_or("").trim()).filter(|line| !line.is_empty())
+    {
+        let (method, roles) =
+            line.split_once(": ").ok_or_else(|| format!("access.yaml: not a row: {line}"))?;
         let roles: Vec<String> = roles
             .trim_matches(['[', ']'])
             .split(',')
@@ -95,7 +98,10 @@ fn render(methods: &BTreeSet<String>, table: &BTreeMap<String, Vec<String>>) -> 
     let missing: Vec<_> = methods.iter().filter(|method| !table.contains_key(*method)).collect();
     let unknown: Vec<_> = table.keys().filter(|method| !methods.contains(*method)).collect();
     if !missing.is_empty() || !unknown.is_empty() {
-        return Err(format!("access.yaml: methods without a row: {missing:#?}; rows without a method: {unknown:#?}").into());
+        return Err(format!(
+            "access.yaml: methods without a row: {missing:#?}; rows without a method: {unknown:#?}"
+        )
+        .into());
     }
     let mut code = String::from("&[\n");
     for (method, roles) in table {

@@ -1,6 +1,7 @@
 //! Requests of the Open Inference Protocol for the made model.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use contracts::inference::infer_parameter::ParameterChoice;
 use contracts::inference::model_infer_request::InferInputTensor;
@@ -11,6 +12,8 @@ use tonic::Status;
 use crate::made::{FEATURES, Row, rows};
 use crate::net::By;
 
+/// Of the next rows that are sent.
+static SEED: AtomicU64 = AtomicU64::new(1);
 /// Requests at a time.
 const AT_A_TIME: usize = 8;
 
@@ -43,10 +46,10 @@ pub fn label(answer: &ModelInferResponse) -> Option<i64> {
     Some(i64::from_le_bytes(raw.get(..8)?.try_into().ok()?))
 }
 
-/// Sends `count` rows of the made data and gives the answers with the row that was asked.
+/// Sends `count` rows of the made data, others each time, and gives the answers with the row that was asked.
 pub async fn send(by: &By, endpoint: &str, count: usize) -> Vec<(Row, Result<ModelInferResponse, Status>)> {
     let client = by.inference();
-    let asked = futures::stream::iter(rows(11, count)).map(|row| {
+    let asked = futures::stream::iter(rows(SEED.fetch_add(1, Ordering::Relaxed), count)).map(|row| {
         let (mut client, request) = (client.clone(), request(endpoint, &row));
         async move { (row, client.model_infer(request).await.map(tonic::Response::into_inner)) }
     });

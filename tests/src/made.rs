@@ -67,17 +67,17 @@ pub fn label_of(numbers: &[f32]) -> i64 {
     i64::from(numbers.iter().sum::<f32>() > 0.0)
 }
 
-/// Rows by a seed; labels and groups are balanced.
+/// Rows by a seed; labels and groups are drawn by lot, so that every n-th row is like all rows.
 pub fn rows(seed: u64, count: usize) -> Vec<Row> {
     let mut random = Random::new(seed);
-    let mut row = |at: usize| {
-        let positive = at.is_multiple_of(2);
+    let mut row = |_: usize| {
+        let positive = random.share() < 0.5;
         let mut numbers = [0.0_f32; FEATURES];
         for number in &mut numbers {
             let size = 0.3 + 0.7 * random.share() as f32;
             *number = if positive { size } else { -size };
         }
-        Row { numbers, group: ["north", "south"][at / 2 % 2], label: label_of(&numbers) }
+        Row { numbers, group: ["north", "south"][random.below(2)], label: label_of(&numbers) }
     };
     (0..count).map(&mut row).collect()
 }

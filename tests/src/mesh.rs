@@ -131,7 +131,15 @@ impl Mesh {
             configured: false,
         };
         let whole = wlp::mesh::Mesh::start(options).await.expect("a mesh");
-        Self { net: net_of(&*whole.reach(), whole.reach().keys()), clock, engine, whole }
+        let mesh = Self { net: net_of(&*whole.reach(), whole.reach().keys()), clock, engine, whole };
+        eventually("the gateway has its first route table", || async {
+            let request =
+                contracts::inference::ModelMetadataRequest { name: "nobody".into(), ..Default::default() };
+            let refused = mesh.net.by("client").inference().model_metadata(request).await.err()?;
+            (refused.code() == tonic::Code::NotFound).then_some(())
+        })
+        .await;
+        mesh
     }
 
     /// A new line in it.

@@ -36,7 +36,8 @@ pub struct Made {
 /// Makes the card.
 pub fn make(facts: &Facts<'_>) -> Made {
     let version = facts.version;
-    let title = if facts.dataset.display_name.is_empty() { &facts.dataset.name } else { &facts.dataset.display_name };
+    let title =
+        if facts.dataset.display_name.is_empty() { &facts.dataset.name } else { &facts.dataset.display_name };
     let mut markdown = format!("# Data card: {} {}\n\n`{}`\n", line(title), version.tag, version.name);
     let mut missing = Vec::new();
     let sections = [
@@ -104,17 +105,28 @@ fn collection(facts: &Facts<'_>) -> Option<String> {
     out.push_str("\n| source | kind | origin | licence |\n|---|---|---|---|\n");
     for source in facts.sources {
         let kind = source.kind().as_str_name().trim_start_matches("SOURCE_KIND_").to_lowercase();
-        let _ = writeln!(out, "| `{}` | {kind} | {} | {} |", source.name, line(&source.origin), line(&source.license));
+        let _ = writeln!(
+            out,
+            "| `{}` | {kind} | {} | {} |",
+            source.name,
+            line(&source.origin),
+            line(&source.license)
+        );
     }
     (!facts.sources.is_empty()).then_some(out)
 }
 
 fn preprocessing(facts: &Facts<'_>) -> String {
-    let mut out = String::from("| step | rows in | rows out | rejects | output |\n|---|---:|---:|---:|---|\n");
+    let mut out =
+        String::from("| step | rows in | rows out | rejects | output |\n|---|---:|---:|---:|---|\n");
     for step in &facts.version.steps {
         let (name, digest) = (&step.step, &step.output_digest);
         if step.not_applicable_reason.is_empty() {
-            let _ = writeln!(out, "| {name} | {} | {} | {} | `{digest}` |", step.rows_in, step.rows_out, step.rejects);
+            let _ = writeln!(
+                out,
+                "| {name} | {} | {} | {} | `{digest}` |",
+                step.rows_in, step.rows_out, step.rejects
+            );
         } else {
             let _ = writeln!(out, "| {name} | | | | not applicable: {} |", line(&step.not_applicable_reason));
         }
@@ -134,7 +146,13 @@ fn preprocessing(facts: &Facts<'_>) -> String {
 fn distribution(version: &DatasetVersion) -> String {
     let mut out = String::from("The training split; one bar for each bin or value.\n");
     for profile in version.profiles.iter().take(DRAWN) {
-        let _ = write!(out, "\n### {}\n\n{} rows, {} missing\n\n```\n", line(&profile.column), profile.rows, profile.missing);
+        let _ = write!(
+            out,
+            "\n### {}\n\n{} rows, {} missing\n\n```\n",
+            line(&profile.column),
+            profile.rows,
+            profile.missing
+        );
         out.push_str(&bars(profile));
         out.push_str("```\n");
     }
@@ -148,7 +166,10 @@ fn bars(profile: &ColumnProfile) -> String {
     let rows: Vec<(String, u64)> = match &profile.distribution {
         Some(Distribution::Numeric(numeric)) => {
             let number = features::column::number_text;
-            let name = |at: usize| match (at.checked_sub(1).and_then(|at| numeric.edges.get(at)), numeric.edges.get(at)) {
+            let name = |at: usize| match (
+                at.checked_sub(1).and_then(|at| numeric.edges.get(at)),
+                numeric.edges.get(at),
+            ) {
                 (None, Some(high)) => format!("below {}", number(*high)),
                 (Some(low), Some(high)) => format!("{} to {}", number(*low), number(*high)),
                 (Some(low), None) => format!("from {}", number(*low)),
@@ -157,7 +178,11 @@ fn bars(profile: &ColumnProfile) -> String {
             numeric.counts.iter().enumerate().map(|(at, count)| (name(at), *count)).collect()
         }
         Some(Distribution::Categorical(counts)) => {
-            let named = counts.values.iter().map(|value| line(value).replace('`', "'")).zip(counts.counts.iter().copied());
+            let named = counts
+                .values
+                .iter()
+                .map(|value| line(value).replace('`', "'"))
+                .zip(counts.counts.iter().copied());
             let other = (counts.other > 0).then(|| ("(others)".to_owned(), counts.other));
             named.chain(other).collect()
         }
@@ -181,12 +206,19 @@ fn bias(version: &DatasetVersion) -> Option<String> {
     } else {
         out.push_str("| group | rows | share | reference | favourable label |\n|---|---:|---:|---:|---:|\n");
         for one in &version.group_shares {
-            let positive = if one.positive_share.is_nan() { String::new() } else { format!("{:.4}", one.positive_share) };
-            let (group, share, reference) = (line(&format!("{}={}", one.column, one.group)), one.share, one.reference_share);
+            let positive = if one.positive_share.is_nan() {
+                String::new()
+            } else {
+                format!("{:.4}", one.positive_share)
+            };
+            let (group, share, reference) =
+                (line(&format!("{}={}", one.column, one.group)), one.share, one.reference_share);
             let _ = writeln!(out, "| {group} | {} | {share:.4} | {reference:.4} | {positive} |", one.rows);
         }
     }
-    out.push_str("\n### Quality as measured\n\n| dimension | value | 95 % interval | sample |\n|---|---:|---|---:|\n");
+    out.push_str(
+        "\n### Quality as measured\n\n| dimension | value | 95 % interval | sample |\n|---|---:|---|---:|\n",
+    );
     for one in &version.quality {
         let _ = writeln!(out, "{}", quality_row(one));
     }
@@ -204,7 +236,8 @@ fn quality_row(one: &QualityMeasurement) -> String {
         Some(time) => format!("newest event {} s after 1970", time.seconds),
         None => shown(value),
     };
-    let interval = value.lower.zip(value.upper).map_or(String::new(), |(low, high)| format!("{low:.5} to {high:.5}"));
+    let interval =
+        value.lower.zip(value.upper).map_or(String::new(), |(low, high)| format!("{low:.5} to {high:.5}"));
     format!("| {} | {shown} | {interval} | {} |", one.dimension, value.sample_size)
 }
 
@@ -214,6 +247,10 @@ fn shown(value: &Measurement) -> String {
 
 fn maintenance(facts: &Facts<'_>) -> Option<String> {
     let mut out = given(&facts.dataset.update_frequency).map(|text| format!("Updates: {text}"))?;
-    let _ = writeln!(out, "\nBuilt by {}. The same inputs and plan give the manifest above again.", line(&facts.version.built_by));
+    let _ = writeln!(
+        out,
+        "\nBuilt by {}. The same inputs and plan give the manifest above again.",
+        line(&facts.version.built_by)
+    );
     Some(out)
 }

@@ -24,7 +24,8 @@ pub fn version(
     principal: &str,
 ) -> Result<DatasetVersion, Error> {
     let plan = request.plan.clone().unwrap_or_default();
-    let mut data_sources: Vec<String> = request.inputs.iter().map(|input| input.data_source.clone()).collect();
+    let mut data_sources: Vec<String> =
+        request.inputs.iter().map(|input| input.data_source.clone()).collect();
     data_sources.sort();
     data_sources.dedup();
     Ok(DatasetVersion {

@@ -110,14 +110,18 @@ impl From<Error> for Status {
         let text = error.to_string();
         match error {
             Error::BadRequest(bad) => bad_request(bad),
-            Error::BadData { input, .. } => status(Code::InvalidArgument, "BAD_DATA", text, [("input".into(), input)]),
+            Error::BadData { input, .. } => {
+                status(Code::InvalidArgument, "BAD_DATA", text, [("input".into(), input)])
+            }
             Error::Source { source_name, .. } => {
                 let violation = PreconditionViolation::new("§5.1", source_name, text.clone());
                 precondition("SOURCE_NOT_USABLE", text, vec![violation], [])
             }
             Error::Features(_) => status(Code::InvalidArgument, "PLAN_DOES_NOT_FIT", text, []),
             Error::Statistics(_) => status(Code::InvalidArgument, "NOT_MEASURABLE", text, []),
-            Error::Missing(name) => status(Code::NotFound, "RESOURCE_NOT_FOUND", text, [("name".into(), name)]),
+            Error::Missing(name) => {
+                status(Code::NotFound, "RESOURCE_NOT_FOUND", text, [("name".into(), name)])
+            }
             Error::UploadInProgress(_) => {
                 retry_later(Code::Aborted, "UPLOAD_IN_PROGRESS", text, Duration::from_millis(200))
             }
@@ -146,7 +150,9 @@ fn stored(cause: storage::Error) -> Status {
     let text = cause.to_string();
     let soon = Duration::from_millis(200);
     match cause {
-        E::NotFound { name, .. } => status(Code::NotFound, "RESOURCE_NOT_FOUND", text, [("name".into(), name)]),
+        E::NotFound { name, .. } => {
+            status(Code::NotFound, "RESOURCE_NOT_FOUND", text, [("name".into(), name)])
+        }
         E::AlreadyExists { name, .. } => {
             status(Code::AlreadyExists, "RESOURCE_EXISTS", text, [("name".into(), name)])
         }
@@ -197,7 +203,12 @@ fn blob(cause: storage::BlobError) -> Status {
         E::TooLarge { .. } => status(Code::ResourceExhausted, "TOO_LARGE", text, []),
         E::Incomplete { have, .. } => {
             let violation = PreconditionViolation::new("bytes", "upload", text.clone());
-            precondition("UPLOAD_INCOMPLETE", text, vec![violation], [("received_bytes".into(), have.to_string())])
+            precondition(
+                "UPLOAD_INCOMPLETE",
+                text,
+                vec![violation],
+                [("received_bytes".into(), have.to_string())],
+            )
         }
         E::DigestMismatch { expected, actual } => {
             let facts = [("announced".into(), expected.to_string()), ("observed".into(), actual.to_string())];

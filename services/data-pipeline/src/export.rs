@@ -50,8 +50,10 @@ pub fn text(parquet: Bytes, format: Text) -> Result<Vec<u8>, Error> {
         for row in 0..batch.num_rows() {
             match format {
                 Text::Csv => {
-                    let cells: Vec<_> =
-                        columns.iter().map(|(_, values)| values.text(row).map_or(String::new(), |text| quoted(&text))).collect();
+                    let cells: Vec<_> = columns
+                        .iter()
+                        .map(|(_, values)| values.text(row).map_or(String::new(), |text| quoted(&text)))
+                        .collect();
                     out.extend(cells.join(",").bytes());
                 }
                 Text::Jsonl => json(&columns, row, &mut out)?,
@@ -63,7 +65,11 @@ pub fn text(parquet: Bytes, format: Text) -> Result<Vec<u8>, Error> {
 }
 
 fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }
 
 fn json(columns: &[(String, Values<'_>)], row: usize, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -104,11 +110,13 @@ pub fn sample(parquet: Bytes, rows: usize, seed: u64) -> Result<AuditSample, Err
     let mut sample = AuditSample::default();
     let read = batches.iter().map(columns).collect::<Result<Vec<_>, _>>()?;
     let shown = |name: &str| name != SOURCE_ROW && name != SPLIT;
-    sample.columns = read.first().into_iter().flatten().map(|(name, _)| name.clone()).filter(|name| shown(name)).collect();
+    sample.columns =
+        read.first().into_iter().flatten().map(|(name, _)| name.clone()).filter(|name| shown(name)).collect();
     for place in order {
         let (batch, row) = all[place];
         let columns = &read[batch];
-        let line = columns.iter().find(|(name, _)| name == SOURCE_ROW).and_then(|(_, values)| values.number(row));
+        let line =
+            columns.iter().find(|(name, _)| name == SOURCE_ROW).and_then(|(_, values)| values.number(row));
         let source_row = line.ok_or_else(|| Error::Damaged("a clean row without its line".into()))? as u64;
         let cells = columns.iter().filter(|(name, _)| shown(name));
         let values = cells.map(|(_, values)| values.text(row).unwrap_or_default().into_owned()).collect();

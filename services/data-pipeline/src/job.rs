@@ -4,7 +4,8 @@
 
 use contracts::pipeline::v1::{BuildDatasetVersionRequest, ReplayDatasetVersionRequest, ReplayResult};
 use contracts::registry::v1::{
-    CreateDatasetVersionRequest, DatasetVersion, GetDatasetRequest, GetDatasetVersionRequest, GetDataSourceRequest,
+    CreateDatasetVersionRequest, DatasetVersion, GetDataSourceRequest, GetDatasetRequest,
+    GetDatasetVersionRequest,
 };
 use prost::Message as _;
 use runtime::{Caller, Tasks};
@@ -39,9 +40,16 @@ impl Pipeline {
     ///
     /// # Errors
     /// Of the database; [`storage::Error::RequestReused`].
-    pub async fn submit(&self, caller: &Caller, method: &str, request_id: &str, job: Job) -> Result<Operation, Error> {
+    pub async fn submit(
+        &self,
+        caller: &Caller,
+        method: &str,
+        request_id: &str,
+        job: Job,
+    ) -> Result<Operation, Error> {
         let bytes = job.encode_to_vec();
-        let (name, new) = storage::with_retry(async || self.create(caller, method, request_id, &job, &bytes).await).await?;
+        let (name, new) =
+            storage::with_retry(async || self.create(caller, method, request_id, &job, &bytes).await).await?;
         let operation = self.operations().get(&name).await?;
         if new {
             start(self, operation.clone());
@@ -110,7 +118,9 @@ async fn carry_out(pipeline: &Pipeline, operation: &Operation) -> Result<Vec<u8>
     let _turn = pipeline.turns().acquire().await.map_err(|_| Error::Stopping)?;
     let progress = Steps { pipeline: pipeline.clone(), name: operation.name.clone(), job: job.clone() };
     match (&job.build, &job.replay) {
-        (Some(request), _) => Ok(build(pipeline, request, &job.principal, &operation.name, &progress).await?.encode_to_vec()),
+        (Some(request), _) => {
+            Ok(build(pipeline, request, &job.principal, &operation.name, &progress).await?.encode_to_vec())
+        }
         (None, Some(request)) => Ok(replay(pipeline, request, &progress).await?.encode_to_vec()),
         (None, None) => Err(Error::Damaged(format!("{} has no request", operation.name))),
     }
@@ -182,7 +192,8 @@ async fn card(
     let mut sources = Vec::new();
     for name in &version.data_sources {
         let asked = GetDataSourceRequest { name: name.clone() };
-        sources.push(deps.sources.clone().get_data_source(asked).await.map_err(Error::Registry)?.into_inner());
+        sources
+            .push(deps.sources.clone().get_data_source(asked).await.map_err(Error::Registry)?.into_inner());
     }
     Ok(card::make(&card::Facts { dataset: &dataset, sources: &sources, version, raw: &built.raw }))
 }

@@ -4,12 +4,12 @@ use contracts::common::v1::OperationProgress;
 use contracts::longrunning::operation::Result as Ended;
 use contracts::longrunning::operations_server::Operations;
 use contracts::longrunning::{
-    CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest, ListOperationsResponse,
-    Operation, WaitOperationRequest,
+    CancelOperationRequest, DeleteOperationRequest, GetOperationRequest, ListOperationsRequest,
+    ListOperationsResponse, Operation, WaitOperationRequest,
 };
 use contracts::page::Page;
-use contracts::time::{duration_from_wire, to_wire};
 use contracts::rpc;
+use contracts::time::{duration_from_wire, to_wire};
 use prost::Message as _;
 use prost_types::Any;
 use runtime::{Caller, Kind};
@@ -37,45 +37,64 @@ impl Operations for Pipeline {
         }
         let page = Page::parse(request.page_size, &request.page_token)
             .map_err(|bad| Error::field("page_token", bad.to_string()))?;
-        let stored = storage::Operations::list(Pipeline::operations(self), &page.after, page.size.into()).await;
+        let stored =
+            storage::Operations::list(Pipeline::operations(self), &page.after, page.size.into()).await;
         let stored = stored.map_err(Error::from)?;
         let next_page_token = page.next_token(stored.iter().map(|one| one.name.as_str()));
         let operations = stored.iter().map(wire).collect::<Result<_, _>>()?;
         Ok(Response::new(ListOperationsResponse { operations, next_page_token }))
     }
 
-    async fn get_operation(&self, request: Request<GetOperationRequest>) -> Result<Response<Operation>, Status> {
+    async fn get_operation(
+        &self,
+        request: Request<GetOperationRequest>,
+    ) -> Result<Response<Operation>, Status> {
         let name = checked(&request.into_inner().name)?;
         let stored = Pipeline::operations(self).get(&name).await.map_err(Error::from)?;
         Ok(Response::new(wire(&stored)?))
     }
 
-    async fn delete_operation(&self, request: Request<DeleteOperationRequest>) -> Result<Response<()>, Status> {
+    async fn delete_operation(
+        &self,
+        request: Request<DeleteOperationRequest>,
+    ) -> Result<Response<()>, Status> {
         checked(&request.into_inner().name)?;
         let why = "operations are records of what was done and are kept";
         Err(runtime::status(Code::Unimplemented, "OPERATIONS_ARE_KEPT", why, []))
     }
 
-    async fn cancel_operation(&self, request: Request<CancelOperationRequest>) -> Result<Response<()>, Status> {
+    async fn cancel_operation(
+        &self,
+        request: Request<CancelOperationRequest>,
+    ) -> Result<Response<()>, Status> {
         let caller = Caller::of(&request)?;
         let name = checked(&request.into_inner().name)?;
         let stored = Pipeline::operations(self).get(&name).await.map_err(Error::from)?;
         let job = Job::decode(stored.metadata.as_slice()).map_err(Error::from)?;
-        let may = job.principal == caller.principal || caller.has("data-engineer") || caller.kind == Kind::Service;
+        let may =
+            job.principal == caller.principal || caller.has("data-engineer") || caller.kind == Kind::Service;
         if !may {
-            let why = format!("{name} was asked for by {}; only they or a data-engineer may cancel it", job.principal);
+            let why = format!(
+                "{name} was asked for by {}; only they or a data-engineer may cancel it",
+                job.principal
+            );
             return Err(runtime::status(Code::PermissionDenied, "NOT_YOURS", why, []));
         }
         Pipeline::operations(self).cancel(&name, self.clock().now()).await.map_err(Error::from)?;
         Ok(Response::new(()))
     }
 
-    async fn wait_operation(&self, request: Request<WaitOperationRequest>) -> Result<Response<Operation>, Status> {
+    async fn wait_operation(
+        &self,
+        request: Request<WaitOperationRequest>,
+    ) -> Result<Response<Operation>, Status> {
         let request = request.into_inner();
         let name = checked(&request.name)?;
         let asked = match &request.timeout {
             None => LONGEST_WAIT,
-            Some(wire) => duration_from_wire(wire).ok_or_else(|| Error::field("timeout", "must be zero or more"))?,
+            Some(wire) => {
+                duration_from_wire(wire).ok_or_else(|| Error::field("timeout", "must be zero or more"))?
+            }
         };
         let until = tokio::time::Instant::now() + asked.min(LONGEST_WAIT);
         loop {
@@ -101,7 +120,8 @@ fn checked(name: &str) -> Result<String, Error> {
 /// [`Error::Damaged`].
 pub fn wire(stored: &storage::Operation) -> Result<Operation, Error> {
     let job = Job::decode(stored.metadata.as_slice())?;
-    let answer = if job.build.is_some() { "wlp.registry.v1.DatasetVersion" } else { "wlp.pipeline.v1.ReplayResult" };
+    let answer =
+        if job.build.is_some() { "wlp.registry.v1.DatasetVersion" } else { "wlp.pipeline.v1.ReplayResult" };
     let failed = |code: i32, message: &str| {
         Ended::Error(rpc::Status { code, message: message.to_owned(), details: Vec::new() })
     };

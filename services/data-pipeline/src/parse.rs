@@ -77,7 +77,11 @@ impl Fields {
 
     /// A number of an enum that this version knows, and not the unspecified one.
     pub fn choice<E: TryFrom<i32>>(&mut self, field: &str, value: i32) {
-        self.require(value != 0 && E::try_from(value).is_ok(), field, "required: one of the values of this enum");
+        self.require(
+            value != 0 && E::try_from(value).is_ok(),
+            field,
+            "required: one of the values of this enum",
+        );
     }
 
     /// A finite number of zero or more.
@@ -131,11 +135,17 @@ fn build_plan(fields: &mut Fields, plan: &BuildPlan) {
         let known = rule.r#type.is_empty() || Kind::parse(&rule.r#type).is_some();
         fields.require(known, &format!("{at}.type"), "must be float64, int64, utf8, bool or timestamp");
         for (name, bound) in [("min", rule.min), ("max", rule.max)] {
-            fields.require(bound.is_none_or(f64::is_finite), &format!("{at}.{name}"), "must be a finite number");
+            fields.require(
+                bound.is_none_or(f64::is_finite),
+                &format!("{at}.{name}"),
+                "must be a finite number",
+            );
         }
         let ordered = rule.min.zip(rule.max).is_none_or(|(min, max)| min <= max);
         fields.require(ordered, &format!("{at}.max"), "must not be below min");
-        fields.each(&format!("{at}.allowed_values"), &rule.allowed_values, |fields, at, text| fields.optional_text(at, text));
+        fields.each(&format!("{at}.allowed_values"), &rule.allowed_values, |fields, at, text| {
+            fields.optional_text(at, text)
+        });
         fields.optional_text(&format!("{at}.pattern"), &rule.pattern);
     });
     fields.optional_text("plan.label_column", &plan.label_column);
@@ -161,7 +171,11 @@ fn build_plan(fields: &mut Fields, plan: &BuildPlan) {
         fields.require(augmentation.copies <= COPIES, "plan.augmentation.copies", "at most 16 are taken");
         fields.optional_text("plan.augmentation.not_applicable_reason", &augmentation.not_applicable_reason);
         let both = augmentation.copies > 0 && !augmentation.not_applicable_reason.is_empty();
-        fields.require(!both, "plan.augmentation.not_applicable_reason", "must be empty where copies are asked for");
+        fields.require(
+            !both,
+            "plan.augmentation.not_applicable_reason",
+            "must be empty where copies are asked for",
+        );
     }
     if let Some(splits) = &plan.splits {
         let shares = [("train", splits.train), ("validation", splits.validation), ("test", splits.test)];

@@ -21,7 +21,11 @@ pub fn check_work(fields: &mut Fields, plan: &BuildPlan) {
         fields.optional_text(&format!("{at}.text"), &rule.text);
         let holds = rule.parameter.is_finite()
             && (rule.action() != Action::ClipQuantile || (0.0..0.5).contains(&rule.parameter));
-        fields.require(holds, &format!("{at}.parameter"), "must be a finite number; a clipped share is below 0.5");
+        fields.require(
+            holds,
+            &format!("{at}.parameter"),
+            "must be a finite number; a clipped share is below 0.5",
+        );
     });
     fields.each("plan.derived", &plan.derived, |fields, at, derived| {
         fields.text(&format!("{at}.name"), &derived.name);
@@ -60,11 +64,13 @@ pub fn check_columns(plan: &BuildPlan, names: &[String]) -> Result<(), Error> {
     let mut fields = Fields::default();
     let dropped: BTreeSet<&str> =
         plan.columns.iter().filter(|rule| rule.drop).map(|rule| rule.name.as_str()).collect();
-    let raw: BTreeSet<&str> = names.iter().map(String::as_str).filter(|name| !dropped.contains(name)).collect();
+    let raw: BTreeSet<&str> =
+        names.iter().map(String::as_str).filter(|name| !dropped.contains(name)).collect();
     let mut known = raw.clone();
     let mut look = |field: String, name: &str, known: &BTreeSet<&str>| {
         if !known.contains(name) {
-            let why = if dropped.contains(name) { "is dropped by the plan" } else { "is no column of the data" };
+            let why =
+                if dropped.contains(name) { "is dropped by the plan" } else { "is no column of the data" };
             fields.bad(&field, format!("{name:?} {why}"));
         }
     };
@@ -91,7 +97,10 @@ pub fn check_columns(plan: &BuildPlan, names: &[String]) -> Result<(), Error> {
             look(format!("plan.derived[{at}].from[{place}]"), name, &known);
         }
         if !known.insert(&derived.name) {
-            twice.push((format!("plan.derived[{at}].name"), format!("{:?} is a column already", derived.name)));
+            twice.push((
+                format!("plan.derived[{at}].name"),
+                format!("{:?} is a column already", derived.name),
+            ));
         }
     }
     for (at, rule) in plan.transforms.iter().enumerate() {
@@ -152,7 +161,9 @@ pub fn fills(rule: &CleaningRule, schema: &Schema, has_values: impl Fn(&str) -> 
     let all = rule.column.is_empty();
     let numeric = matches!(rule.action(), Action::FillMedian | Action::ClipQuantile);
     let chosen: Vec<&Column> = if all {
-        ordinary(schema).filter(|column| has_values(&column.name) && (!numeric || column.kind.is_number())).collect()
+        ordinary(schema)
+            .filter(|column| has_values(&column.name) && (!numeric || column.kind.is_number()))
+            .collect()
     } else {
         targets(rule, schema)
     };
@@ -166,7 +177,10 @@ pub fn fills(rule: &CleaningRule, schema: &Schema, has_values: impl Fn(&str) -> 
             }
             Action::FillConstant => Operation::FillConstant(name, rule.text.clone()),
             Action::ClipQuantile => Operation::Clip(name, rule.parameter),
-            Action::Unspecified | Action::DropRowsWithMissing | Action::DropDuplicates | Action::DropInvalid => return None,
+            Action::Unspecified
+            | Action::DropRowsWithMissing
+            | Action::DropDuplicates
+            | Action::DropInvalid => return None,
         })
     };
     chosen.into_iter().filter_map(one).collect()

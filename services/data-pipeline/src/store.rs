@@ -88,7 +88,8 @@ impl Pipeline {
                 return Ok(());
             }
             let (kind, parent) = (KIND.to_owned(), contracts::name::parent(name).to_owned());
-            let draft = Draft { kind, name: name.to_owned(), parent, state: "BUILT".into(), body: body.clone() };
+            let draft =
+                Draft { kind, name: name.to_owned(), parent, state: "BUILT".into(), body: body.clone() };
             unit.insert(draft, "build").await?;
             unit.commit(&[]).await?;
             Ok(())

@@ -73,7 +73,11 @@ impl Table {
             source_row: rows.iter().map(|row| self.source_row[*row]).collect(),
             input: rows.iter().map(|row| self.input[*row]).collect(),
             invalid: rows.iter().map(|row| self.invalid[*row]).collect(),
-            split: if self.split.is_empty() { Vec::new() } else { rows.iter().map(|row| self.split[*row]).collect() },
+            split: if self.split.is_empty() {
+                Vec::new()
+            } else {
+                rows.iter().map(|row| self.split[*row]).collect()
+            },
             augmented: rows.iter().filter(|row| original <= **row).count(),
         })
     }
@@ -129,8 +133,10 @@ impl Table {
     /// Of Arrow.
     pub fn with_origin(&self) -> Result<RecordBatch, Error> {
         let fields = self.batch.schema_ref().fields().iter();
-        let mut columns: Vec<(String, ArrayRef)> =
-            fields.zip(self.batch.columns()).map(|(field, array)| (field.name().clone(), array.clone())).collect();
+        let mut columns: Vec<(String, ArrayRef)> = fields
+            .zip(self.batch.columns())
+            .map(|(field, array)| (field.name().clone(), array.clone()))
+            .collect();
         let lines = self.source_row.iter().map(|row| *row as i64);
         columns.push((SOURCE_ROW.into(), Arc::new(Int64Array::from_iter_values(lines))));
         if !self.split.is_empty() {

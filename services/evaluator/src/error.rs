@@ -86,7 +86,9 @@ impl Error {
     /// Whether the same evaluation may succeed later without anybody doing anything.
     pub fn passes_by_itself(&self) -> bool {
         match self {
-            Self::Peer { status, .. } => matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Aborted),
+            Self::Peer { status, .. } => {
+                matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Aborted)
+            }
             Self::Storage(storage::Error::Busy(_) | storage::Error::Unavailable(_)) => true,
             _ => false,
         }
@@ -105,7 +107,9 @@ impl From<Error> for Status {
         match error {
             Error::BadRequest(bad) => bad_request(bad),
             Error::NotYours { .. } => status(Code::PermissionDenied, "NOT_YOURS", text, []),
-            Error::Exists(name) => status(Code::AlreadyExists, "RESOURCE_EXISTS", text, [("name".into(), name)]),
+            Error::Exists(name) => {
+                status(Code::AlreadyExists, "RESOURCE_EXISTS", text, [("name".into(), name)])
+            }
             Error::DoesNotFit { subject, why } => {
                 let violation = PreconditionViolation::new("fit", subject, why);
                 precondition("DOES_NOT_FIT", text, vec![violation], [])
@@ -116,9 +120,12 @@ impl From<Error> for Status {
                 let reason = runtime::status::reason(&answer).unwrap_or_else(|| "PEER_FAILED".to_owned());
                 status(answer.code(), &reason, text, [("call".to_owned(), call.to_owned())])
             }
-            Error::Policy(_) => {
-                precondition("POLICY_UNUSABLE", text.clone(), vec![PreconditionViolation::new("policy", "policy", text)], [])
-            }
+            Error::Policy(_) => precondition(
+                "POLICY_UNUSABLE",
+                text.clone(),
+                vec![PreconditionViolation::new("policy", "policy", text)],
+                [],
+            ),
             Error::Engine(cause) => engine_status(&cause, text),
             Error::Deadline(_) => status(Code::DeadlineExceeded, "EVALUATION_TOO_LONG", text, []),
             Error::Cancelled => status(Code::Cancelled, "CANCELLED", text, []),
@@ -149,8 +156,12 @@ fn stored(cause: storage::Error) -> Status {
     let text = cause.to_string();
     let soon = Duration::from_millis(200);
     match cause {
-        E::NotFound { name, .. } => status(Code::NotFound, "RESOURCE_NOT_FOUND", text, [("name".into(), name)]),
-        E::AlreadyExists { name, .. } => status(Code::AlreadyExists, "RESOURCE_EXISTS", text, [("name".into(), name)]),
+        E::NotFound { name, .. } => {
+            status(Code::NotFound, "RESOURCE_NOT_FOUND", text, [("name".into(), name)])
+        }
+        E::AlreadyExists { name, .. } => {
+            status(Code::AlreadyExists, "RESOURCE_EXISTS", text, [("name".into(), name)])
+        }
         E::Stale { name, .. } => status(Code::Aborted, "STALE_ETAG", text, [("name".into(), name)]),
         E::RequestReused { request_id } => {
             status(Code::AlreadyExists, "REQUEST_ID_REUSED", text, [("request_id".into(), request_id)])

@@ -6,7 +6,10 @@ mod report;
 pub use data::{Data, Groups, Truth, labels};
 pub use report::{Report, SlotReport};
 
-use crate::{Error, Limits, measure, plan::Plan, predict::Classes, predict::Model, predict::Outputs, rows, table::Table};
+use crate::{
+    Error, Limits, measure, plan::Plan, predict::Classes, predict::Model, predict::Outputs, rows,
+    table::Table,
+};
 use contracts::common::v1::ColumnProfile;
 use engine::Session;
 use lifecycle::policy::Policy;

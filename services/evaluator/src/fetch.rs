@@ -23,17 +23,31 @@ pub struct Facts {
 
 /// Reads the records.
 pub async fn facts(deps: &Deps, model_version: &str, dataset_version: &str) -> Result<Facts, Error> {
-    let (mut models, mut datasets, mut policies) = (deps.models.clone(), deps.datasets.clone(), deps.policies.clone());
+    let (mut models, mut datasets, mut policies) =
+        (deps.models.clone(), deps.datasets.clone(), deps.policies.clone());
     let model = contracts::name::parent(model_version).to_owned();
     let version = wire::GetModelVersionRequest { name: model_version.to_owned() };
     let version = models.get_model_version(version).await.map_err(Error::peer("model version"))?.into_inner();
-    let model = models.get_model(wire::GetModelRequest { name: model }).await.map_err(Error::peer("model"))?.into_inner();
+    let model = models
+        .get_model(wire::GetModelRequest { name: model })
+        .await
+        .map_err(Error::peer("model"))?
+        .into_inner();
     let dataset = wire::GetDatasetVersionRequest { name: dataset_version.to_owned() };
-    let dataset = datasets.get_dataset_version(dataset).await.map_err(Error::peer("dataset version"))?.into_inner();
-    let policy = policies.get_policy(wire::GetPolicyRequest::default()).await.map_err(Error::peer("policy"))?.into_inner();
+    let dataset =
+        datasets.get_dataset_version(dataset).await.map_err(Error::peer("dataset version"))?.into_inner();
+    let policy = policies
+        .get_policy(wire::GetPolicyRequest::default())
+        .await
+        .map_err(Error::peer("policy"))?
+        .into_inner();
     let parsed = Policy::parse(&policy.yaml).map_err(|error| Error::Policy(error.to_string()))?;
     if parsed.digest() != policy.digest {
-        return Err(Error::Policy(format!("its digest is {}, the registry says {}", parsed.digest(), policy.digest)));
+        return Err(Error::Policy(format!(
+            "its digest is {}, the registry says {}",
+            parsed.digest(),
+            policy.digest
+        )));
     }
     Ok(Facts { model, version, dataset, policy: parsed })
 }
@@ -58,13 +72,21 @@ pub async fn artifact(deps: &Deps, digest: &str, limits: &Limits) -> Result<Byte
 }
 
 /// The rows of a split, checked against its digest.
-pub async fn split(deps: &Deps, dataset: &wire::DatasetVersion, split: &str, limits: &Limits) -> Result<Table, Error> {
+pub async fn split(
+    deps: &Deps,
+    dataset: &wire::DatasetVersion,
+    split: &str,
+    limits: &Limits,
+) -> Result<Table, Error> {
     let known = dataset.splits.iter().find(|one| one.split == split).ok_or_else(|| {
         let splits: Vec<&str> = dataset.splits.iter().map(|one| one.split.as_str()).collect();
         Error::unfit(format!("split {split:?}"), format!("{} has {}", dataset.name, splits.join(", ")))
     })?;
-    let request =
-        ReadSplitRequest { name: dataset.name.clone(), split: split.to_owned(), format: DataFormat::Parquet as i32 };
+    let request = ReadSplitRequest {
+        name: dataset.name.clone(),
+        split: split.to_owned(),
+        format: DataFormat::Parquet as i32,
+    };
     let stream = deps.splits.clone().read_split(request).await.map_err(Error::peer("split"))?;
     let bytes = collect(stream.into_inner(), |piece| piece.chunk, "split", limits.split_bytes).await?;
     if !known.digest.is_empty() {
@@ -89,7 +111,12 @@ pub async fn hand_over(
         evaluation: Some(evaluation),
         request_id: request_id.to_owned(),
     };
-    let made = deps.evaluations.clone().create_evaluation(request).await.map_err(Error::peer("create evaluation"))?;
+    let made = deps
+        .evaluations
+        .clone()
+        .create_evaluation(request)
+        .await
+        .map_err(Error::peer("create evaluation"))?;
     Ok(made.into_inner())
 }
 
@@ -103,7 +130,11 @@ async fn collect<M>(
     while let Some(piece) = stream.message().await.map_err(|status: Status| Error::peer(call)(status))? {
         let piece = chunk(piece);
         if most - all.len() < piece.len() {
-            return Err(Error::TooLarge { what: format!("bytes of the {call}"), observed: format!("more than {most}"), allowed: most });
+            return Err(Error::TooLarge {
+                what: format!("bytes of the {call}"),
+                observed: format!("more than {most}"),
+                allowed: most,
+            });
         }
         all.extend_from_slice(&piece);
     }

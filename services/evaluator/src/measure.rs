@@ -14,7 +14,9 @@ const RESAMPLES: usize = 400;
 
 /// A generator for one purpose: measures do not disturb each other's random choices.
 pub(crate) fn generator(seed: u64, purpose: &str) -> SplitMix64 {
-    let mixed = purpose.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let mixed = purpose.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     SplitMix64::new(mixed)
 }
 

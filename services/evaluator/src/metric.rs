@@ -43,7 +43,14 @@ impl Scale {
     }
 
     /// A number with its interval.
-    pub fn with(self, metric: &str, value: f64, n: usize, interval: Interval, convention: &str) -> Measurement {
+    pub fn with(
+        self,
+        metric: &str,
+        value: f64,
+        n: usize,
+        interval: Interval,
+        convention: &str,
+    ) -> Measurement {
         Measurement {
             // A percentile bootstrap may leave the point out by a hair; the interval always holds it.
             lower: Some(interval.lower.min(value)),

@@ -70,17 +70,31 @@ pub fn check(asked: &EvaluationPlan, bad: &mut Vec<FieldViolation>) {
             bad.push(FieldViolation::new(format!("plan.{field}"), why));
         }
     };
-    need(matches!(asked.split.as_str(), "" | "train" | "validation" | "test"), "split", "required train, validation or test");
-    for (field, list) in [("group_columns", &asked.group_columns), ("favourable_labels", &asked.favourable_labels)] {
+    need(
+        matches!(asked.split.as_str(), "" | "train" | "validation" | "test"),
+        "split",
+        "required train, validation or test",
+    );
+    for (field, list) in
+        [("group_columns", &asked.group_columns), ("favourable_labels", &asked.favourable_labels)]
+    {
         need(list.len() <= LONGEST_LIST, field, "more than 10000 items");
-        need(list.iter().all(|text| !text.is_empty() && text.len() <= LONGEST_NAME), field, "an item is empty or longer than 16 KiB");
+        need(
+            list.iter().all(|text| !text.is_empty() && text.len() <= LONGEST_NAME),
+            field,
+            "an item is empty or longer than 16 KiB",
+        );
     }
     need(asked.label_column.len() <= LONGEST_NAME, "label_column", "longer than 16 KiB");
     need(asked.label_prefix_strip.len() <= 16, "label_prefix_strip", "longer than 16 bytes");
     need(asked.batch_size <= 65_536, "batch_size", "above 65536");
     need(asked.attack_rows <= 1_000_000, "attack_rows", "above 1000000");
     need(asked.latency_requests <= 1_000_000, "latency_requests", "above 1000000");
-    need(asked.tolerance.is_finite() && 0.0 <= asked.tolerance, "tolerance", "required a finite number, 0 or more");
+    need(
+        asked.tolerance.is_finite() && 0.0 <= asked.tolerance,
+        "tolerance",
+        "required a finite number, 0 or more",
+    );
 }
 
 /// What a model does, by the wire's number.
@@ -94,7 +108,9 @@ pub fn task(number: i32) -> Result<Task, Error> {
         Ok(WireTask::Regression) => Task::Regression,
         Ok(WireTask::TextClassification) => Task::TextClassification,
         Ok(WireTask::TextGeneration) => Task::TextGeneration,
-        Ok(WireTask::Unspecified) | Err(_) => return Err(Error::unfit("task", "the model names no task that is known")),
+        Ok(WireTask::Unspecified) | Err(_) => {
+            return Err(Error::unfit("task", "the model names no task that is known"));
+        }
     })
 }
 
@@ -111,21 +127,32 @@ impl Plan {
         policy: &Policy,
         limits: &Limits,
     ) -> Result<Self, Error> {
-        let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
-        let by_column = || dataset.columns.iter().find(|column| column.label).map(|column| column.name.clone());
+        let or =
+            |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
+        let by_column =
+            || dataset.columns.iter().find(|column| column.label).map(|column| column.name.clone());
         let label_column = or(&asked.label_column, &dataset.label_column);
         let label_column = Some(label_column).filter(|name| !name.is_empty()).or_else(by_column);
-        let label_column = label_column
-            .ok_or_else(|| Error::unfit("label column", "neither the plan nor the dataset version names one"))?;
-        let sensitive: Vec<String> =
-            dataset.columns.iter().filter(|column| column.sensitive).map(|column| column.name.clone()).collect();
-        let group_columns = if asked.group_columns.is_empty() { sensitive.clone() } else { asked.group_columns.clone() };
+        let label_column = label_column.ok_or_else(|| {
+            Error::unfit("label column", "neither the plan nor the dataset version names one")
+        })?;
+        let sensitive: Vec<String> = dataset
+            .columns
+            .iter()
+            .filter(|column| column.sensitive)
+            .map(|column| column.name.clone())
+            .collect();
+        let group_columns =
+            if asked.group_columns.is_empty() { sensitive.clone() } else { asked.group_columns.clone() };
         let mut not_features: Vec<String> = sensitive;
         not_features.extend(group_columns.iter().cloned().chain([label_column.clone()]));
         not_features.sort();
         not_features.dedup();
         let rows = &policy.acceptance.thresholds;
-        let latency_min = rows.iter().find(|row| row.metric == Metric::LatencyP95).map_or(0, |row| row.min_samples as usize);
+        let latency_min = rows
+            .iter()
+            .find(|row| row.metric == Metric::LatencyP95)
+            .map_or(0, |row| row.min_samples as usize);
         let several = |asked: u32, default: usize| if asked == 0 { default } else { asked as usize };
         Ok(Self {
             task,
@@ -159,12 +186,16 @@ impl Plan {
 
     /// Whether answers are classes.
     pub fn classifies(&self) -> bool {
-        matches!(self.task, Task::BinaryClassification | Task::MulticlassClassification | Task::TextClassification)
+        matches!(
+            self.task,
+            Task::BinaryClassification | Task::MulticlassClassification | Task::TextClassification
+        )
     }
 
     /// Digest over every choice, the model's and the data's bytes.
     pub fn digest(&self, artifact: &str, data: &str, evaluator: &str) -> String {
-        let parts = serde_json::json!({ "plan": self, "artifact": artifact, "data": data, "evaluator": evaluator });
+        let parts =
+            serde_json::json!({ "plan": self, "artifact": artifact, "data": data, "evaluator": evaluator });
         Digest::of(parts.to_string().as_bytes()).to_string()
     }
 }

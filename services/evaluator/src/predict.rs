@@ -31,7 +31,11 @@ impl Answer {
     /// The scores, if there are any and all are finite.
     pub fn scores(&self) -> Option<&[f64]> {
         match self {
-            Self::Class { scores, .. } if !scores.is_empty() && scores.iter().all(|score| score.is_finite()) => Some(scores),
+            Self::Class { scores, .. }
+                if !scores.is_empty() && scores.iter().all(|score| score.is_finite()) =>
+            {
+                Some(scores)
+            }
             _ => None,
         }
     }

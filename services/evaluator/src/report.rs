@@ -67,8 +67,15 @@ fn slots(report: &Report, policy: &Policy) -> Vec<EvaluationSlot> {
         let slot = |slot: &lifecycle::evaluation::Slot| {
             let found = report.slots.get(slot).cloned().unwrap_or_default();
             let measured = !found.metrics.is_empty();
-            let reason = if measured || !found.reason.is_empty() { found.reason } else { "not measured".to_owned() };
-            EvaluationSlot { dimension: name.clone(), slot: slot.to_string(), measured, reason, metrics: found.metrics }
+            let reason =
+                if measured || !found.reason.is_empty() { found.reason } else { "not measured".to_owned() };
+            EvaluationSlot {
+                dimension: name.clone(),
+                slot: slot.to_string(),
+                measured,
+                reason,
+                metrics: found.metrics,
+            }
         };
         dimension.slots.iter().map(slot).collect::<Vec<_>>()
     };

@@ -50,8 +50,12 @@ impl Cells {
 
     fn append(&mut self, array: &dyn Array) -> Result<(), arrow::error::ArrowError> {
         match self {
-            Self::Integers(cells) => cells.extend(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().iter()),
-            Self::Floats(cells) => cells.extend(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().iter()),
+            Self::Integers(cells) => {
+                cells.extend(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().iter())
+            }
+            Self::Floats(cells) => {
+                cells.extend(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().iter())
+            }
             Self::Bools(cells) => cells.extend(array.as_boolean().iter()),
             Self::Texts(cells) => {
                 let texts = cast(array, &DataType::Utf8)?;
@@ -127,11 +131,16 @@ impl Table {
     /// # Errors
     /// [`Error::Damaged`] for a file that cannot be read, [`Error::TooLarge`] for more rows than the limits allow.
     pub fn from_parquet(file: Bytes, limits: &Limits) -> Result<Self, Error> {
-        let bad = |error: &dyn std::fmt::Display| Error::Damaged(format!("the split cannot be read: {error}"));
+        let bad =
+            |error: &dyn std::fmt::Display| Error::Damaged(format!("the split cannot be read: {error}"));
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| bad(&error))?;
         let claimed = builder.metadata().file_metadata().num_rows();
         if usize::try_from(claimed).map_or(true, |rows| limits.rows < rows) {
-            return Err(Error::TooLarge { what: "rows of the split".into(), observed: claimed.to_string(), allowed: limits.rows });
+            return Err(Error::TooLarge {
+                what: "rows of the split".into(),
+                observed: claimed.to_string(),
+                allowed: limits.rows,
+            });
         }
         let fields = builder.schema().fields().clone();
         let mut columns: Vec<Column> = fields
@@ -170,7 +179,10 @@ impl Table {
     pub fn required(&self, name: &str, what: &str) -> Result<&Column, Error> {
         self.column(name).ok_or_else(|| {
             let known: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-            Error::unfit(format!("{what} {name:?}"), format!("the split has the columns {}", known.join(", ")))
+            Error::unfit(
+                format!("{what} {name:?}"),
+                format!("the split has the columns {}", known.join(", ")),
+            )
         })
     }
 }

@@ -39,7 +39,10 @@ fn parquet(csv: &Path) -> Bytes {
     let format = arrow::csv::reader::Format::default().with_header(true);
     let (schema, _) = format.infer_schema(std::fs::File::open(csv).unwrap(), None).unwrap();
     let schema = Arc::new(schema);
-    let reader = arrow::csv::ReaderBuilder::new(schema.clone()).with_format(format).build(std::fs::File::open(csv).unwrap()).unwrap();
+    let reader = arrow::csv::ReaderBuilder::new(schema.clone())
+        .with_format(format)
+        .build(std::fs::File::open(csv).unwrap())
+        .unwrap();
     let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().unwrap();
     let mut file = Vec::new();
     let mut writer = parquet::arrow::ArrowWriter::try_new(&mut file, schema, None).unwrap();
@@ -59,7 +62,8 @@ struct Case<'a> {
 }
 
 async fn run(case: &Case<'_>) -> Option<Report> {
-    let (model, csv) = (shared(&format!("models/{}/model.onnx", case.model))?, shared(&format!("data/{}", case.csv))?);
+    let (model, csv) =
+        (shared(&format!("models/{}/model.onnx", case.model))?, shared(&format!("data/{}", case.csv))?);
     let runtime = runtime()?;
     let limits = Limits::default();
     let table = Table::from_parquet(parquet(&csv), &limits).unwrap();
@@ -71,7 +75,12 @@ async fn run(case: &Case<'_>) -> Option<Report> {
         ..DatasetColumn::default()
     });
     let dataset = DatasetVersion { columns: columns.collect(), ..DatasetVersion::default() };
-    let asked = EvaluationPlan { label_prefix_strip: case.strip.to_owned(), seed: 7, attack_rows: 300, ..EvaluationPlan::default() };
+    let asked = EvaluationPlan {
+        label_prefix_strip: case.strip.to_owned(),
+        seed: 7,
+        attack_rows: 300,
+        ..EvaluationPlan::default()
+    };
     let interface = ModelInterface { classes: owned(case.classes), ..ModelInterface::default() };
     let plan = Plan::resolve(&asked, case.task, &dataset, &interface, Policy::builtin(), &limits).unwrap();
     let session = runtime.load(std::fs::read(model).unwrap().into(), LoadOptions::default()).await.unwrap();
@@ -87,10 +96,32 @@ async fn run(case: &Case<'_>) -> Option<Report> {
         stop: tokio_util::sync::CancellationToken::new(),
     };
     let report = evaluate(subject, &Unwatched).await.unwrap();
-    println!("{} over {}: {} rows, {:.1} s", case.model, case.csv, report.rows, began.elapsed().as_secs_f64());
-    for name in ["accuracy", "latency_p95_ms", "demographic_parity", "equal_opportunity", "adversarial_success", "run_failures", "throughput", "ece", "auroc", "ood_auroc", "edge_case_errors", "conformal_coverage"] {
+    println!(
+        "{} over {}: {} rows, {:.1} s",
+        case.model,
+        case.csv,
+        report.rows,
+        began.elapsed().as_secs_f64()
+    );
+    for name in [
+        "accuracy",
+        "latency_p95_ms",
+        "demographic_parity",
+        "equal_opportunity",
+        "adversarial_success",
+        "run_failures",
+        "throughput",
+        "ece",
+        "auroc",
+        "ood_auroc",
+        "edge_case_errors",
+        "conformal_coverage",
+    ] {
         if let Some(one) = report.of(name) {
-            println!("  {name:20} {:.4} [{:?}, {:?}] n={} {} {}", one.value, one.lower, one.upper, one.sample_size, one.convention, one.undefined_reason);
+            println!(
+                "  {name:20} {:.4} [{:?}, {:?}] n={} {} {}",
+                one.value, one.lower, one.upper, one.sample_size, one.convention, one.undefined_reason
+            );
         }
     }
     assert_eq!(report.slots.len(), 15, "{:?}", report.slots.keys());
@@ -108,16 +139,25 @@ fn agrees(case: &Case<'_>, report: &Report) {
 
 fn find(value: &serde_json::Value, key: &str) -> Option<f64> {
     match value {
-        serde_json::Value::Object(map) => {
-            map.get(key).and_then(serde_json::Value::as_f64).or_else(|| map.values().find_map(|inner| find(inner, key)))
-        }
+        serde_json::Value::Object(map) => map
+            .get(key)
+            .and_then(serde_json::Value::as_f64)
+            .or_else(|| map.values().find_map(|inner| find(inner, key))),
         _ => None,
     }
 }
 
 #[tokio::test]
 async fn digits_mlp() {
-    let case = Case { model: "digits-mlp/1.0.0", csv: "vision/digits/digits.csv", task: Task::MulticlassClassification, label: "digit", groups: &[], classes: &[], strip: "" };
+    let case = Case {
+        model: "digits-mlp/1.0.0",
+        csv: "vision/digits/digits.csv",
+        task: Task::MulticlassClassification,
+        label: "digit",
+        groups: &[],
+        classes: &[],
+        strip: "",
+    };
     if let Some(report) = run(&case).await {
         agrees(&case, &report);
         assert!(report.of("accuracy").unwrap().value > 0.95);
@@ -126,18 +166,40 @@ async fn digits_mlp() {
 
 #[tokio::test]
 async fn sms_spam() {
-    let case = Case { model: "sms-spam/1.0.0", csv: "text/sms_spam/sms_spam.csv", task: Task::TextClassification, label: "label", groups: &[], classes: &["ham", "spam"], strip: "" };
+    let case = Case {
+        model: "sms-spam/1.0.0",
+        csv: "text/sms_spam/sms_spam.csv",
+        task: Task::TextClassification,
+        label: "label",
+        groups: &[],
+        classes: &["ham", "spam"],
+        strip: "",
+    };
     if let Some(report) = run(&case).await {
         agrees(&case, &report);
         assert!(report.of("accuracy").unwrap().value > 0.95);
-        assert!(report.of("adversarial_success").unwrap().convention.starts_with("character-edits/chars/0.05/500"));
+        assert!(
+            report
+                .of("adversarial_success")
+                .unwrap()
+                .convention
+                .starts_with("character-edits/chars/0.05/500")
+        );
     }
 }
 
 #[tokio::test]
 async fn adult_fair_and_biased() {
     for (model, fair) in [("adult-income/1.0.0", true), ("adult-income/1.2.0-biased", false)] {
-        let case = Case { model, csv: "tabular/adult/adult_test.csv", task: Task::BinaryClassification, label: "income", groups: &["sex"], classes: &["<=50K", ">50K"], strip: "." };
+        let case = Case {
+            model,
+            csv: "tabular/adult/adult_test.csv",
+            task: Task::BinaryClassification,
+            label: "income",
+            groups: &["sex"],
+            classes: &["<=50K", ">50K"],
+            strip: ".",
+        };
         let Some(report) = run(&case).await else { return };
         agrees(&case, &report);
         let parity = report.of("demographic_parity").unwrap();

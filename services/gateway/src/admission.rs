@@ -46,7 +46,8 @@ impl Admission {
     /// [`Error::Full`].
     pub fn admit(&self, bytes: usize) -> Result<Permit, Error> {
         let full = |what| Error::Full { what, after: self.retry };
-        let request = self.requests.clone().try_acquire_owned().map_err(|_| full("too many requests at a time"))?;
+        let request =
+            self.requests.clone().try_acquire_owned().map_err(|_| full("too many requests at a time"))?;
         // One request larger than all room gets the whole room: the message limit bounds it.
         let units = (bytes as u64).div_ceil(UNIT).clamp(1, u64::from(self.units)) as u32;
         let bytes =
@@ -61,7 +62,8 @@ mod tests {
 
     #[test]
     fn room_is_by_count_and_by_bytes() {
-        let door = Admission::new(&config::Admission { requests: 2, bytes: 4096, ..config::Admission::default() });
+        let door =
+            Admission::new(&config::Admission { requests: 2, bytes: 4096, ..config::Admission::default() });
         let first = door.admit(3000).unwrap();
         assert!(matches!(door.admit(3000), Err(Error::Full { what: "too many bytes at a time", .. })));
         let second = door.admit(10).unwrap();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use engine::{EngineError, FaultKind, FieldError};
 use crate::breaker::Fault;
+use engine::{EngineError, FaultKind, FieldError};
 use runtime::{FieldViolation, bad_request, retry_later, status};
 use tonic::{Code, Status};
 
@@ -85,9 +85,11 @@ impl Error {
             | Self::UnknownVersion { .. }
             | Self::NoTraffic { .. }
             | Self::Unsupported(_) => Fault::Client,
-            Self::Full { .. } | Self::NoStableVersion(_) | Self::NoBackend(_) | Self::NoRoutes | Self::Files(_) => {
-                Fault::Platform
-            }
+            Self::Full { .. }
+            | Self::NoStableVersion(_)
+            | Self::NoBackend(_)
+            | Self::NoRoutes
+            | Self::Files(_) => Fault::Platform,
             Self::NonFinite(_) => Fault::Model,
             Self::Engine { cause: EngineError::Deadline { running }, own_limit } => {
                 match (own_limit, running) {
@@ -123,7 +125,9 @@ impl From<Error> for Status {
         match error {
             Error::BadRequest(bad) => bad_request(violations(&bad)),
             Error::Full { after, .. } => retry_later(Code::ResourceExhausted, "GATEWAY_FULL", text, after),
-            Error::UnknownEndpoint(name) => status(Code::NotFound, "MODEL_NOT_SERVED", text, [("model".into(), name)]),
+            Error::UnknownEndpoint(name) => {
+                status(Code::NotFound, "MODEL_NOT_SERVED", text, [("model".into(), name)])
+            }
             Error::UnknownVersion { endpoint, version } => {
                 let facts = [("model".into(), endpoint), ("version".into(), version)];
                 status(Code::NotFound, "VERSION_NOT_SERVED", text, facts)
@@ -150,12 +154,17 @@ fn engine_status(cause: EngineError, own_limit: bool, text: String) -> Status {
     match cause {
         EngineError::BadInput(bad) => bad_request(violations(&bad)),
         EngineError::ModelFault(_) => status(Code::Internal, "MODEL_FAULT", text, []),
-        EngineError::Deadline { .. } if own_limit => status(Code::DeadlineExceeded, "MODEL_TOO_SLOW", text, []),
+        EngineError::Deadline { .. } if own_limit => {
+            status(Code::DeadlineExceeded, "MODEL_TOO_SLOW", text, [])
+        }
         EngineError::Deadline { .. } => status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", text, []),
         EngineError::Cancelled => status(Code::Cancelled, "CANCELLED", text, []),
         EngineError::Busy { .. } => retry_later(Code::ResourceExhausted, "QUEUE_FULL", text, SOON),
         EngineError::Closed => retry_later(Code::Unavailable, "BACKEND_CLOSED", text, SOON),
-        EngineError::Load(_) | EngineError::Provider { .. } | EngineError::NotInstalled(_) | EngineError::Host(_) => {
+        EngineError::Load(_)
+        | EngineError::Provider { .. }
+        | EngineError::NotInstalled(_)
+        | EngineError::Host(_) => {
             tracing::error!(cause = %text, "the engine failed");
             status(Code::Internal, "ENGINE", "the engine failed", [])
         }

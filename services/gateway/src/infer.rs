@@ -31,7 +31,11 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error`]; what was routed is noted with whose fault it was.
-    pub async fn infer(&self, mut request: ModelInferRequest, call: Call) -> Result<ModelInferResponse, Error> {
+    pub async fn infer(
+        &self,
+        mut request: ModelInferRequest,
+        call: Call,
+    ) -> Result<ModelInferResponse, Error> {
         let began = Instant::now();
         let (permit, parameters) = info_span!("admit")
             .in_scope(|| {
@@ -42,7 +46,8 @@ impl Gateway {
         let mut flight = info_span!("route", version = tracing::field::Empty)
             .in_scope(|| self.route(&request, &parameters, call.principal.clone(), began))
             .inspect_err(|error| self.meters().refused(refusal(error)))?;
-        let caller_until = earliest(call.deadline, parameters.timeout.and_then(|time| began.checked_add(time)));
+        let caller_until =
+            earliest(call.deadline, parameters.timeout.and_then(|time| began.checked_add(time)));
         let answered = self.carry_out(&mut flight, &mut request, &parameters, caller_until).await;
         flight.end(&answered);
         drop(permit);
@@ -113,7 +118,10 @@ impl Gateway {
         let rows = backend.rows(&parsed.inputs);
         let most = self.config().infer.max_rows;
         if rows > most {
-            return Err(Error::field("inputs", format!("{rows} rows, required at most {most} in one request")));
+            return Err(Error::field(
+                "inputs",
+                format!("{rows} rows, required at most {most} in one request"),
+            ));
         }
         Ok(rows)
     }
@@ -154,7 +162,10 @@ impl Gateway {
 }
 
 /// A lane to the engine: at once where one is free, else in turn, until the caller gives up.
-async fn queue(backend: &Backend, until: Option<Instant>) -> Result<tokio::sync::OwnedSemaphorePermit, Error> {
+async fn queue(
+    backend: &Backend,
+    until: Option<Instant>,
+) -> Result<tokio::sync::OwnedSemaphorePermit, Error> {
     if let Ok(lane) = backend.lanes.clone().try_acquire_owned() {
         return Ok(lane);
     }
@@ -181,7 +192,8 @@ fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 }
 
 fn finite(outputs: &[Tensor]) -> Result<(), Error> {
-    let bad = |tensor: &&Tensor| tensor.to_f64().is_ok_and(|values| values.iter().any(|value| !value.is_finite()));
+    let bad =
+        |tensor: &&Tensor| tensor.to_f64().is_ok_and(|values| values.iter().any(|value| !value.is_finite()));
     outputs.iter().find(bad).map_or(Ok(()), |tensor| Err(Error::NonFinite(tensor.name().to_owned())))
 }
 
@@ -193,9 +205,11 @@ fn refusal(error: &Error) -> &'static str {
         Error::UnknownVersion { .. } | Error::NoTraffic { .. } => "version",
         Error::NoStableVersion(_) => "no_stable_version",
         Error::NoBackend(_) | Error::NoRoutes => "no_backend",
-        Error::BadRequest(_) | Error::Unsupported(_) | Error::Engine { .. } | Error::NonFinite(_) | Error::Files(_) => {
-            "bad_request"
-        }
+        Error::BadRequest(_)
+        | Error::Unsupported(_)
+        | Error::Engine { .. }
+        | Error::NonFinite(_)
+        | Error::Files(_) => "bad_request",
     }
 }
 
@@ -227,7 +241,9 @@ impl Flight {
         let (fault, counter) = match outcome {
             Outcome::Answered => (None, &backend.meters.ok),
             Outcome::Failed(fault @ Fault::Model) => (Some(fault), &backend.meters.model),
-            Outcome::Failed(fault @ (Fault::Client | Fault::Deadline)) => (Some(fault), &backend.meters.client),
+            Outcome::Failed(fault @ (Fault::Client | Fault::Deadline)) => {
+                (Some(fault), &backend.meters.client)
+            }
             Outcome::Failed(fault @ Fault::Platform) => (Some(fault), &backend.meters.server),
         };
         // The breaker first: the next request must already be routed by what this one showed.

@@ -66,7 +66,12 @@ impl Deps {
         let key = config.access.key()?;
         let peer = |url: &str| anyhow::Ok(Peer::connect(url, &key)?.describe(contracts::DESCRIPTORS)?);
         let clients = Clients::over(peer(&config.peers.registry)?, peer(&config.peers.monitor)?);
-        Ok(Self { clock: config.clock.build()?, engine: Arc::new(engine::OnnxRuntime::new()), credentials, clients })
+        Ok(Self {
+            clock: config.clock.build()?,
+            engine: Arc::new(engine::OnnxRuntime::new()),
+            credentials,
+            clients,
+        })
     }
 }
 

@@ -11,8 +11,8 @@ use runtime::Metrics;
 
 /// Upper bounds in seconds, from 20 µs to 10 s.
 const BUCKETS: [f64; 18] = [
-    0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
-    2.0, 5.0, 10.0,
+    0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.0, 5.0, 10.0,
 ];
 
 /// An endpoint's version.
@@ -110,18 +110,38 @@ impl Meters {
         };
         metrics.register(|to| {
             let m = &meters;
-            to.register("wlp_gateway_infer_duration_seconds", "From admission to the answer", m.total.clone());
+            to.register(
+                "wlp_gateway_infer_duration_seconds",
+                "From admission to the answer",
+                m.total.clone(),
+            );
             to.register("wlp_gateway_queue_duration_seconds", "Waiting for the model", m.queue.clone());
             to.register("wlp_gateway_batch_duration_seconds", "Laying out the batch", m.batch.clone());
             to.register("wlp_gateway_compute_duration_seconds", "In the model", m.compute.clone());
-            to.register("wlp_gateway_requests", "Routed requests by whose fault they failed", m.requests.clone());
-            to.register("wlp_gateway_refused", "Requests refused before a version was chosen", m.refused.clone());
-            to.register("wlp_gateway_traffic_percent", "Share of an endpoint's traffic now", m.traffic.clone());
+            to.register(
+                "wlp_gateway_requests",
+                "Routed requests by whose fault they failed",
+                m.requests.clone(),
+            );
+            to.register(
+                "wlp_gateway_refused",
+                "Requests refused before a version was chosen",
+                m.refused.clone(),
+            );
+            to.register(
+                "wlp_gateway_traffic_percent",
+                "Share of an endpoint's traffic now",
+                m.traffic.clone(),
+            );
             to.register("wlp_gateway_backend_state", "1 for the state a backend is in", m.states.clone());
             let help = "Logarithm of the evidence against a rollout's canary";
             to.register("wlp_gateway_breaker_log_evidence", help, m.evidence.clone());
             to.register("wlp_gateway_breaker_trips", "Canaries taken off traffic", m.trips.clone());
-            to.register("wlp_gateway_observations_dropped", "Observations lost at a bound", m.dropped.clone());
+            to.register(
+                "wlp_gateway_observations_dropped",
+                "Observations lost at a bound",
+                m.dropped.clone(),
+            );
             let help = "1 while the registry answers";
             to.register("wlp_gateway_registry_reachable", help, m.registry_reachable.clone());
         });

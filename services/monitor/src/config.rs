@@ -120,5 +120,6 @@ impl Config {
 /// Real milliseconds as virtual time of a clock that runs at `speed`. A clock that stands has no lag: whoever moves it
 /// has delivered before.
 pub fn virtual_time(real_ms: u64, speed: f64) -> Duration {
-    Duration::try_from_secs_f64(Duration::from_millis(real_ms).as_secs_f64() * speed.max(0.0)).unwrap_or_default()
+    Duration::try_from_secs_f64(Duration::from_millis(real_ms).as_secs_f64() * speed.max(0.0))
+        .unwrap_or_default()
 }

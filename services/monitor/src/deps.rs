@@ -61,7 +61,8 @@ impl Deps {
             "" => Credentials::none(),
             path => Credentials::load(path)?,
         };
-        let peer = Peer::connect(&config.peers.registry, &config.access.key()?)?.describe(contracts::DESCRIPTORS)?;
+        let peer =
+            Peer::connect(&config.peers.registry, &config.access.key()?)?.describe(contracts::DESCRIPTORS)?;
         Ok(Self { clock: config.clock.build()?, credentials, registry: RegistryClients::over(&peer) })
     }
 }

@@ -103,7 +103,8 @@ fn rejected(why: &Rejection) -> Status {
         let text = format!("{}, required {}", finding.observed, finding.required);
         PreconditionViolation::new(finding.clause.clone(), finding.subject.clone(), text)
     });
-    let facts = [("subject".to_owned(), why.subject().to_owned()), ("clause".to_owned(), why.clause().to_owned())];
+    let facts =
+        [("subject".to_owned(), why.subject().to_owned()), ("clause".to_owned(), why.clause().to_owned())];
     precondition(why.reason(), why.to_string(), violations.collect(), facts)
 }
 
@@ -112,8 +113,12 @@ fn stored(cause: storage::Error) -> Status {
     let text = cause.to_string();
     let soon = Duration::from_millis(200);
     match cause {
-        E::NotFound { name, .. } => status(Code::NotFound, "RESOURCE_NOT_FOUND", text, [("name".into(), name)]),
-        E::AlreadyExists { name, .. } => status(Code::AlreadyExists, "RESOURCE_EXISTS", text, [("name".into(), name)]),
+        E::NotFound { name, .. } => {
+            status(Code::NotFound, "RESOURCE_NOT_FOUND", text, [("name".into(), name)])
+        }
+        E::AlreadyExists { name, .. } => {
+            status(Code::AlreadyExists, "RESOURCE_EXISTS", text, [("name".into(), name)])
+        }
         E::Stale { name, seen, current } => {
             let facts = [("name".into(), name), ("seen".into(), seen), ("current".into(), current)];
             status(Code::Aborted, "STALE_ETAG", text, facts)

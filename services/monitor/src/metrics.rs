@@ -58,14 +58,22 @@ impl MonitorMetrics {
                 all.lag.clone(),
             );
             registry.register("wlp_monitor_batches", "Batches of observations counted", all.batches.clone());
-            registry.register("wlp_monitor_duplicate_batches", "Batches that came again", all.duplicates.clone());
+            registry.register(
+                "wlp_monitor_duplicate_batches",
+                "Batches that came again",
+                all.duplicates.clone(),
+            );
             registry.register(
                 "wlp_monitor_canary_error_rate",
                 "Share of a canary's requests at its step that the model failed",
                 all.canary_error_rate.clone(),
             );
             registry.register("wlp_monitor_duties_overdue", "Overdue duties", all.duties_overdue.clone());
-            registry.register("wlp_monitor_feedback_overdue", "Open findings past their time", all.feedback_overdue.clone());
+            registry.register(
+                "wlp_monitor_feedback_overdue",
+                "Open findings past their time",
+                all.feedback_overdue.clone(),
+            );
             registry.register(
                 "wlp_monitor_registry_failures",
                 "Calls of the registry by background tasks that failed",

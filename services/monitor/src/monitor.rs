@@ -163,7 +163,12 @@ impl Monitor {
     ///
     /// # Errors
     /// Of the work.
-    pub async fn alone<F>(&self, task: &'static str, real_ms: u64, work: impl FnOnce() -> F) -> Result<(), Error>
+    pub async fn alone<F>(
+        &self,
+        task: &'static str,
+        real_ms: u64,
+        work: impl FnOnce() -> F,
+    ) -> Result<(), Error>
     where
         F: Future<Output = Result<(), Error>>,
     {

@@ -50,7 +50,11 @@ impl Fields {
 
     /// An id that a create request proposes.
     pub fn id(&mut self, field: &str, value: &str) {
-        self.require(name::is_id(value), field, "[a-z0-9-], 1 to 63 characters, not starting or ending with -");
+        self.require(
+            name::is_id(value),
+            field,
+            "[a-z0-9-], 1 to 63 characters, not starting or ending with -",
+        );
     }
 
     /// An id that the caller chose; visible ASCII, not empty.
@@ -98,7 +102,11 @@ impl Fields {
 
     /// A share, 0..=1, or none.
     pub fn optional_share(&mut self, field: &str, value: Option<f64>) {
-        self.require(value.is_none_or(|share| (0.0..=1.0).contains(&share)), field, "must be between 0 and 1");
+        self.require(
+            value.is_none_or(|share| (0.0..=1.0).contains(&share)),
+            field,
+            "must be between 0 and 1",
+        );
     }
 
     /// A number of an enum that this version knows, and not the unspecified one.

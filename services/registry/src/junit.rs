@@ -83,7 +83,12 @@ pub fn read(content: &[u8]) -> Result<Counts, String> {
 }
 
 /// Looks at one element; gives whether the document has its root.
-fn element(start: &BytesStart<'_>, open: &[String], rooted: bool, case: &mut Option<Case>) -> Result<bool, String> {
+fn element(
+    start: &BytesStart<'_>,
+    open: &[String],
+    rooted: bool,
+    case: &mut Option<Case>,
+) -> Result<bool, String> {
     let name = name(start);
     if open.is_empty() {
         if rooted || !matches!(name.as_str(), "testsuites" | "testsuite") {
@@ -97,7 +102,9 @@ fn element(start: &BytesStart<'_>, open: &[String], rooted: bool, case: &mut Opt
         "testcase" if case.is_some() => return Err("has a testcase inside a testcase".into()),
         "testcase" => *case = Some(Case { name: named, ..Case::default() }),
         // only direct children of a case are its outcome: the text of a failure may hold anything
-        "failure" | "error" | "rerunFailure" | "rerunError" if open.last().is_some_and(|last| last == "testcase") => {
+        "failure" | "error" | "rerunFailure" | "rerunError"
+            if open.last().is_some_and(|last| last == "testcase") =>
+        {
             case.iter_mut().for_each(|case| case.failed = true);
         }
         // an error outside a case: a suite that could not be set up

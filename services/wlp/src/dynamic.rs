@@ -17,12 +17,16 @@ use crate::wire_json;
 /// If the method or a field does not exist, or the refusal of the service.
 pub async fn call(peer: Peer, path: &str, fields: &[(&str, Value)]) -> anyhow::Result<serde_json::Value> {
     let pool = wire_json::pool()?;
-    let (service, method) = path.trim_start_matches('/').split_once('/').context("a method is package.Service/Method")?;
-    let service = pool.get_service_by_name(service).with_context(|| format!("the contracts have no {service}"))?;
+    let (service, method) =
+        path.trim_start_matches('/').split_once('/').context("a method is package.Service/Method")?;
+    let service =
+        pool.get_service_by_name(service).with_context(|| format!("the contracts have no {service}"))?;
     let method = service.methods().find(|one| one.name() == method).with_context(|| format!("no {path}"))?;
     let mut request = DynamicMessage::new(method.input());
     for (field, value) in fields {
-        request.try_set_field_by_name(field, value.clone()).map_err(|bad| anyhow::anyhow!("{path}: {bad:?}"))?;
+        request
+            .try_set_field_by_name(field, value.clone())
+            .map_err(|bad| anyhow::anyhow!("{path}: {bad:?}"))?;
     }
     let mut client = tonic::client::Grpc::new(peer);
     client.ready().await.map_err(|status| anyhow::anyhow!("{status}"))?;

@@ -105,7 +105,10 @@ impl Keyring {
     /// # Errors
     /// If nobody of that name has one.
     pub fn key(&self, principal: &str) -> anyhow::Result<&str> {
-        self.keys.get(principal).map(String::as_str).with_context(|| format!("{principal} has no development key"))
+        self.keys
+            .get(principal)
+            .map(String::as_str)
+            .with_context(|| format!("{principal} has no development key"))
     }
 
     /// What the services check against.
@@ -142,7 +145,9 @@ pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(&draft).and_then(|mut file| std::io::Write::write_all(&mut file, bytes));
-    written.and_then(|()| std::fs::rename(&draft, path)).with_context(|| format!("cannot write {}", path.display()))
+    written
+        .and_then(|()| std::fs::rename(&draft, path))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -169,7 +174,10 @@ mod tests {
         let key = first.key("qa-engineer").expect("there");
         assert_eq!(again.key("qa-engineer").expect("there"), key);
         let caller = again.credentials().verify(key, SystemTime::UNIX_EPOCH).expect("known");
-        assert_eq!((caller.principal.as_str(), caller.roles), ("qa-engineer", vec!["qa-engineer".to_owned()]));
+        assert_eq!(
+            (caller.principal.as_str(), caller.roles),
+            ("qa-engineer", vec!["qa-engineer".to_owned()])
+        );
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl Sockets {
 
     /// A configured address (`127.0.0.1:9001`) on this host.
     fn at(self, configured: &str) -> anyhow::Result<SocketAddr> {
-        let given: SocketAddr = configured.parse().with_context(|| format!("{configured:?} is no host:port"))?;
+        let given: SocketAddr =
+            configured.parse().with_context(|| format!("{configured:?} is no host:port"))?;
         Ok(SocketAddr::new(self.host, if self.free_ports { 0 } else { given.port() }))
     }
 }
@@ -104,7 +105,8 @@ macro_rules! configure {
     ($kind:ty, $to:expr, $options:expr, $folder:expr) => {{
         let mut config: $kind = settings::<$kind>($to, $options.configured)?;
         config.data_dir = $folder.path().join($to.name()).display().to_string();
-        std::fs::create_dir_all(&config.data_dir).with_context(|| format!("cannot make {}", config.data_dir))?;
+        std::fs::create_dir_all(&config.data_dir)
+            .with_context(|| format!("cannot make {}", config.data_dir))?;
         config.database = database($to, &$folder);
         config
     }};
@@ -121,10 +123,12 @@ impl Mesh {
             None => Folder::Temporary(tempfile::tempdir()?),
         };
         let keys = options.keys.clone();
-        let (clock, engine, credentials) = (options.clock.clone(), options.engine.clone(), keys.credentials());
+        let (clock, engine, credentials) =
+            (options.clock.clone(), options.engine.clone(), keys.credentials());
 
         let config = configure!(registry::Config, To::Registry, options, folder);
-        let deps = registry::Deps { clock: clock.clone(), engine: engine.clone(), credentials: credentials.clone() };
+        let deps =
+            registry::Deps { clock: clock.clone(), engine: engine.clone(), credentials: credentials.clone() };
         let registry = registry::build(&config, deps).await?;
         let asked = |by: To| registry.peer(keys.key(by.name())?).map_err(anyhow::Error::from);
         let listen_registry = (config.listen, config.metrics_listen);
@@ -136,8 +140,13 @@ impl Mesh {
 
         let config = configure!(evaluator::Config, To::Evaluator, options, folder);
         let splits = pipeline.peer(keys.key(To::Evaluator.name())?)?;
-        let deps =
-            evaluator::Deps::new(clock.clone(), credentials.clone(), engine.clone(), asked(To::Evaluator)?, splits);
+        let deps = evaluator::Deps::new(
+            clock.clone(),
+            credentials.clone(),
+            engine.clone(),
+            asked(To::Evaluator)?,
+            splits,
+        );
         let evaluator = evaluator::build(&config, deps).await?;
         let listen_evaluator = (config.listen, config.metrics_listen);
 

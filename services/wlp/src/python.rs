@@ -54,7 +54,8 @@ impl Python {
             install(&venv).await?;
         }
         let interpreter = venv.join("bin").join("python");
-        let stubs = cache.join(format!("stubs-{}-{}", short(contracts::DESCRIPTORS), short(REQUIREMENTS.as_bytes())));
+        let stubs =
+            cache.join(format!("stubs-{}-{}", short(contracts::DESCRIPTORS), short(REQUIREMENTS.as_bytes())));
         if !stubs.join("complete").exists() {
             generate(&interpreter, &stubs).await?;
         }
@@ -63,7 +64,12 @@ impl Python {
     }
 
     /// Runs a script of the demo that lies in `folder`; gives what it printed.
-    async fn run(&self, folder: &Path, arguments: &[&str], variables: &[(&str, String)]) -> anyhow::Result<String> {
+    async fn run(
+        &self,
+        folder: &Path,
+        arguments: &[&str],
+        variables: &[(&str, String)],
+    ) -> anyhow::Result<String> {
         let mut command = Command::new(&self.interpreter);
         command.args(arguments).current_dir(folder).env("PYTHONPATH", &self.stubs);
         // Beside the mesh on few cores: one thread each is faster than many that wait for each other.
@@ -94,7 +100,8 @@ impl PythonMakers {
     }
 
     fn address(&self, to: To) -> anyhow::Result<String> {
-        let at: SocketAddr = self.reach.address(to).with_context(|| format!("the {} has no socket", to.name()))?;
+        let at: SocketAddr =
+            self.reach.address(to).with_context(|| format!("the {} has no socket", to.name()))?;
         Ok(at.to_string())
     }
 
@@ -111,14 +118,16 @@ impl PythonMakers {
 impl Makers for PythonMakers {
     async fn export_data(&self) -> anyhow::Result<Data> {
         self.run(&["export_data.py", "."], &[]).await?;
-        let read = |name: &str| fs::read(self.folder.join(name)).with_context(|| format!("{name} was not written"));
+        let read =
+            |name: &str| fs::read(self.folder.join(name)).with_context(|| format!("{name} was not written"));
         Ok(Data { clean: read("digits.csv")?, dirty: read("dirty.csv")? })
     }
 
     async fn audit(&self, dataset_version: &str, rows: u32) -> anyhow::Result<String> {
         let (pipeline, registry) = (self.address(To::DataPipeline)?, self.address(To::Registry)?);
         let (key, rows) = (self.reach.key("qa-engineer")?, rows.to_string());
-        let said = self.run(&["audit.py", &pipeline, &registry, &key, dataset_version, &rows, "2026"], &[]).await?;
+        let said =
+            self.run(&["audit.py", &pipeline, &registry, &key, dataset_version, &rows, "2026"], &[]).await?;
         Ok(said.trim().to_owned())
     }
 
@@ -159,7 +168,8 @@ impl Makers for PythonMakers {
         ];
         let junit = format!("--junitxml={}", report.display());
         // Tests that fail are in the report: the gate judges them, not the exit status.
-        let ran = self.run(&["-m", "pytest", "-q", "-p", "no:cacheprovider", &junit, script], &variables).await;
+        let ran =
+            self.run(&["-m", "pytest", "-q", "-p", "no:cacheprovider", &junit, script], &variables).await;
         match fs::read(&report) {
             Ok(xml) => Ok(xml),
             Err(_) => Err(ran.err().unwrap_or_else(|| anyhow::anyhow!("pytest left no report"))),
@@ -181,7 +191,15 @@ async fn install(venv: &Path) -> anyhow::Result<()> {
     let requirements = venv.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS)?;
     let mut command = Command::new(venv.join("bin").join("python"));
-    command.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--requirement"]);
+    command.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--requirement",
+    ]);
     command.arg(&requirements);
     finished(command, SETUP, "pip install").await?;
     Ok(fs::write(venv.join("complete"), "")?)
@@ -196,7 +214,8 @@ async fn generate(interpreter: &Path, stubs: &Path) -> anyhow::Result<()> {
     let set = stubs.join("descriptors.bin");
     fs::write(&set, contracts::DESCRIPTORS)?;
     let pool = crate::wire_json::pool()?;
-    let ours = pool.files().map(|file| file.name().to_owned()).filter(|name| !name.starts_with("google/protobuf/"));
+    let ours =
+        pool.files().map(|file| file.name().to_owned()).filter(|name| !name.starts_with("google/protobuf/"));
     let mut command = Command::new(interpreter);
     command.args(["-m", "grpc_tools.protoc"]);
     for option in ["--descriptor_set_in", "--python_out", "--grpc_python_out"] {

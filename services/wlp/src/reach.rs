@@ -26,7 +26,8 @@ pub enum To {
 
 impl To {
     /// All five, the registry first: each calls only those before it.
-    pub const ALL: [Self; 5] = [Self::Registry, Self::DataPipeline, Self::Evaluator, Self::Monitor, Self::Gateway];
+    pub const ALL: [Self; 5] =
+        [Self::Registry, Self::DataPipeline, Self::Evaluator, Self::Monitor, Self::Gateway];
 
     /// Its name in configurations and logs.
     pub fn name(self) -> &'static str {

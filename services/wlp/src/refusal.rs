@@ -7,7 +7,9 @@ use tonic::Status;
 pub fn text(status: &Status) -> String {
     let reason = reason(status).map_or_else(String::new, |reason| format!(" {reason}"));
     let mut lines = vec![format!("{}{reason}: {}", code(status), status.message())];
-    lines.extend(field_violations(status).into_iter().map(|bad| format!("  {}: {}", bad.field, bad.description)));
+    lines.extend(
+        field_violations(status).into_iter().map(|bad| format!("  {}: {}", bad.field, bad.description)),
+    );
     lines.join("\n")
 }
 

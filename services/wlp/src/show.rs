@@ -20,7 +20,8 @@ pub struct Screen {
 impl Screen {
     /// A screen of this process.
     pub fn new() -> Self {
-        let bar = if std::io::stdout().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let bar =
+            if std::io::stdout().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         if let Ok(style) = ProgressStyle::with_template("{spinner} [{elapsed_precise}] {wide_msg}") {
             bar.set_style(style);
         }
@@ -111,7 +112,13 @@ mod tests {
 
     #[test]
     fn the_table_counts_what_went_wrong() {
-        let good = Outcome { title: "plan".into(), clause: "§4.1".into(), said: String::new(), expected: true, took: Duration::ZERO };
+        let good = Outcome {
+            title: "plan".into(),
+            clause: "§4.1".into(),
+            said: String::new(),
+            expected: true,
+            took: Duration::ZERO,
+        };
         let bad = Outcome { expected: false, ..good.clone() };
         let table = table(&[good, bad]);
         assert!(table.contains("2 steps, 1 as they must be, 1 not"), "{table}");

@@ -42,7 +42,11 @@ pub fn is_version(version: &str) -> bool {
 
 /// Checks an id that a create request proposes.
 pub fn id(field: &str, id: &str) -> Result<String, BadName> {
-    if is_id(id) { Ok(id.to_owned()) } else { Err(bad(field, id, "[a-z0-9-], 1 to 63 characters, not starting or ending with -")) }
+    if is_id(id) {
+        Ok(id.to_owned())
+    } else {
+        Err(bad(field, id, "[a-z0-9-], 1 to 63 characters, not starting or ending with -"))
+    }
 }
 
 /// Checks a version number that a create request proposes.
@@ -125,7 +129,22 @@ mod tests {
     #[test]
     fn hostile_names_are_refused() {
         let long = "a".repeat(64);
-        for id in ["", "..", ".", "a/b", "A", "-a", "a-", "a b", "a\0", "%2e", "а", "a_b", &long, "../../etc/passwd"] {
+        for id in [
+            "",
+            "..",
+            ".",
+            "a/b",
+            "A",
+            "-a",
+            "a-",
+            "a b",
+            "a\0",
+            "%2e",
+            "а",
+            "a_b",
+            &long,
+            "../../etc/passwd",
+        ] {
             assert!(!is_id(id), "{id:?}");
         }
         assert!(is_id("summarizer") && is_id("a") && is_id("0-0"));

@@ -25,7 +25,8 @@ pub struct Page {
 impl Page {
     /// Reads `page_size` (0 or less: the default; cut at the largest) and `page_token`.
     pub fn parse(page_size: i32, page_token: &str) -> Result<Self, BadToken> {
-        let size = u32::try_from(page_size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT_SIZE).min(LARGEST_SIZE);
+        let size =
+            u32::try_from(page_size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT_SIZE).min(LARGEST_SIZE);
         if page_token.is_empty() {
             return Ok(Self { after: String::new(), size });
         }
@@ -39,7 +40,10 @@ impl Page {
     }
 
     /// The token of the next page, `""` where `names` did not fill this one.
-    pub fn next_token<'a>(&self, names: impl DoubleEndedIterator<Item = &'a str> + ExactSizeIterator) -> String {
+    pub fn next_token<'a>(
+        &self,
+        names: impl DoubleEndedIterator<Item = &'a str> + ExactSizeIterator,
+    ) -> String {
         let full = names.len() >= self.size as usize;
         let mut names = names;
         match names.next_back() {

@@ -40,7 +40,8 @@ pub fn duration_to_wire(duration: Duration) -> WireDuration {
 
 /// The duration of a wire duration; `None` for a negative one or one that is out of range.
 pub fn duration_from_wire(duration: &WireDuration) -> Option<Duration> {
-    let valid = (0..=315_576_000_000).contains(&duration.seconds) && (0..1_000_000_000).contains(&duration.nanos);
+    let valid =
+        (0..=315_576_000_000).contains(&duration.seconds) && (0..1_000_000_000).contains(&duration.nanos);
     valid.then(|| Duration::new(duration.seconds.unsigned_abs(), duration.nanos.unsigned_abs()))
 }
 

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use arrow::array::{Array, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::util::display::array_value_to_string;
 
 use crate::error::{Error, Result};
@@ -117,9 +119,9 @@ impl<'a> Values<'a> {
             Self::Int64(array) => Cow::Owned(array.value(row).to_string()),
             Self::Bool(array) => Cow::Borrowed(if array.value(row) { "true" } else { "false" }),
             Self::Utf8(array) => Cow::Borrowed(array.value(row)),
-            Self::Timestamp(array) => {
-                Cow::Owned(array_value_to_string(*array, row).unwrap_or_else(|_| array.value(row).to_string()))
-            }
+            Self::Timestamp(array) => Cow::Owned(
+                array_value_to_string(*array, row).unwrap_or_else(|_| array.value(row).to_string()),
+            ),
         })
     }
 
@@ -156,5 +158,9 @@ impl<'a> Values<'a> {
 /// The shortest text that reads back as the same double.
 pub fn number_text(value: f64) -> String {
     let value = value + 0.0; // -0 is 0
-    if value == 0.0 || (1e-5..1e15).contains(&value.abs()) { format!("{value}") } else { format!("{value:e}") }
+    if value == 0.0 || (1e-5..1e15).contains(&value.abs()) {
+        format!("{value}")
+    } else {
+        format!("{value:e}")
+    }
 }

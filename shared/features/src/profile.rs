@@ -38,7 +38,11 @@ impl ColumnProfile {
             return Self::of_texts(column, texts.iter().map(|text| text.as_deref()));
         }
         if let Values::Utf8(_) = values {
-            return Err(Error::Type { column: column.to_owned(), actual: "utf8".into(), required: "a number" });
+            return Err(Error::Type {
+                column: column.to_owned(),
+                actual: "utf8".into(),
+                required: "a number",
+            });
         }
         let numbers: Vec<_> = (0..values.len()).map(|row| values.number(row).unwrap_or(f64::NAN)).collect();
         Self::of_numbers(column, &numbers)

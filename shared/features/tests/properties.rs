@@ -33,7 +33,10 @@ fn plan() -> Vec<Operation> {
         let from = from.iter().map(ToString::to_string).collect();
         Operation::Derive(Derived { name: name.into(), from, how })
     };
-    let band = Derivation::Band { thresholds: vec![0.0, 10.0], labels: vec!["low".into(), "mid".into(), "high".into()] };
+    let band = Derivation::Band {
+        thresholds: vec![0.0, 10.0],
+        labels: vec!["low".into(), "mid".into(), "high".into()],
+    };
     vec![
         Operation::FillMedian("x".into()),
         Operation::FillMode("n".into()),
@@ -52,7 +55,11 @@ fn plan() -> Vec<Operation> {
 }
 
 fn seen() -> Vec<Row> {
-    vec![(Some(0.1), Some(1), Some("a".into())), (Some(3.0), Some(2), None), (None, Some(30), Some("bb a".into()))]
+    vec![
+        (Some(0.1), Some(1), Some("a".into())),
+        (Some(3.0), Some(2), None),
+        (None, Some(30), Some("bb a".into())),
+    ]
 }
 
 proptest! {
@@ -106,6 +113,10 @@ fn training_rows_alone_are_learnt_from() {
     let applied = fitted.apply(&batch(&[(Some(1e9), None, Some("never seen".into()))])).unwrap();
     let ordinal = Values::in_batch(&applied, "t").unwrap();
     assert_eq!(ordinal.text(0).as_deref(), Some("-1"), "an unknown level");
-    assert_eq!(Values::in_batch(&applied, "x").unwrap().number(0), Some(3.0), "clipped at what training holds");
+    assert_eq!(
+        Values::in_batch(&applied, "x").unwrap().number(0),
+        Some(3.0),
+        "clipped at what training holds"
+    );
     assert!(fitted.apply(&batch(&seen()).project(&[0, 1]).unwrap()).is_err(), "a missing column is an error");
 }

@@ -34,6 +34,11 @@ impl Line {
         Self { net: net.clone(), id: id.to_owned(), task: Task::BinaryClassification }
     }
 
+    /// The same line for models of another task.
+    pub fn doing(self, task: Task) -> Self {
+        Self { task, ..self }
+    }
+
     /// The mesh as a principal calls it.
     pub fn by(&self, who: &str) -> By {
         self.net.by(who)

@@ -32,7 +32,7 @@ impl Line {
             evidence: Vec::new(),
         };
         use RequirementType as Kind;
-        let accuracy = criterion("accuracy", Comparator::Greater, 0.9, "");
+        let accuracy = criterion("accuracy", Comparator::Greater, 0.9, "share");
         let latency = criterion("latency_p95_ms", Comparator::Less, 2000.0, "ms");
         Project {
             display_name: self.id.clone(),
@@ -63,14 +63,14 @@ impl Line {
         }
     }
 
-    /// Opens the project with [`Line::planned`].
+    /// Opens the project with [`Line::planned`]; who opens it does not approve it.
     pub async fn open(&self) -> Project {
         let request = CreateProjectRequest {
             project_id: self.id.clone(),
             project: Some(self.planned()),
             request_id: String::new(),
         };
-        self.by("ml-lead").projects().create_project(request).await.told()
+        self.by("ml-engineer").projects().create_project(request).await.told()
     }
 
     /// The weighted decision of §4.2, which `linear` wins.

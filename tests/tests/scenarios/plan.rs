@@ -41,7 +41,7 @@ async fn each_missing_input_keeps_the_plan_from_approval() {
             project: Some(project),
             request_id: String::new(),
         };
-        line.by("ml-lead").projects().create_project(request).await.told();
+        line.by("ml-engineer").projects().create_project(request).await.told();
         line.decide_selection().await;
         line.record_outputs().await;
         let request = ApprovePlanRequest { name: line.project(), ..ApprovePlanRequest::default() };
@@ -68,7 +68,7 @@ async fn each_missing_document_keeps_the_plan_from_approval() {
             project: Some(project),
             request_id: String::new(),
         };
-        line.by("ml-lead").projects().create_project(request).await.told();
+        line.by("ml-engineer").projects().create_project(request).await.told();
         let request = ApprovePlanRequest { name: line.project(), ..ApprovePlanRequest::default() };
         let refusal = line
             .by("ml-lead")

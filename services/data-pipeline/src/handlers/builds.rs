@@ -37,7 +37,11 @@ impl Pipeline {
         for (at, input) in request.inputs.iter().enumerate() {
             if let Ok(digest) = input.digest.parse::<Digest>() {
                 let here = self.blobs().exists(&digest).await?;
-                fields.require(here, &format!("inputs[{at}].digest"), "no such upload: send the bytes with UploadData first");
+                fields.require(
+                    here,
+                    &format!("inputs[{at}].digest"),
+                    "no such upload: send the bytes with UploadData first",
+                );
             }
         }
         fields.done()?;
@@ -52,7 +56,11 @@ impl Pipeline {
         operations::wire(&self.submit(caller, method, &request_id, job).await?)
     }
 
-    async fn replay(&self, caller: &Caller, request: ReplayDatasetVersionRequest) -> Result<Operation, Error> {
+    async fn replay(
+        &self,
+        caller: &Caller,
+        request: ReplayDatasetVersionRequest,
+    ) -> Result<Operation, Error> {
         let mut fields = Fields::default();
         fields.name("name", &request.name, VERSION);
         fields.done()?;

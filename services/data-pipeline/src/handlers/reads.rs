@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use contracts::pipeline::v1::dataset_read_service_server::DatasetReadService;
 use contracts::pipeline::v1::{
-    AuditSample, DataCard, DataFormat, DatasetProfile, DrawAuditSampleRequest, GetDataCardRequest, GetProfileRequest,
-    ReadSplitRequest, ReadSplitResponse,
+    AuditSample, DataCard, DataFormat, DatasetProfile, DrawAuditSampleRequest, GetDataCardRequest,
+    GetProfileRequest, ReadSplitRequest, ReadSplitResponse,
 };
 use contracts::registry::v1::DatasetVersion;
 use futures::{Stream, StreamExt, stream};
@@ -36,11 +36,17 @@ impl DatasetReadService for Pipeline {
         Ok(Response::new(self.sample(request.into_inner()).await?))
     }
 
-    async fn get_data_card(&self, request: Request<GetDataCardRequest>) -> Result<Response<DataCard>, Status> {
+    async fn get_data_card(
+        &self,
+        request: Request<GetDataCardRequest>,
+    ) -> Result<Response<DataCard>, Status> {
         Ok(Response::new(self.card(&request.into_inner().name).await?))
     }
 
-    async fn get_profile(&self, request: Request<GetProfileRequest>) -> Result<Response<DatasetProfile>, Status> {
+    async fn get_profile(
+        &self,
+        request: Request<GetProfileRequest>,
+    ) -> Result<Response<DatasetProfile>, Status> {
         let name = request.into_inner().name;
         let (_, version) = self.built(&name).await?;
         Ok(Response::new(DatasetProfile { name, columns: version.profiles }))
@@ -53,7 +59,8 @@ impl Pipeline {
         fields.name("name", name, VERSION);
         fields.done()?;
         let mut record = self.build_record(name).await?;
-        let version = record.version.take().ok_or_else(|| Error::Damaged(format!("{name} has no version")))?;
+        let version =
+            record.version.take().ok_or_else(|| Error::Damaged(format!("{name} has no version")))?;
         Ok((record, version))
     }
 
@@ -66,17 +73,20 @@ impl Pipeline {
         fields.done()?;
         let (_, version) = self.built(&request.name).await?;
         let split = version.splits.iter().find(|one| one.split == request.split);
-        let split = split.ok_or_else(|| Error::Missing(format!("split {} of {}", request.split, request.name)))?;
+        let split =
+            split.ok_or_else(|| Error::Missing(format!("split {} of {}", request.split, request.name)))?;
         let digest = digest(&split.digest)?;
         let format = match request.format() {
             DataFormat::Csv => export::Text::Csv,
             DataFormat::Jsonl => export::Text::Jsonl,
             DataFormat::Parquet | DataFormat::Unspecified => {
                 let bytes = self.blobs().get(&digest).await?;
-                return Ok(bytes.map(|chunk| {
-                    let chunk = chunk.map_err(|error| Status::from(Error::from(error)))?;
-                    Ok(ReadSplitResponse { chunk: chunk.into() })
-                }).boxed());
+                return Ok(bytes
+                    .map(|chunk| {
+                        let chunk = chunk.map_err(|error| Status::from(Error::from(error)))?;
+                        Ok(ReadSplitResponse { chunk: chunk.into() })
+                    })
+                    .boxed());
             }
         };
         let bytes = self.blobs().read(&digest).await?;
@@ -92,13 +102,15 @@ impl Pipeline {
         fields.done()?;
         let (record, _) = self.built(&request.name).await?;
         let bytes = self.blobs().read(&digest(&record.clean_digest)?).await?;
-        blocking::run("audit sample", move || export::sample(bytes, request.rows as usize, request.seed)).await
+        blocking::run("audit sample", move || export::sample(bytes, request.rows as usize, request.seed))
+            .await
     }
 
     async fn card(&self, name: &str) -> Result<DataCard, Error> {
         let (record, version) = self.built(name).await?;
         let bytes = self.blobs().read(&digest(&record.card_digest)?).await?;
-        let markdown = String::from_utf8(bytes.into()).map_err(|_| Error::Damaged(format!("card of {name}")))?;
+        let markdown =
+            String::from_utf8(bytes.into()).map_err(|_| Error::Damaged(format!("card of {name}")))?;
         Ok(DataCard {
             name: name.to_owned(),
             markdown,

@@ -51,20 +51,29 @@ impl UploadService for Pipeline {
         Ok(Response::new(self.upload(&caller, first, pieces).await?))
     }
 
-    async fn get_data_upload(&self, request: Request<GetDataUploadRequest>) -> Result<Response<DataUpload>, Status> {
+    async fn get_data_upload(
+        &self,
+        request: Request<GetDataUploadRequest>,
+    ) -> Result<Response<DataUpload>, Status> {
         let caller = Caller::of(&request)?;
         let digest = request.into_inner().digest;
         let parsed = parse(&digest)?;
         if let Some(done) = self.finished(parsed).await? {
             return Ok(Response::new(done));
         }
-        let received_bytes = self.blobs().upload_offset(&upload_id(&caller, parsed)).await.map_err(Error::from)?;
+        let received_bytes =
+            self.blobs().upload_offset(&upload_id(&caller, parsed)).await.map_err(Error::from)?;
         Ok(Response::new(DataUpload { digest, size_bytes: 0, received_bytes, complete: false }))
     }
 }
 
 impl Pipeline {
-    async fn upload<S>(&self, caller: &Caller, first: UploadDataRequest, pieces: S) -> Result<DataUpload, Error>
+    async fn upload<S>(
+        &self,
+        caller: &Caller,
+        first: UploadDataRequest,
+        pieces: S,
+    ) -> Result<DataUpload, Error>
     where
         S: Stream<Item = Result<UploadDataRequest, Status>> + Send,
     {

@@ -121,7 +121,11 @@ impl Scanner {
                 String::new()
             };
             let limit = self.limits.cell_bytes;
-            return Err(format!("line {}, field {}: more than {limit} bytes{begun}", self.line, self.fields + 1));
+            return Err(format!(
+                "line {}, field {}: more than {limit} bytes{begun}",
+                self.line,
+                self.fields + 1
+            ));
         }
         self.cell.push(byte);
         Ok(())
@@ -155,7 +159,12 @@ impl Scanner {
             self.header = false;
         } else {
             if self.fields != self.names.len() {
-                return Err(format!("line {}: {} fields, the header has {}", self.line, self.fields, self.names.len()));
+                return Err(format!(
+                    "line {}: {} fields, the header has {}",
+                    self.line,
+                    self.fields,
+                    self.names.len()
+                ));
             }
             self.rows += 1;
             if self.limits.rows < self.rows {

@@ -40,7 +40,11 @@ pub async fn parquet(path: &Path, limits: &Limits) -> Result<RecordBatch, Bad> {
     check_names(&names, limits)?;
     let nested = fields.iter().find(|field| field.data_type().is_nested() || is_binary(field.data_type()));
     if let Some(field) = nested {
-        return Err(format!("column {:?} is {}, required a number, text, truth value or time", field.name(), field.data_type()));
+        return Err(format!(
+            "column {:?} is {}, required a number, text, truth value or time",
+            field.name(),
+            field.data_type()
+        ));
     }
     collect(frame, limits).await
 }
@@ -55,7 +59,8 @@ fn is_binary(data_type: &DataType) -> bool {
 fn context(limits: &Limits) -> Result<SessionContext, Bad> {
     let mut config = SessionConfig::new().with_target_partitions(1).with_batch_size(8192);
     config.options_mut().execution.parquet.schema_force_view_types = false;
-    let memory = RuntimeEnvBuilder::new().with_memory_limit(limits.table_bytes, 1.0).build_arc().map_err(said)?;
+    let memory =
+        RuntimeEnvBuilder::new().with_memory_limit(limits.table_bytes, 1.0).build_arc().map_err(said)?;
     Ok(SessionContext::new_with_config_rt(config, memory))
 }
 
@@ -75,7 +80,8 @@ async fn collect(frame: DataFrame, limits: &Limits) -> Result<RecordBatch, Bad> 
         if limits.rows < rows {
             return Err(format!("has more than {} rows", limits.rows));
         }
-        let columns: Result<Vec<ArrayRef>, _> = batch.columns().iter().map(|array| cast(array, &DataType::Utf8)).collect();
+        let columns: Result<Vec<ArrayRef>, _> =
+            batch.columns().iter().map(|array| cast(array, &DataType::Utf8)).collect();
         let columns = columns.map_err(|error| format!("cannot be read as text: {error}"))?;
         bytes += columns.iter().map(|array| array.get_array_memory_size()).sum::<usize>();
         if limits.table_bytes < bytes {
@@ -89,5 +95,8 @@ async fn collect(frame: DataFrame, limits: &Limits) -> Result<RecordBatch, Bad> 
 /// The engine's message without its own prefixes and paths, cut to what an operation's error holds.
 fn said(error: datafusion::error::DataFusionError) -> Bad {
     let text = error.strip_backtrace();
-    format!("cannot be read: {}", text.lines().next().unwrap_or_default().chars().take(300).collect::<String>())
+    format!(
+        "cannot be read: {}",
+        text.lines().next().unwrap_or_default().chars().take(300).collect::<String>()
+    )
 }

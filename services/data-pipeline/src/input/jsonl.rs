@@ -104,7 +104,9 @@ impl Columns {
                 }
                 Value::String(text) => Some(text),
                 Value::Array(_) | Value::Object(_) => {
-                    return Err(format!("line {line}, {name:?}: is nested, required a number, text, truth value or null"));
+                    return Err(format!(
+                        "line {line}, {name:?}: is nested, required a number, text, truth value or null"
+                    ));
                 }
             };
             self.bytes += text.as_ref().map_or(0, String::len) + size_of::<i32>();

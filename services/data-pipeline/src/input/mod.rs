@@ -24,7 +24,12 @@ const NAME_BYTES: usize = 256;
 ///
 /// # Errors
 /// [`Error::BadData`].
-pub async fn read(input: &str, path: PathBuf, format: DataFormat, limits: Limits) -> Result<RecordBatch, Error> {
+pub async fn read(
+    input: &str,
+    path: PathBuf,
+    format: DataFormat,
+    limits: Limits,
+) -> Result<RecordBatch, Error> {
     let bad = |what: Bad| Error::BadData { input: input.to_owned(), what };
     match format {
         DataFormat::Csv => {
@@ -32,7 +37,9 @@ pub async fn read(input: &str, path: PathBuf, format: DataFormat, limits: Limits
             let header = blocking::run(input, move || Ok(csv::scan(&file, &limits))).await?.map_err(bad)?;
             guarded(frame::csv(&path, &header, &limits)).await.map_err(bad)
         }
-        DataFormat::Jsonl => blocking::run(input, move || Ok(jsonl::read(&path, &limits))).await?.map_err(bad),
+        DataFormat::Jsonl => {
+            blocking::run(input, move || Ok(jsonl::read(&path, &limits))).await?.map_err(bad)
+        }
         DataFormat::Parquet => guarded(frame::parquet(&path, &limits)).await.map_err(bad),
         DataFormat::Unspecified => Err(bad("has no format".into())),
     }
@@ -40,7 +47,10 @@ pub async fn read(input: &str, path: PathBuf, format: DataFormat, limits: Limits
 
 /// A panic inside a reader (a hostile file) is an error.
 async fn guarded<T>(work: impl Future<Output = Result<T, Bad>>) -> Result<T, Bad> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err("is damaged: its reader broke off".into()))
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err("is damaged: its reader broke off".into()))
 }
 
 /// Checks the names of columns: not blank, not long, different, none that starts as ours do.
@@ -58,7 +68,10 @@ fn check_names(names: &[String], limits: &Limits) -> Result<(), Bad> {
             return Err(format!("column {} has no name", at + 1));
         }
         if NAME_BYTES < name.len() || name.chars().any(char::is_control) {
-            return Err(format!("column {} has a name that is too long or has control characters: {shown:?}", at + 1));
+            return Err(format!(
+                "column {} has a name that is too long or has control characters: {shown:?}",
+                at + 1
+            ));
         }
         if name.starts_with("__") {
             return Err(format!("column {shown:?}: names that begin with __ are not taken"));

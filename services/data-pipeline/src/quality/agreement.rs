@@ -25,7 +25,13 @@ pub fn consistency(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement
     let (mut bad, mut all, mut details) = (0, 0, Vec::new());
     if inputs > 1 && !plan.key_columns.is_empty() {
         let (differ, compared) = across(table, plan)?;
-        details.push(share("contradicting_keys", differ, compared, "wilson", format!("key={}", plan.key_columns.join(","))));
+        details.push(share(
+            "contradicting_keys",
+            differ,
+            compared,
+            "wilson",
+            format!("key={}", plan.key_columns.join(",")),
+        ));
         (bad, all) = (bad + differ, all + compared);
     }
     for rule in &plan.cross_rules {
@@ -36,12 +42,19 @@ pub fn consistency(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement
     }
     if all == 0 {
         let reason = match (inputs, plan.key_columns.is_empty()) {
-            (0 | 1, _) => "a single input and no rule between columns: there is nothing that could contradict it",
+            (0 | 1, _) => {
+                "a single input and no rule between columns: there is nothing that could contradict it"
+            }
             (_, true) => "the inputs have no key by which their rows could be compared",
             (_, false) => "no key stands in more than one input",
         };
         let not_applicable_reason = reason.to_owned();
-        return Ok(QualityMeasurement { dimension: "consistency".into(), not_applicable_reason, details, ..QualityMeasurement::default() });
+        return Ok(QualityMeasurement {
+            dimension: "consistency".into(),
+            not_applicable_reason,
+            details,
+            ..QualityMeasurement::default()
+        });
     }
     let method = "keys whose rows differ between inputs, and rows that break a rule between columns";
     let out = counted("consistency", "inconsistent_rows", bad, all, method);

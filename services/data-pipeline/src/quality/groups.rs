@@ -67,8 +67,13 @@ pub fn shares(built: &Built, plan: &BuildPlan) -> Result<Vec<GroupShare>, Error>
                 group: group.clone(),
                 rows: rows.len() as u64,
                 share: rows.len() as f64 / all.max(1) as f64,
-                positive_share: positives(built, plan, rows)?.map_or(f64::NAN, |count| count as f64 / rows.len() as f64),
-                reference_share: if declared.is_empty() { equal } else { declared.get(group.as_str()).copied().unwrap_or(0.0) },
+                positive_share: positives(built, plan, rows)?
+                    .map_or(f64::NAN, |count| count as f64 / rows.len() as f64),
+                reference_share: if declared.is_empty() {
+                    equal
+                } else {
+                    declared.get(group.as_str()).copied().unwrap_or(0.0)
+                },
             });
         }
     }
@@ -81,7 +86,9 @@ fn positives(built: &Built, plan: &BuildPlan, rows: &[usize]) -> Result<Option<u
         return Ok(None);
     }
     let labels = built.rows.column(&plan.label_column)?;
-    let favourable = |row: &&usize| labels.text(**row).is_some_and(|text| plan.favourable_labels.iter().any(|one| *one == text));
+    let favourable = |row: &&usize| {
+        labels.text(**row).is_some_and(|text| plan.favourable_labels.iter().any(|one| *one == text))
+    };
     Ok(Some(rows.iter().filter(favourable).count() as u64))
 }
 
@@ -93,11 +100,18 @@ pub fn fairness(built: &Built, plan: &BuildPlan, shares: &[GroupShare]) -> Resul
     let mut out = QualityMeasurement { dimension: "fairness".into(), ..QualityMeasurement::default() };
     let gap = |one: &GroupShare| (one.share - one.reference_share).abs();
     let Some(worst) = shares.iter().max_by(|a, b| gap(a).total_cmp(&gap(b))) else {
-        out.not_applicable_reason = "the data describes no groups of people: the plan declares no group columns".into();
+        out.not_applicable_reason =
+            "the data describes no groups of people: the plan declares no group columns".into();
         return Ok(out);
     };
     let all = (built.rows.rows() - built.rows.augmented) as u64;
-    let mut value = share("group_share", worst.rows, all, "largest difference from the reference", format!("{}={}", worst.column, worst.group));
+    let mut value = share(
+        "group_share",
+        worst.rows,
+        all,
+        "largest difference from the reference",
+        format!("{}={}", worst.column, worst.group),
+    );
     value.metric = "imbalance".into();
     value.value = gap(worst);
     (value.lower, value.upper) = (None, None);

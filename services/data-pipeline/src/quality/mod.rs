@@ -91,7 +91,13 @@ fn completeness(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, E
     out.details.push(share("missing_cells", raw, raw_cells, "raw: wilson", String::new()));
     for (column, count) in built.raw.missing.iter().take(DETAILS) {
         if *count > 0 {
-            out.details.push(share("missing_cells", *count, built.raw.rows, "raw: wilson", format!("column={column}")));
+            out.details.push(share(
+                "missing_cells",
+                *count,
+                built.raw.rows,
+                "raw: wilson",
+                format!("column={column}"),
+            ));
         }
     }
     for (column, count) in missing.iter().take(DETAILS) {
@@ -114,13 +120,26 @@ fn uniqueness(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, Err
     let bad = validation::duplicates(&built.clean)?;
     let method = "rows that equal an earlier row in every column of the input, after cleaning";
     let mut out = counted("uniqueness", "duplicate_rows", bad, rows, method);
-    out.details.push(share("duplicate_rows", built.raw.duplicates, built.raw.rows, "raw: wilson", String::new()));
+    out.details.push(share(
+        "duplicate_rows",
+        built.raw.duplicates,
+        built.raw.rows,
+        "raw: wilson",
+        String::new(),
+    ));
     if !plan.key_columns.is_empty() {
         let keys = features::digest::Rows::of_columns(&built.clean.batch, &plan.key_columns)?;
         let mut seen = std::collections::HashSet::new();
-        let again = (0..built.clean.rows()).filter(|row| !seen.insert((built.clean.input[*row], keys.digest(*row))));
+        let again =
+            (0..built.clean.rows()).filter(|row| !seen.insert((built.clean.input[*row], keys.digest(*row))));
         let slice = format!("key={}", plan.key_columns.join(","));
-        out.details.push(share("duplicate_keys", again.count() as u64, rows, "wilson, within an input", slice));
+        out.details.push(share(
+            "duplicate_keys",
+            again.count() as u64,
+            rows,
+            "wilson, within an input",
+            slice,
+        ));
     }
     Ok(out)
 }
@@ -129,7 +148,13 @@ fn validity(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, Error
     let bad = validation::still_broken(&built.clean, plan, &built.clean_schema)?;
     let method = "rows that break a type, range, allowed value or pattern of the plan, after cleaning";
     let mut out = counted("validity", "invalid_rows", bad, built.clean.rows() as u64, method);
-    out.details.push(share("invalid_rows", built.raw.invalid_rows, built.raw.rows, "raw: wilson", String::new()));
+    out.details.push(share(
+        "invalid_rows",
+        built.raw.invalid_rows,
+        built.raw.rows,
+        "raw: wilson",
+        String::new(),
+    ));
     for (what, count) in built.raw.violations.iter().take(DETAILS) {
         out.details.push(share("violations", *count, built.raw.rows, "raw: wilson", what.clone()));
     }
@@ -148,7 +173,10 @@ fn timeliness(built: &Built, plan: &BuildPlan, now: SystemTime) -> Result<Qualit
         return Err(Error::field("plan.event_time_column", why));
     }
     let times = (0..values.len()).filter_map(|row| values.number(row));
-    let times: Vec<SystemTime> = times.filter(|micros| 0.0 <= *micros).map(|micros| UNIX_EPOCH + Duration::from_micros(micros as u64)).collect();
+    let times: Vec<SystemTime> = times
+        .filter(|micros| 0.0 <= *micros)
+        .map(|micros| UNIX_EPOCH + Duration::from_micros(micros as u64))
+        .collect();
     let days = |time: &SystemTime| now.duration_since(*time).ok().map(|age| age.as_secs_f64() / 86_400.0);
     let mut ages: Vec<f64> = times.iter().filter_map(days).collect();
     ages.sort_unstable_by(f64::total_cmp);
@@ -162,7 +190,8 @@ fn timeliness(built: &Built, plan: &BuildPlan, now: SystemTime) -> Result<Qualit
     };
     let at = |quantile: f64| statistics::percentile::percentile(&ages, quantile).ok();
     out.value = Some(age("newest_age", ages.first().copied()));
-    out.details = vec![age("age_p50", at(0.5)), age("age_p95", at(0.95)), age("age_max", ages.last().copied())];
+    out.details =
+        vec![age("age_p50", at(0.5)), age("age_p95", at(0.95)), age("age_max", ages.last().copied())];
     let future = (times.len() - ages.len()) as u64;
     out.details.push(share("future_events", future, times.len() as u64, "wilson", String::new()));
     out.newest_event_time = times.into_iter().max().map(to_wire);

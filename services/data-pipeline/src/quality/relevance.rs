@@ -61,7 +61,8 @@ pub fn relevance(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, 
     for column in columns.take(COLUMNS) {
         let (codes, width) = codes(&built.rows.column(&column.name)?, &rows);
         let about = |label: &[usize]| information(&codes, width, label, levels) / entropy;
-        let (found, chance): (f64, Vec<f64>) = (about(&label), shuffled.iter().map(|one| about(one)).collect());
+        let (found, chance): (f64, Vec<f64>) =
+            (about(&label), shuffled.iter().map(|one| about(one)).collect());
         let mean = chance.iter().sum::<f64>() / SHUFFLES as f64;
         let above = chance.iter().filter(|one| found <= **one).count();
         let p_value = (above + 1) as f64 / (SHUFFLES + 1) as f64;
@@ -78,7 +79,8 @@ pub fn relevance(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, 
         }
         out.details.push(signal);
     }
-    out.method = format!("mutual information of each column with {}, above {SHUFFLES} shuffles", plan.label_column);
+    out.method =
+        format!("mutual information of each column with {}, above {SHUFFLES} shuffles", plan.label_column);
     out.value = Some(best.unwrap_or_else(|| undefined("no column but label and groups")));
     Ok(out)
 }
@@ -92,12 +94,15 @@ fn codes(values: &Values<'_>, rows: &[usize]) -> (Vec<usize>, usize) {
         let next = seen.len();
         codes.push(*seen.entry(text.into_owned()).or_insert(next));
     }
-    let numbers: Vec<f64> = rows.iter().filter_map(|row| values.number(*row)).filter(|it| it.is_finite()).collect();
+    let numbers: Vec<f64> =
+        rows.iter().filter_map(|row| values.number(*row)).filter(|it| it.is_finite()).collect();
     if seen.len() <= 2 * BINS || numbers.is_empty() {
         return (codes, seen.len());
     }
     let Ok(edges) = quantile_edges(&numbers, BINS) else { return (codes, seen.len()) };
-    let bin = |row: &usize| values.number(*row).map_or(0, |number| 1 + edges.partition_point(|edge| *edge <= number));
+    let bin = |row: &usize| {
+        values.number(*row).map_or(0, |number| 1 + edges.partition_point(|edge| *edge <= number))
+    };
     (rows.iter().map(bin).collect(), edges.len() + 2)
 }
 

@@ -58,7 +58,12 @@ pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, StepR
 }
 
 /// One copy of each row: every number that is neither label nor group moves by normal noise.
-fn noisy(parents: &Table, plan: &BuildPlan, noise: f64, generator: &mut SplitMix64) -> Result<RecordBatch, Error> {
+fn noisy(
+    parents: &Table,
+    plan: &BuildPlan,
+    noise: f64,
+    generator: &mut SplitMix64,
+) -> Result<RecordBatch, Error> {
     let mut columns: Vec<ArrayRef> = Vec::new();
     for (name, array) in parents.names().into_iter().zip(parents.batch.columns()) {
         let values = Values::of(&name, array)?;

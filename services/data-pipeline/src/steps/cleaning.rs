@@ -71,7 +71,12 @@ pub fn run(
 }
 
 /// Rows without a missing cell in the rule's columns; a column that an earlier rule fills does not count.
-fn drop_missing(rows: &Table, rule: &CleaningRule, schema: &Schema, filled: &HashSet<&str>) -> Result<Table, Error> {
+fn drop_missing(
+    rows: &Table,
+    rule: &CleaningRule,
+    schema: &Schema,
+    filled: &HashSet<&str>,
+) -> Result<Table, Error> {
     let columns = plan::targets(rule, schema);
     let columns = columns.into_iter().filter(|column| !filled.contains(column.name.as_str()));
     let columns: Result<Vec<Values<'_>>, Error> = columns.map(|column| rows.column(&column.name)).collect();

@@ -36,7 +36,8 @@ pub async fn run(
     }
     let table = joined(&batches)?;
     if pipeline.limits().rows < table.rows() as u64 {
-        let what = format!("have {} rows together, at most {} are taken", table.rows(), pipeline.limits().rows);
+        let what =
+            format!("have {} rows together, at most {} are taken", table.rows(), pipeline.limits().rows);
         return Err(Error::BadData { input: "inputs".into(), what });
     }
     if table.rows() == 0 {
@@ -48,7 +49,9 @@ pub async fn run(
     let record = Did {
         step: "extraction",
         code: include_str!("extraction.rs"),
-        input: &sha256(request.inputs.iter().map(|one| one.digest.as_str()).collect::<Vec<_>>().join("\n").as_bytes()),
+        input: &sha256(
+            request.inputs.iter().map(|one| one.digest.as_str()).collect::<Vec<_>>().join("\n").as_bytes(),
+        ),
         output: table.digest()?,
         parameters: json!({ "inputs": inputs }),
         seed: 0,
@@ -62,25 +65,30 @@ pub async fn run(
 /// Asks the registry whether the source is approved and its contract runs.
 async fn usable(pipeline: &Pipeline, name: &str) -> Result<(), Error> {
     let request = GetDataSourceRequest { name: name.to_owned() };
-    let source = pipeline.deps().sources.clone().get_data_source(request).await.map_err(Error::Registry)?.into_inner();
+    let source =
+        pipeline.deps().sources.clone().get_data_source(request).await.map_err(Error::Registry)?.into_inner();
     let refused = |required: &str, observed: String| {
         Err(Error::Source { source_name: name.to_owned(), required: required.to_owned(), observed })
     };
     if source.state() != State::Approved {
-        return refused("an approved source", source.state().as_str_name().trim_start_matches("STATE_").to_lowercase());
+        return refused(
+            "an approved source",
+            source.state().as_str_name().trim_start_matches("STATE_").to_lowercase(),
+        );
     }
     match source.contract_expire_time.as_ref().and_then(from_wire) {
-        Some(end) if end <= pipeline.clock().now() => refused("a contract that runs", "it has expired".into()),
+        Some(end) if end <= pipeline.clock().now() => {
+            refused("a contract that runs", "it has expired".into())
+        }
         _ => Ok(()),
     }
 }
 
 async fn read(pipeline: &Pipeline, at: usize, one: &DataInput) -> Result<RecordBatch, Error> {
     let name = format!("inputs[{at}] ({})", one.digest);
-    let digest: Digest = one
-        .digest
-        .parse()
-        .map_err(|_| Error::field(&format!("inputs[{at}].digest"), "required: sha256:<64 hexadecimal digits>"))?;
+    let digest: Digest = one.digest.parse().map_err(|_| {
+        Error::field(&format!("inputs[{at}].digest"), "required: sha256:<64 hexadecimal digits>")
+    })?;
     pipeline.blobs().check(&digest).await?;
     let path = pipeline.blobs().local_path(&digest);
     input::read(&name, path, one.format(), *pipeline.limits()).await
@@ -106,7 +114,8 @@ fn joined(batches: &[RecordBatch]) -> Result<Table, Error> {
     let widened = batches.iter().map(widened).collect::<Result<Vec<_>, _>>()?;
     let batch = concat_batches(&schema, &widened)?;
     let rows = batch.num_rows();
-    let input = batches.iter().enumerate().flat_map(|(at, batch)| std::iter::repeat_n(at as u16, batch.num_rows()));
+    let input =
+        batches.iter().enumerate().flat_map(|(at, batch)| std::iter::repeat_n(at as u16, batch.num_rows()));
     Ok(Table {
         source_row: (0..rows as u64).collect(),
         input: input.collect(),

@@ -77,7 +77,8 @@ pub async fn run(
     progress.at("validation", 0.15).await?;
     let begin = now();
     let (asked, input) = (plan.clone(), last.clone());
-    let (table, raw, record) = blocking::run("validation", move || validation::run(&table, &asked, &input)).await?;
+    let (table, raw, record) =
+        blocking::run("validation", move || validation::run(&table, &asked, &input)).await?;
     pipeline.blobs().put(raw.quarantine.clone().into()).await?;
     last = push(&mut steps, record, begin, now());
 
@@ -98,7 +99,8 @@ pub async fn run(
     progress.at("augmentation", 0.55).await?;
     let begin = now();
     let (asked, input) = (plan.clone(), last.clone());
-    let (table, record) = blocking::run("augmentation", move || augmentation::run(&table, &asked, &input)).await?;
+    let (table, record) =
+        blocking::run("augmentation", move || augmentation::run(&table, &asked, &input)).await?;
     let carried_out = record.not_applicable_reason.is_empty();
     let after = push(&mut steps, record, begin, now());
     last = if carried_out { after } else { last };
@@ -106,7 +108,8 @@ pub async fn run(
     progress.at("splitting", 0.65).await?;
     let begin = now();
     let (asked, input) = (plan.clone(), last.clone());
-    let (rows, leaked, record) = blocking::run("splitting", move || splitting::run(&table, &asked, &input)).await?;
+    let (rows, leaked, record) =
+        blocking::run("splitting", move || splitting::run(&table, &asked, &input)).await?;
     last = push(&mut steps, record, begin, now());
     let clean = moved(clean, &rows);
 
@@ -115,8 +118,14 @@ pub async fn run(
     let schema = described(&plan, &rows)?;
     let serving = transformation::serving(fills.then(transforms), &schema);
     let earlier = steps.clone();
-    let parts = versioning::Parts { clean: clean.clone(), rows: rows.clone(), schema: schema.clone(), serving: serving.clone() };
-    let (files, record) = blocking::run("versioning", move || versioning::run(&parts, &earlier, &last)).await?;
+    let parts = versioning::Parts {
+        clean: clean.clone(),
+        rows: rows.clone(),
+        schema: schema.clone(),
+        serving: serving.clone(),
+    };
+    let (files, record) =
+        blocking::run("versioning", move || versioning::run(&parts, &earlier, &last)).await?;
     for bytes in files.blobs() {
         pipeline.blobs().put(bytes).await?;
     }
@@ -168,7 +177,8 @@ impl Did<'_> {
     fn record(self) -> StepRecord {
         let mut parameters = self.parameters.to_string();
         if PARAMETER_BYTES < parameters.len() {
-            parameters = serde_json::json!({ "parameters_digest": sha256(parameters.as_bytes()) }).to_string();
+            parameters =
+                serde_json::json!({ "parameters_digest": sha256(parameters.as_bytes()) }).to_string();
         }
         StepRecord {
             step: self.step.to_owned(),

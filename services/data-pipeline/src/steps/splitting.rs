@@ -45,9 +45,12 @@ pub fn assign(table: &Table, plan: &BuildPlan, total: u64) -> Result<Vec<Split>,
     let mut by_stratum: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let mut all: Vec<Unit> = Vec::new();
     for row in 0..table.rows() {
-        let key = groups.as_ref().map_or_else(|| rows.digest(row).to_vec(), |groups| groups[row].clone().into_bytes());
+        let key = groups
+            .as_ref()
+            .map_or_else(|| rows.digest(row).to_vec(), |groups| groups[row].clone().into_bytes());
         let at = *units.entry(key).or_insert_with_key(|key| {
-            let order = Sha256::new().chain_update(plan.seed.to_le_bytes()).chain_update(key).finalize().into();
+            let order =
+                Sha256::new().chain_update(plan.seed.to_le_bytes()).chain_update(key).finalize().into();
             all.push(Unit { order, rows: Vec::new() });
             let stratum = strata.as_ref().map_or_else(String::new, |strata| strata[row].clone());
             by_stratum.entry(stratum).or_default().push(all.len() - 1);
@@ -85,7 +88,8 @@ pub fn assign(table: &Table, plan: &BuildPlan, total: u64) -> Result<Vec<Split>,
 /// If a split that the plan asks for is empty.
 pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, u64, StepRecord), Error> {
     let positional = plan::positional(plan);
-    let names: Vec<String> = table.names().into_iter().filter(|name| !positional.contains(name.as_str())).collect();
+    let names: Vec<String> =
+        table.names().into_iter().filter(|name| !positional.contains(name.as_str())).collect();
     let encoded = Rows::of_columns(&table.batch, &names)?;
     let digests: Vec<[u8; 32]> = (0..table.rows()).map(|row| encoded.digest(row)).collect();
     let mut earliest: HashMap<[u8; 32], Split> = HashMap::new();
@@ -93,7 +97,8 @@ pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, u64, 
         earliest.entry(*digest).and_modify(|seen| *seen = (*seen).min(*split)).or_insert(*split);
     }
     let splits = plan.splits.clone().unwrap_or_default();
-    let torn: Vec<usize> = (0..table.rows()).filter(|row| earliest[&digests[*row]] != table.split[*row]).collect();
+    let torn: Vec<usize> =
+        (0..table.rows()).filter(|row| earliest[&digests[*row]] != table.split[*row]).collect();
     let mut rows = table.clone();
     let leaked = if splits.group_column.is_empty() {
         for row in &torn {

@@ -17,7 +17,12 @@ use crate::{Error, plan};
 ///
 /// # Errors
 /// [`Error::Features`].
-pub fn run(table: &Table, plan: &BuildPlan, total: u64, input: &str) -> Result<(Table, Fitted, StepRecord), Error> {
+pub fn run(
+    table: &Table,
+    plan: &BuildPlan,
+    total: u64,
+    input: &str,
+) -> Result<(Table, Fitted, StepRecord), Error> {
     let (derived, first) = derive(table, plan, total)?;
     let work: Vec<Operation> = plan.transforms.iter().filter_map(plan::transform).collect();
     let second = Fitted::fit(&work, &derived.part(Split::Train)?.batch)?;
@@ -70,8 +75,10 @@ fn by_position(rows: &Table, derived: &DerivedColumn, total: u64) -> Result<Tabl
     let label = |line| derived.labels.get(band(&derived.thresholds, share(line)));
     let array: StringArray = rows.source_row.iter().map(label).collect();
     let fields = rows.batch.schema_ref().fields().iter();
-    let mut columns: Vec<(String, ArrayRef)> =
-        fields.zip(rows.batch.columns()).map(|(field, array)| (field.name().clone(), array.clone())).collect();
+    let mut columns: Vec<(String, ArrayRef)> = fields
+        .zip(rows.batch.columns())
+        .map(|(field, array)| (field.name().clone(), array.clone()))
+        .collect();
     columns.push((derived.name.clone(), Arc::new(array)));
     let nullable = columns.into_iter().map(|(name, array)| (name, array, true));
     Ok(rows.with(RecordBatch::try_from_iter_with_nullable(nullable)?))

@@ -67,7 +67,9 @@ pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, Found
     if columns.is_empty() {
         return Err(Error::field("plan.columns", "every column is dropped"));
     }
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))?;
+    let batch = RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, array)| (name, array, true)),
+    )?;
     let checked = Table { invalid: broken.rows, ..table.with(batch) };
     let found = Found {
         rows: checked.rows() as u64,
@@ -145,7 +147,14 @@ impl<'a> Broken<'a> {
 }
 
 /// Bounds, allowed values, pattern, and whether a value may be missing.
-fn check(name: &str, rule: &ColumnRule, nullable: bool, texts: &StringArray, values: Values<'_>, broken: &mut Broken<'_>) {
+fn check(
+    name: &str,
+    rule: &ColumnRule,
+    nullable: bool,
+    texts: &StringArray,
+    values: Values<'_>,
+    broken: &mut Broken<'_>,
+) {
     let low = rule.min.map_or(f64::NEG_INFINITY, |min| min);
     let high = rule.max.map_or(f64::INFINITY, |max| max);
     for row in 0..values.len() {
@@ -156,7 +165,8 @@ fn check(name: &str, rule: &ColumnRule, nullable: bool, texts: &StringArray, val
             }
             continue;
         };
-        if values.kind().is_number() && values.number(row).is_some_and(|number| number < low || high < number) {
+        if values.kind().is_number() && values.number(row).is_some_and(|number| number < low || high < number)
+        {
             broken.note(row, name, "range", raw);
         }
         if !rule.allowed_values.is_empty() && !rule.allowed_values.iter().any(|one| one == text.as_ref()) {
@@ -203,9 +213,13 @@ fn rule_json(rule: &ColumnRule) -> Value {
 /// # Errors
 /// If a column is missing.
 pub fn still_broken(table: &Table, plan: &BuildPlan, schema: &Schema) -> Result<u64, Error> {
-    let values = schema.columns.iter().map(|column| table.column(&column.name)).collect::<Result<Vec<_>, _>>()?;
-    let rules: Vec<Option<&ColumnRule>> =
-        schema.columns.iter().map(|column| plan.columns.iter().find(|rule| rule.name == column.name)).collect();
+    let values =
+        schema.columns.iter().map(|column| table.column(&column.name)).collect::<Result<Vec<_>, _>>()?;
+    let rules: Vec<Option<&ColumnRule>> = schema
+        .columns
+        .iter()
+        .map(|column| plan.columns.iter().find(|rule| rule.name == column.name))
+        .collect();
     let breaks = |row: usize| {
         values.iter().zip(&rules).any(|(values, rule)| {
             let Some(text) = values.text(row) else { return true };
@@ -214,7 +228,8 @@ pub fn still_broken(table: &Table, plan: &BuildPlan, schema: &Schema) -> Result<
                 && values.number(row).is_some_and(|number| {
                     rule.min.is_some_and(|min| number < min) || rule.max.is_some_and(|max| max < number)
                 });
-            let unknown = !rule.allowed_values.is_empty() && !rule.allowed_values.iter().any(|one| *one == text);
+            let unknown =
+                !rule.allowed_values.is_empty() && !rule.allowed_values.iter().any(|one| *one == text);
             outside || unknown || (!rule.pattern.is_empty() && !matches(&rule.pattern, &text))
         })
     };

@@ -34,7 +34,8 @@ pub fn cost(edits: &Edits) -> usize {
 /// Whether position `at` can take `edit` beside the others.
 pub fn fits(edits: &Edits, text: &[char], at: usize, edit: Edit) -> bool {
     let swapped_before = at > 0 && edits.get(&(at - 1)) == Some(&Edit::Swap);
-    let room = edit != Edit::Swap || (at + 1 < text.len() && !edits.contains_key(&(at + 1)) && text[at] != text[at + 1]);
+    let room = edit != Edit::Swap
+        || (at + 1 < text.len() && !edits.contains_key(&(at + 1)) && text[at] != text[at + 1]);
     !edits.contains_key(&at) && !swapped_before && room
 }
 

@@ -33,7 +33,18 @@ impl Square {
     pub fn new(origin: Sample, ball: Ball, grids: Vec<Grid>, guided: bool, queries: u64, seed: u64) -> Self {
         let best = origin.numbers.clone();
         let tried = best.clone();
-        Self { origin, ball, grids, guided, queries, asked: 0, best, tried, margin: f64::INFINITY, rng: SplitMix64::new(seed) }
+        Self {
+            origin,
+            ball,
+            grids,
+            guided,
+            queries,
+            asked: 0,
+            best,
+            tried,
+            margin: f64::INFINITY,
+            rng: SplitMix64::new(seed),
+        }
     }
 
     fn share(&self) -> f64 {
@@ -76,7 +87,9 @@ impl Square {
             self.tried[at] = self.end(at);
         }
         for grid in self.grids.clone() {
-            for (channel, x) in (0..grid.channels).flat_map(|channel| (0..grid.width).map(move |x| (channel, x))) {
+            for (channel, x) in
+                (0..grid.channels).flat_map(|channel| (0..grid.width).map(move |x| (channel, x)))
+            {
                 let up = self.rng.next_u64() & 1 == 0;
                 for y in 0..grid.height {
                     let at = grid.start + (channel * grid.height + y) * grid.width + x;

@@ -33,14 +33,35 @@ pub struct CharacterEdits {
 impl CharacterEdits {
     /// A search on text `field` of `origin`, whose margin is `margin`; at most `share` of the characters change, one at
     /// least.
-    pub fn new(origin: Sample, field: usize, share: f64, margin: f64, guided: bool, queries: u64, seed: u64) -> Self {
+    pub fn new(
+        origin: Sample,
+        field: usize,
+        share: f64,
+        margin: f64,
+        guided: bool,
+        queries: u64,
+        seed: u64,
+    ) -> Self {
         let text: Vec<char> = origin.texts.get(field).map(|text| text.chars().collect()).unwrap_or_default();
         let room = ((share * text.len() as f64).floor() as usize).max(1);
         let mut words = if guided { words(&text) } else { Vec::new() };
         words.truncate((queries / LOOKING) as usize);
         let weights = vec![if guided { SMALL } else { 1.0 }; text.len()];
         let rng = SplitMix64::new(seed);
-        Self { origin, field, text, room, guided, words, looked: 0, weights, best: Edits::new(), tried: None, margin, rng }
+        Self {
+            origin,
+            field,
+            text,
+            room,
+            guided,
+            words,
+            looked: 0,
+            weights,
+            best: Edits::new(),
+            tried: None,
+            margin,
+            rng,
+        }
     }
 
     fn with(&self, text: String) -> Sample {

@@ -122,7 +122,10 @@ fn truth(model: &Model, plan: &Plan, labels: &[Option<String>]) -> Result<Truth,
     let present = labels.iter().flatten();
     if plan.classifies() {
         let index = |label: &String| {
-            model.classes().index(label).ok_or_else(|| Error::unfit(format!("label {label:?}"), "it is no class"))
+            model
+                .classes()
+                .index(label)
+                .ok_or_else(|| Error::unfit(format!("label {label:?}"), "it is no class"))
         };
         return Ok(Truth::Classes(present.map(index).collect::<Result<_, _>>()?));
     }
@@ -136,7 +139,9 @@ fn truth(model: &Model, plan: &Plan, labels: &[Option<String>]) -> Result<Truth,
 fn groups(plan: &Plan, table: &Table, kept: &[usize]) -> Result<Vec<Groups>, Error> {
     let read = |column: &String| {
         let cells = &table.required(column, "group column")?.cells;
-        let group = |row: &usize| cells.text(*row).filter(|text| !text.is_empty()).unwrap_or_else(|| "(missing)".to_owned());
+        let group = |row: &usize| {
+            cells.text(*row).filter(|text| !text.is_empty()).unwrap_or_else(|| "(missing)".to_owned())
+        };
         Ok(Groups { column: column.clone(), of_row: kept.iter().map(group).collect() })
     };
     plan.group_columns.iter().map(read).collect()
@@ -152,7 +157,8 @@ fn ranges(model: &Model, samples: &[Sample], profiles: &[ColumnProfile]) -> Vec<
     };
     let observed = |at: usize| {
         let values = samples.iter().map(|sample| sample.numbers[at]).filter(|value| value.is_finite());
-        let range = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+        let range = values
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         if range.0 <= range.1 { range } else { (0.0, 0.0) }
     };
     let columns = model.layout().number_columns();

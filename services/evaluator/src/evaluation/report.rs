@@ -2,7 +2,9 @@
 
 use super::Data;
 use crate::predict::{Answer, Model};
-use contracts::common::v1::{CategoricalCounts, ColumnProfile, Measurement, NumericHistogram, column_profile::Distribution};
+use contracts::common::v1::{
+    CategoricalCounts, ColumnProfile, Measurement, NumericHistogram, column_profile::Distribution,
+};
 use lifecycle::acceptance::Metric;
 use lifecycle::evaluation::Slot;
 use statistics::histogram::{Histogram, quantile_edges};
@@ -68,20 +70,27 @@ impl Report {
         reasons.retain(|reason| !reason.is_empty());
         reasons.dedup();
         reasons.truncate(8);
-        entry.reason = std::iter::once(entry.reason.clone()).filter(|old| !old.is_empty()).chain(reasons).collect::<Vec<_>>().join("; ");
+        entry.reason = std::iter::once(entry.reason.clone())
+            .filter(|old| !old.is_empty())
+            .chain(reasons)
+            .collect::<Vec<_>>()
+            .join("; ");
         self.measurements.extend(measurements);
     }
 
     /// The measurement of all rows with that name.
     pub fn of(&self, metric: &str) -> Option<&Measurement> {
-        self.measurements.iter().find(|measurement| measurement.metric == metric && measurement.slice.is_empty())
+        self.measurements
+            .iter()
+            .find(|measurement| measurement.metric == metric && measurement.slice.is_empty())
     }
 }
 
 /// Counts of predicted classes, or a histogram of predicted numbers; rows on which the model failed are missing.
 fn profile(data: &Data, model: &Model) -> ColumnProfile {
     let rows = data.answers.len() as u64;
-    let values: Vec<f64> = data.answers.iter().filter_map(Answer::value).filter(|value| value.is_finite()).collect();
+    let values: Vec<f64> =
+        data.answers.iter().filter_map(Answer::value).filter(|value| value.is_finite()).collect();
     let classes = model.classes();
     let (distribution, present) = if data.plan.classifies() {
         let mut counts = vec![0_u64; classes.len() + 1];
@@ -105,7 +114,8 @@ fn numeric(values: &[f64]) -> Option<NumericHistogram> {
     }
     let extreme = |pick: fn(f64, f64) -> f64, start: f64| values.iter().copied().fold(start, pick);
     let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len().max(2) - 1) as f64;
+    let variance =
+        values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len().max(2) - 1) as f64;
     Some(NumericHistogram {
         edges: histogram.edges().to_vec(),
         counts: histogram.counts().to_vec(),

@@ -32,7 +32,9 @@ fn checked(mut request: EvaluateModelVersionRequest) -> Result<EvaluateModelVers
         Ok(name) => request.model_version = name,
         Err(error) => refuse(error),
     }
-    if let Err(error) = name::parse("dataset_version", &request.dataset_version, "datasets/{dataset}/versions/{version}") {
+    if let Err(error) =
+        name::parse("dataset_version", &request.dataset_version, "datasets/{dataset}/versions/{version}")
+    {
         refuse(error);
     }
     if let Err(error) = name::id("evaluation_id", &request.evaluation_id) {

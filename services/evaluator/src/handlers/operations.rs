@@ -25,7 +25,8 @@ fn pack<M: Message>(full_name: &str, message: &M) -> Any {
 /// A stored operation on the wire.
 pub(super) fn to_wire(stored: &storage::Operation) -> Result<longrunning::Operation, Error> {
     let job = jobs::job(stored)?;
-    let subject = job.request.map(|request| format!("{}/evaluations/{}", request.model_version, request.evaluation_id));
+    let subject =
+        job.request.map(|request| format!("{}/evaluations/{}", request.model_version, request.evaluation_id));
     let progress = OperationProgress {
         subject: subject.unwrap_or_default(),
         step: job.step,
@@ -54,7 +55,10 @@ pub(super) fn to_wire(stored: &storage::Operation) -> Result<longrunning::Operat
 }
 
 impl Evaluator {
-    async fn wait(&self, request: longrunning::WaitOperationRequest) -> Result<longrunning::Operation, Error> {
+    async fn wait(
+        &self,
+        request: longrunning::WaitOperationRequest,
+    ) -> Result<longrunning::Operation, Error> {
         let asked = request.timeout.as_ref().and_then(time::duration_from_wire).unwrap_or(LONGEST_WAIT);
         let end = tokio::time::Instant::now() + asked.min(LONGEST_WAIT);
         loop {
@@ -86,8 +90,9 @@ impl Evaluator {
         &self,
         request: longrunning::ListOperationsRequest,
     ) -> Result<longrunning::ListOperationsResponse, Error> {
-        let page = Page::parse(request.page_size, &request.page_token)
-            .map_err(|error| Error::BadRequest(vec![runtime::FieldViolation::new("page_token", error.to_string())]))?;
+        let page = Page::parse(request.page_size, &request.page_token).map_err(|error| {
+            Error::BadRequest(vec![runtime::FieldViolation::new("page_token", error.to_string())])
+        })?;
         let found = self.jobs().list(&page.after, u64::from(page.size)).await?;
         let next = page.next_token(found.iter().map(|operation| operation.name.as_str()));
         let operations = found.iter().map(to_wire).collect::<Result<_, _>>()?;

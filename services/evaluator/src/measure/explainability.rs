@@ -40,8 +40,12 @@ fn inputs(data: &Data, model: &Model) -> Vec<(Input, String)> {
     let columns = model.layout().number_columns();
     let spread = |at: usize| {
         let (low, high) = data.ranges[at];
-        let values: Vec<f64> =
-            data.samples.iter().map(|sample| (sample.numbers[at] - low) / (high - low)).filter(|v| v.is_finite()).collect();
+        let values: Vec<f64> = data
+            .samples
+            .iter()
+            .map(|sample| (sample.numbers[at] - low) / (high - low))
+            .filter(|v| v.is_finite())
+            .collect();
         let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
         values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len().max(1) as f64
     };
@@ -97,7 +101,11 @@ pub async fn attribution(data: &Data<'_>, model: &Model, report: &mut Report) ->
     }
     measured.sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.slice.cmp(&b.slice)));
     let all = model.layout().numbers() + model.layout().texts();
-    let note = format!("{} of {all} inputs looked at, the {} most important shown", inputs.len(), measured.len().min(SHOWN));
+    let note = format!(
+        "{} of {all} inputs looked at, the {} most important shown",
+        inputs.len(),
+        measured.len().min(SHOWN)
+    );
     measured.truncate(SHOWN);
     report.fill(Slot::FeatureAttribution, measured, note);
     Ok(())
@@ -123,18 +131,27 @@ pub async fn decisions(data: &Data<'_>, model: &Model, report: &mut Report) -> R
             sample
         };
         let answers = model.answer(&inputs.iter().map(changed).collect::<Vec<_>>()).await?;
-        let effect = |answer: &Answer| strength(answer, &data.answers[row]).map(|after| (before - after).abs());
-        let best = answers.iter().filter_map(|answer| Some((effect(answer)?, answer))).max_by(|a, b| a.0.total_cmp(&b.0));
+        let effect =
+            |answer: &Answer| strength(answer, &data.answers[row]).map(|after| (before - after).abs());
+        let best = answers
+            .iter()
+            .filter_map(|answer| Some((effect(answer)?, answer)))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
         let Some((effect, answer)) = best else { continue };
         explained += 1;
         strongest.push(effect);
         flipped += usize::from(answer.class() != data.answers[row].class());
     }
-    let mut measured: Vec<Measurement> = vec![scale.mean("occlusion_effect", &strongest, "strongest input replaced/score/normal")];
+    let mut measured: Vec<Measurement> =
+        vec![scale.mean("occlusion_effect", &strongest, "strongest input replaced/score/normal")];
     if data.plan.classifies() {
         measured.push(scale.share("occlusion_flips", flipped, explained));
     }
-    report.fill(Slot::DecisionExplanation, measured, "each input replaced by that of another row of the split, one at a time");
+    report.fill(
+        Slot::DecisionExplanation,
+        measured,
+        "each input replaced by that of another row of the split, one at a time",
+    );
     Ok(())
 }
 
@@ -160,7 +177,9 @@ pub fn uncertainty(data: &Data, model: &Model, report: &mut Report) {
     let nonconformity: Vec<f64> = match &data.truth {
         Truth::Classes(truth) => scores.iter().map(|(row, scores)| 1.0 - scores[truth[*row]]).collect(),
         Truth::Values(truth) => {
-            let error = |(answer, truth): (&Answer, &f64)| Some((answer.value()? - truth).abs()).filter(|e| e.is_finite());
+            let error = |(answer, truth): (&Answer, &f64)| {
+                Some((answer.value()? - truth).abs()).filter(|e| e.is_finite())
+            };
             data.answers.iter().zip(truth).filter_map(error).collect()
         }
     };
@@ -171,8 +190,16 @@ pub fn uncertainty(data: &Data, model: &Model, report: &mut Report) {
     sorted.sort_by(f64::total_cmp);
     let rank = ((sorted.len() + 1) as f64 * scale.confidence).ceil() as usize;
     if rank == 0 || sorted.len() < rank {
-        let why = if model.scored() || !data.plan.classifies() { "too few rows" } else { "the model gives no scores" };
-        report.fill(Slot::Uncertainty, vec![scale.undefined("conformal_coverage", nonconformity.len(), why)], "");
+        let why = if model.scored() || !data.plan.classifies() {
+            "too few rows"
+        } else {
+            "the model gives no scores"
+        };
+        report.fill(
+            Slot::Uncertainty,
+            vec![scale.undefined("conformal_coverage", nonconformity.len(), why)],
+            "",
+        );
         return;
     }
     let limit = sorted[rank - 1];

@@ -26,7 +26,11 @@ fn outcomes(data: &Data, model: &Model) -> Vec<Outcome> {
     let of = |name: String, favourable: &[usize]| Outcome {
         name,
         truth: truth.iter().map(|class| favourable.contains(class)).collect(),
-        predicted: data.answers.iter().map(|answer| answer.class().is_some_and(|class| favourable.contains(&class))).collect(),
+        predicted: data
+            .answers
+            .iter()
+            .map(|answer| answer.class().is_some_and(|class| favourable.contains(&class)))
+            .collect(),
     };
     let names = model.classes().names();
     if !data.plan.favourable_labels.is_empty() {
@@ -43,12 +47,17 @@ fn outcomes(data: &Data, model: &Model) -> Vec<Outcome> {
 /// For a regression: a prediction above the median prediction.
 fn numeric_outcome(data: &Data) -> Vec<Outcome> {
     let Truth::Values(truth) = &data.truth else { return Vec::new() };
-    let values: Vec<f64> = data.answers.iter().filter_map(crate::predict::Answer::value).filter(|v| v.is_finite()).collect();
+    let values: Vec<f64> =
+        data.answers.iter().filter_map(crate::predict::Answer::value).filter(|v| v.is_finite()).collect();
     let Ok(median) = statistics::percentile::percentile(&values, 0.5) else { return Vec::new() };
     vec![Outcome {
         name: format!("above the median {median}"),
         truth: truth.iter().map(|value| *value > median).collect(),
-        predicted: data.answers.iter().map(|answer| answer.value().is_some_and(|value| value > median)).collect(),
+        predicted: data
+            .answers
+            .iter()
+            .map(|answer| answer.value().is_some_and(|value| value > median))
+            .collect(),
     }]
 }
 
@@ -63,7 +72,8 @@ fn worst(data: &Data, outcomes: &[Outcome], groups: &Groups, rate: Rate) -> Resu
     let confidence = data.plan.scale().one_sided();
     let mut found: Option<Worst> = None;
     for outcome in outcomes {
-        let counts = by_group(&outcome.truth, &outcome.predicted, &groups.of_row).map_err(|why| why.to_string())?;
+        let counts =
+            by_group(&outcome.truth, &outcome.predicted, &groups.of_row).map_err(|why| why.to_string())?;
         let explain = |why: statistics::Error| why_undefined(&why, &counts, rate, &outcome.name);
         let gap = bounded_gap(counts.values(), rate, confidence).map_err(explain)?;
         let ratio_lower = ratio_lower(counts.values(), rate, confidence).map_err(explain)?;
@@ -74,9 +84,17 @@ fn worst(data: &Data, outcomes: &[Outcome], groups: &Groups, rate: Rate) -> Resu
     found.ok_or_else(|| "there is no outcome to compare".to_owned())
 }
 
-fn why_undefined(why: &statistics::Error, counts: &BTreeMap<String, GroupCounts>, rate: Rate, outcome: &str) -> String {
-    let without: Vec<&str> =
-        counts.iter().filter(|(_, counts)| counts.share(rate).is_err()).map(|(name, _)| name.as_str()).collect();
+fn why_undefined(
+    why: &statistics::Error,
+    counts: &BTreeMap<String, GroupCounts>,
+    rate: Rate,
+    outcome: &str,
+) -> String {
+    let without: Vec<&str> = counts
+        .iter()
+        .filter(|(_, counts)| counts.share(rate).is_err())
+        .map(|(name, _)| name.as_str())
+        .collect();
     match (&without[..], counts.len()) {
         ([], 1) => format!("there is a single group, {}", counts.keys().next().map_or("", String::as_str)),
         ([], _) => why.to_string(),
@@ -110,22 +128,27 @@ fn columns(data: &Data, outcomes: &[Outcome], rate: Rate, name: &str) -> Vec<Mea
     for groups in &data.groups {
         match worst(data, outcomes, groups, rate) {
             Ok(worst) => each.extend(of_column(scale, data, groups, &worst, name)),
-            Err(why) => each.push(sliced(scale.undefined(name, data.len(), format!("{}: {why}", groups.column)), &groups.column)),
+            Err(why) => each.push(sliced(
+                scale.undefined(name, data.len(), format!("{}: {why}", groups.column)),
+                &groups.column,
+            )),
         }
     }
     let parities = || each.iter().filter(|measured| measured.metric == name);
     // One undefined column makes the whole undefined: it never passes.
-    let overall = parities().find(|one| one.value.is_nan()).or_else(|| {
-        parities().min_by(|a, b| a.lower.unwrap_or(0.0).total_cmp(&b.lower.unwrap_or(0.0)))
-    });
+    let overall = parities()
+        .find(|one| one.value.is_nan())
+        .or_else(|| parities().min_by(|a, b| a.lower.unwrap_or(0.0).total_cmp(&b.lower.unwrap_or(0.0))));
     let overall = overall.cloned().map(|worst| sliced(worst, ""));
     overall.into_iter().chain(each).collect()
 }
 
 fn of_column(scale: Scale, data: &Data, groups: &Groups, worst: &Worst, name: &str) -> Vec<Measurement> {
     let BoundedGap { gap, parity, smallest_group, .. } = &worst.gap;
-    let convention =
-        format!("1 - largest difference/{}/outcome {}/newcombe, all pairs/smallest group {smallest_group}", groups.column, worst.outcome);
+    let convention = format!(
+        "1 - largest difference/{}/outcome {}/newcombe, all pairs/smallest group {smallest_group}",
+        groups.column, worst.outcome
+    );
     let parity = scale.with(name, gap.parity, data.len(), *parity, &convention);
     let ratio = match gap.ratio {
         Some(value) => Measurement {
@@ -180,7 +203,10 @@ pub fn calibration(data: &Data, model: &Model, report: &mut Report) {
             let value = calibration_error(data, &truth, &scores);
             errors.extend(value.as_ref().ok().map(|(value, _)| *value));
             let slice = format!("{}={group}", groups.column);
-            measured.push(sliced(scale.statistic("ece", truth.len(), value, "ece/10/left-closed/top label/bootstrap"), slice));
+            measured.push(sliced(
+                scale.statistic("ece", truth.len(), value, "ece/10/left-closed/top label/bootstrap"),
+                slice,
+            ));
         }
         let span = |pick: fn(f64, f64) -> f64, start: f64| errors.iter().copied().fold(start, pick);
         let gap = span(f64::max, f64::NEG_INFINITY) - span(f64::min, f64::INFINITY);

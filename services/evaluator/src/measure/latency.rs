@@ -28,13 +28,20 @@ pub fn throughput(data: &Data, model: &Model, report: &mut Report) {
 ///
 /// # Errors
 /// [`Error::Cancelled`] or a host that fails.
-pub async fn latency(data: &Data<'_>, model: &Model, limits: &Limits, report: &mut Report) -> Result<(), Error> {
+pub async fn latency(
+    data: &Data<'_>,
+    model: &Model,
+    limits: &Limits,
+    report: &mut Report,
+) -> Result<(), Error> {
     for row in 0..WARM_UP {
         model.timed(&data.samples[row % data.len()]).await?;
     }
     let (mut times, mut failed) = (Vec::with_capacity(data.plan.latency_requests), 0_usize);
     let (began, most) = (Instant::now(), Duration::from_secs(limits.latency_s));
-    while times.len() < data.plan.latency_requests && (times.len() < data.plan.latency_min || began.elapsed() < most) {
+    while times.len() < data.plan.latency_requests
+        && (times.len() < data.plan.latency_min || began.elapsed() < most)
+    {
         let (answer, took) = model.timed(&data.samples[times.len() % data.len()]).await?;
         failed += usize::from(matches!(answer, Answer::Failed(_)));
         times.push(took.as_secs_f64() * 1000.0);
@@ -45,7 +52,8 @@ pub async fn latency(data: &Data<'_>, model: &Model, limits: &Limits, report: &m
         failed => format!("{failed} of {} timed requests failed inside the model", times.len()),
     };
     let quantiles = [("latency_p50_ms", 0.50), ("latency_p95_ms", 0.95), ("latency_p99_ms", 0.99)];
-    let measured = quantiles.iter().map(|(name, quantile)| quantile_of(data, name, &times, *quantile)).collect();
+    let measured =
+        quantiles.iter().map(|(name, quantile)| quantile_of(data, name, &times, *quantile)).collect();
     report.fill(Slot::Latency, measured, note);
     Ok(())
 }

@@ -53,22 +53,36 @@ fn labels(data: &Data, model: &Model, truth: &[usize]) -> Vec<Measurement> {
     let mut measured = vec![scale.share("accuracy", right, data.len())];
     // One column more for answers that are no class and rows on which the model failed.
     let classes = model.classes().len() + 1;
-    let predicted: Vec<usize> = data.answers.iter().map(|answer| answer.class().unwrap_or(classes - 1).min(classes - 1)).collect();
+    let predicted: Vec<usize> =
+        data.answers.iter().map(|answer| answer.class().unwrap_or(classes - 1).min(classes - 1)).collect();
     if MOST_CELLS < classes * classes {
         return measured;
     }
     let Ok(matrix) = ConfusionMatrix::from_indices(truth, &predicted, classes, None) else { return measured };
     let occurring: Vec<usize> = (0..classes)
-        .filter(|class| (0..classes).any(|other| matrix.cell(*class, other) + matrix.cell(other, *class) > 0.0))
+        .filter(|class| {
+            (0..classes).any(|other| matrix.cell(*class, other) + matrix.cell(other, *class) > 0.0)
+        })
         .collect();
     type Of = fn(&ConfusionMatrix) -> statistics::Result<f64>;
     let of: [(&str, &str, Of); 3] = [
-        ("balanced_accuracy", "mean recall of occurring classes/bootstrap", ConfusionMatrix::balanced_accuracy),
-        ("macro_f1", "f1/macro/zero division 0/bootstrap", |matrix| matrix.f1(Average::Macro, ZeroDivision::Zero)),
+        (
+            "balanced_accuracy",
+            "mean recall of occurring classes/bootstrap",
+            ConfusionMatrix::balanced_accuracy,
+        ),
+        ("macro_f1", "f1/macro/zero division 0/bootstrap", |matrix| {
+            matrix.f1(Average::Macro, ZeroDivision::Zero)
+        }),
         ("mcc", "matthews/bootstrap", |matrix| Ok(matrix.matthews())),
     ];
     for (name, convention, of) in of {
-        measured.push(scale.statistic(name, data.len(), resampled(data, &matrix, &occurring, of), convention));
+        measured.push(scale.statistic(
+            name,
+            data.len(),
+            resampled(data, &matrix, &occurring, of),
+            convention,
+        ));
     }
     if let Some(class) = positive(data, model) {
         let f1 = |matrix: &ConfusionMatrix| matrix.f1(Average::Class(class), ZeroDivision::Zero);
@@ -105,7 +119,9 @@ fn resampled(
     };
     let value = of(&build(&cells)?)?;
     let confidence = data.plan.confidence;
-    let interval = statistic_interval(confidence, RESAMPLES, data.plan.seed, |rng| of(&build(&resample_cells(&cells, rng))?))?;
+    let interval = statistic_interval(confidence, RESAMPLES, data.plan.seed, |rng| {
+        of(&build(&resample_cells(&cells, rng))?)
+    })?;
     Ok((value, interval))
 }
 
@@ -122,7 +138,12 @@ fn scores(data: &Data, model: &Model, scale: Scale) -> Vec<Measurement> {
             probability::log_loss(t, s, probability::RowSum::AsGiven)
         }),
         each_row(scale, "brier", &truth, &scores, "sum over classes/normal", probability::brier_multiclass),
-        scale.statistic("ece", n, calibration_error(data, &truth, &scores), "ece/10/left-closed/top label/bootstrap"),
+        scale.statistic(
+            "ece",
+            n,
+            calibration_error(data, &truth, &scores),
+            "ece/10/left-closed/top label/bootstrap",
+        ),
     ];
     measured.push(match positive(data, model) {
         Some(class) => {
@@ -170,7 +191,10 @@ pub(super) fn calibration_error(
     let n = confidence.len();
     let interval = statistic_interval(data.plan.confidence, RESAMPLES / 4, data.plan.seed, |rng| {
         let rows: Vec<usize> = (0..n).map(|_| rng.below(n)).collect();
-        of(&rows.iter().map(|row| confidence[*row]).collect::<Vec<_>>(), &rows.iter().map(|row| right[*row]).collect::<Vec<_>>())
+        of(
+            &rows.iter().map(|row| confidence[*row]).collect::<Vec<_>>(),
+            &rows.iter().map(|row| right[*row]).collect::<Vec<_>>(),
+        )
     })?;
     Ok((value, interval))
 }

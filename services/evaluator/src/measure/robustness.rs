@@ -42,11 +42,13 @@ fn free_texts(data: &Data, model: &Model) -> Vec<usize> {
 pub async fn adversarial(data: &Data<'_>, model: &Model, report: &mut Report) -> Result<(), Error> {
     let (scale, rules) = (data.plan.scale(), &data.plan.attack);
     if matches!(data.truth, Truth::Values(_)) && data.plan.tolerance <= 0.0 {
-        let none = scale.undefined("adversarial_success", 0, "the plan states no tolerance for a right prediction");
+        let none =
+            scale.undefined("adversarial_success", 0, "the plan states no tolerance for a right prediction");
         report.fill(Slot::Adversarial, vec![none], "");
         return Ok(());
     }
-    let right: Vec<usize> = data.right().iter().enumerate().filter(|(_, right)| **right).map(|(row, _)| row).collect();
+    let right: Vec<usize> =
+        data.right().iter().enumerate().filter(|(_, right)| **right).map(|(row, _)| row).collect();
     let rows = draw(right, data.plan.attack_rows, &mut generator(data.plan.seed, "attacked rows"));
     let texts = free_texts(data, model);
     let numeric = (0..model.layout().numbers()).any(|at| data.ranges[at].0 < data.ranges[at].1);
@@ -55,11 +57,19 @@ pub async fn adversarial(data: &Data<'_>, model: &Model, report: &mut Report) ->
     let mut queries = 0;
     if numeric {
         names.extend(rules.numeric.iter().cloned());
-        note(&mut broken, &mut queries, &attack::run(data, model, squares(data, model, &rows), rules.queries).await?);
+        note(
+            &mut broken,
+            &mut queries,
+            &attack::run(data, model, squares(data, model, &rows), rules.queries).await?,
+        );
     }
     if !texts.is_empty() {
         names.extend(rules.text.iter().cloned());
-        note(&mut broken, &mut queries, &attack::run(data, model, edits(data, model, &rows, &texts), rules.queries).await?);
+        note(
+            &mut broken,
+            &mut queries,
+            &attack::run(data, model, edits(data, model, &rows, &texts), rules.queries).await?,
+        );
     }
     let known: BTreeSet<&str> = ["square", "character-edits"].into();
     names.retain(|name| known.contains(name.as_str()));
@@ -69,14 +79,23 @@ pub async fn adversarial(data: &Data<'_>, model: &Model, report: &mut Report) ->
         (false, _) => format!("{}/chars/{}/{}", names.join("+"), rules.text_share, rules.queries),
     };
     let measured = success(scale, &broken, &convention);
-    let asked = scale.bare("adversarial_queries", queries as f64 / rows.len().max(1) as f64, rows.len(), "mean per row");
+    let asked = scale.bare(
+        "adversarial_queries",
+        queries as f64 / rows.len().max(1) as f64,
+        rows.len(),
+        "mean per row",
+    );
     let note = format!(
         "rows on which the model is right; {} of {} numeric inputs can move within the ball, clipped to the training range; {} text inputs edited; {} category inputs kept as they are{}",
         data.ranges.iter().filter(|range| range.0 < range.1).count(),
         data.ranges.len(),
         texts.len(),
         model.layout().texts() - texts.len(),
-        if model.scored() || !data.plan.classifies() { "" } else { "; label only: the model gives no scores" },
+        if model.scored() || !data.plan.classifies() {
+            ""
+        } else {
+            "; label only: the model gives no scores"
+        },
     );
     report.fill(Slot::Adversarial, vec![measured, asked], note);
     Ok(())
@@ -84,10 +103,17 @@ pub async fn adversarial(data: &Data<'_>, model: &Model, report: &mut Report) ->
 
 fn success(scale: Scale, broken: &[bool], convention: &str) -> Measurement {
     if convention.is_empty() {
-        return scale.undefined("adversarial_success", 0, "no input is a number with a range or a free text: nothing to attack");
+        return scale.undefined(
+            "adversarial_success",
+            0,
+            "no input is a number with a range or a free text: nothing to attack",
+        );
     }
     let events = broken.iter().filter(|broken| **broken).count();
-    Measurement { convention: convention.to_owned(), ..scale.share("adversarial_success", events, broken.len()) }
+    Measurement {
+        convention: convention.to_owned(),
+        ..scale.share("adversarial_success", events, broken.len())
+    }
 }
 
 fn note(broken: &mut [bool], queries: &mut u64, found: &[Found]) {
@@ -120,7 +146,18 @@ fn edits(data: &Data, model: &Model, rows: &[usize], texts: &[usize]) -> Searche
         let field = texts.iter().copied().max_by_key(|field| sample.texts[*field].len()).unwrap_or_default();
         let margin = attack::react(data, *row, &data.answers[*row]).margin;
         let seed = generator(data.plan.seed.wrapping_add(*row as u64), "edits").next_u64();
-        (*row, Box::new(CharacterEdits::new(sample, field, rules.text_share, margin, guided, rules.queries, seed)))
+        (
+            *row,
+            Box::new(CharacterEdits::new(
+                sample,
+                field,
+                rules.text_share,
+                margin,
+                guided,
+                rules.queries,
+                seed,
+            )),
+        )
     };
     rows.iter().map(search).collect()
 }
@@ -190,22 +227,31 @@ pub async fn out_of_distribution(data: &Data<'_>, model: &Model, report: &mut Re
     }
     let mut rng = generator(data.plan.seed, "noise");
     let rows = draw((0..data.len()).collect(), NOISE_ROWS, &mut rng);
-    let noise: Vec<Sample> = rows.iter().map(|row| noise_like(&data.samples[*row], &data.ranges, &mut rng)).collect();
+    let noise: Vec<Sample> =
+        rows.iter().map(|row| noise_like(&data.samples[*row], &data.ranges, &mut rng)).collect();
     let answers = model.answer(&noise).await?;
-    let top = |answer: &Answer| answer.scores().map(|scores| scores.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    let top = |answer: &Answer| {
+        answer.scores().map(|scores| scores.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+    };
     let known = rows.iter().filter_map(|row| top(&data.answers[*row])).map(|score| (true, score));
     let strange = answers.iter().filter_map(top).map(|score| (false, score));
     let (inside, scores): (Vec<bool>, Vec<f64>) = known.chain(strange).unzip();
-    let area = delong(&inside, &scores, &scores).and_then(|area| Ok((area.first, area.first_interval(scale.confidence)?)));
+    let area = delong(&inside, &scores, &scores)
+        .and_then(|area| Ok((area.first, area.first_interval(scale.confidence)?)));
     let measured = scale.statistic("ood_auroc", scores.len(), area, "highest score/uniform noise/delong");
-    report.fill(Slot::OutOfDistribution, vec![measured], "uniform noise in each input's range, letters for text");
+    report.fill(
+        Slot::OutOfDistribution,
+        vec![measured],
+        "uniform noise in each input's range, letters for text",
+    );
     Ok(())
 }
 
 fn noise_like(sample: &Sample, ranges: &[(f64, f64)], rng: &mut SplitMix64) -> Sample {
     let numbers = ranges.iter().map(|(low, high)| low + (high - low) * rng.next_f64()).collect();
     let mut scramble = |text: &String| {
-        let letter = |c: char, rng: &mut SplitMix64| if c == ' ' { c } else { char::from(b'a' + rng.below(26) as u8) };
+        let letter =
+            |c: char, rng: &mut SplitMix64| if c == ' ' { c } else { char::from(b'a' + rng.below(26) as u8) };
         text.chars().map(|c| letter(c, rng)).collect()
     };
     let texts = sample.texts.iter().map(&mut scramble).collect();

@@ -14,7 +14,10 @@ const MEMBERS: usize = 1000;
 
 /// Harmful content and hallucination: not applicable with the policy's reason, or not measured.
 pub fn content(data: &Data, policy: &Policy, report: &mut Report) {
-    let slots = [(Slot::HarmfulContent, Metric::HarmfulContentRate), (Slot::Hallucination, Metric::HallucinationRate)];
+    let slots = [
+        (Slot::HarmfulContent, Metric::HarmfulContentRate),
+        (Slot::Hallucination, Metric::HallucinationRate),
+    ];
     let table = policy.acceptance.tasks.iter().find(|row| row.task == data.plan.task);
     for (slot, of) in slots {
         let excuse = table.and_then(|row| row.not_applicable.iter().find(|excuse| excuse.metric == of));
@@ -55,7 +58,11 @@ pub async fn leakage(
     let samples = match rows::fill(model.layout(), train, limits.values) {
         Ok(samples) => samples,
         Err(why) => {
-            report.fill(Slot::InformationLeakage, none(&format!("the training split does not fit: {why}")), "");
+            report.fill(
+                Slot::InformationLeakage,
+                none(&format!("the training split does not fit: {why}")),
+                "",
+            );
             return Ok(());
         }
     };
@@ -70,9 +77,14 @@ pub async fn leakage(
     let outside = outside_rows.iter().filter_map(|row| known_fit(data, *row));
     let (member, score): (Vec<bool>, Vec<f64>) =
         inside.map(|score| (true, score)).chain(outside.map(|score| (false, score))).unzip();
-    let area = delong(&member, &score, &score).and_then(|area| Ok((area.first, area.first_interval(scale.confidence)?)));
+    let area = delong(&member, &score, &score)
+        .and_then(|area| Ok((area.first, area.first_interval(scale.confidence)?)));
     let convention = if model.scored() { "score of the true class/delong" } else { "how right/delong" };
-    report.fill(Slot::InformationLeakage, vec![scale.statistic("membership_auroc", score.len(), area, convention)], "");
+    report.fill(
+        Slot::InformationLeakage,
+        vec![scale.statistic("membership_auroc", score.len(), area, convention)],
+        "",
+    );
     Ok(())
 }
 
@@ -86,7 +98,9 @@ fn fit(model: &Model, answer: &Answer, label: &str) -> Option<f64> {
                 None => f64::from(u8::from(*class == truth)),
             })
         }
-        Answer::Value(value) => Some(-(value - label.parse::<f64>().ok()?).abs()).filter(|fit| fit.is_finite()),
+        Answer::Value(value) => {
+            Some(-(value - label.parse::<f64>().ok()?).abs()).filter(|fit| fit.is_finite())
+        }
         Answer::Failed(_) => None,
     }
 }
@@ -97,7 +111,9 @@ fn known_fit(data: &Data, row: usize) -> Option<f64> {
             Some(scores) => *scores.get(truth[row])?,
             None => f64::from(u8::from(*class == truth[row])),
         }),
-        (Truth::Values(truth), Answer::Value(value)) => Some(-(value - truth[row]).abs()).filter(|fit| fit.is_finite()),
+        (Truth::Values(truth), Answer::Value(value)) => {
+            Some(-(value - truth[row]).abs()).filter(|fit| fit.is_finite())
+        }
         _ => None,
     }
 }

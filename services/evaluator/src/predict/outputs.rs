@@ -84,22 +84,30 @@ impl Outputs {
         let given = || signature.outputs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         for (field, name) in [("label_output", &plan.label_output), ("score_output", &plan.score_output)] {
             if !name.is_empty() && signature.output(name).is_none() {
-                return Err(Error::unfit(format!("{field} {name:?}"), format!("the model gives {}", given())));
+                return Err(Error::unfit(
+                    format!("{field} {name:?}"),
+                    format!("the model gives {}", given()),
+                ));
             }
         }
         let first = |wanted: &dyn Fn(&TensorSpec) -> bool| {
             signature.outputs.iter().find(|spec| wanted(spec)).map(|spec| spec.name.clone())
         };
-        let or = |name: &str, found: Option<String>| if name.is_empty() { found } else { Some(name.to_owned()) };
+        let or =
+            |name: &str, found: Option<String>| if name.is_empty() { found } else { Some(name.to_owned()) };
         if !plan.classifies() {
             let value = or(&plan.label_output, None)
                 .or_else(|| or(&plan.score_output, first(&|spec| is_float(spec.datatype) && is_single(spec))))
                 .or_else(|| first(&|spec| is_float(spec.datatype)));
-            let value = value.ok_or_else(|| Error::unfit("outputs", format!("none is a number; the model gives {}", given())))?;
+            let value = value.ok_or_else(|| {
+                Error::unfit("outputs", format!("none is a number; the model gives {}", given()))
+            })?;
             return Ok(Self { label: None, scores: None, value: Some(value) });
         }
         let label = or(&plan.label_output, first(&|spec| !is_float(spec.datatype) && is_single(spec)));
-        let wide = |spec: &TensorSpec| is_float(spec.datatype) && spec.dims.as_ref().is_none_or(|dims| dims.len() >= 2);
+        let wide = |spec: &TensorSpec| {
+            is_float(spec.datatype) && spec.dims.as_ref().is_none_or(|dims| dims.len() >= 2)
+        };
         let scores = or(&plan.score_output, first(&wide))
             .or_else(|| first(&|spec| label.is_none() && is_float(spec.datatype)));
         if label.is_none() && scores.is_none() {
@@ -126,8 +134,16 @@ impl Outputs {
     ///
     /// # Errors
     /// [`Error::DoesNotFit`] where an output has not one row for each row of the input.
-    pub fn read(&self, tensors: &[Tensor], rows: usize, batch: usize, classes: &Classes) -> Result<Vec<Answer>, Error> {
-        let find = |name: &Option<String>| name.as_ref().and_then(|name| tensors.iter().find(|one| one.name() == name));
+    pub fn read(
+        &self,
+        tensors: &[Tensor],
+        rows: usize,
+        batch: usize,
+        classes: &Classes,
+    ) -> Result<Vec<Answer>, Error> {
+        let find = |name: &Option<String>| {
+            name.as_ref().and_then(|name| tensors.iter().find(|one| one.name() == name))
+        };
         if let Some(tensor) = find(&self.value) {
             let values = numbers(tensor)?;
             let width = width(tensor, batch)?;
@@ -171,13 +187,15 @@ fn label_rows(tensor: &Tensor, rows: usize, batch: usize, classes: &Classes) -> 
     let strange = classes.len();
     if tensor.datatype() == DataType::Bytes {
         let elements = tensor.elements().map_err(|why| Error::unfit("label output", why.to_string()))?;
-        let class = |row: &[bytes::Bytes]| classes.index(&String::from_utf8_lossy(&row[0])).unwrap_or(strange);
+        let class =
+            |row: &[bytes::Bytes]| classes.index(&String::from_utf8_lossy(&row[0])).unwrap_or(strange);
         return Ok(elements.chunks(width).take(rows).map(class).collect());
     }
     let truth_value = tensor.datatype() == DataType::Bool;
     let class = |row: &[f64]| {
         let number = crate::table::number_text(row[0]);
-        let named = if truth_value { classes.index(if row[0] == 0.0 { "false" } else { "true" }) } else { None };
+        let named =
+            if truth_value { classes.index(if row[0] == 0.0 { "false" } else { "true" }) } else { None };
         named.or_else(|| classes.index(&number)).unwrap_or(strange)
     };
     Ok(numbers(tensor)?.chunks(width).take(rows).map(class).collect())

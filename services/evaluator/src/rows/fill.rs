@@ -11,7 +11,11 @@ use crate::{Error, table::Table};
 pub fn fill(layout: &Layout, table: &Table, most: usize) -> Result<Vec<Sample>, Error> {
     let values = (layout.numbers() + layout.texts()).saturating_mul(table.rows());
     if most < values {
-        return Err(Error::TooLarge { what: "rows times inputs".into(), observed: values.to_string(), allowed: most });
+        return Err(Error::TooLarge {
+            what: "rows times inputs".into(),
+            observed: values.to_string(),
+            allowed: most,
+        });
     }
     let mut samples = vec![Sample::default(); table.rows()];
     for slot in &layout.slots {
@@ -35,9 +39,9 @@ fn number(found: Result<Option<f64>, String>, slot: &Slot, column: &str, row: us
     let refuse = |why: String| Error::unfit(format!("input {} {}", slot.name, slot.datatype), why);
     match found {
         Ok(Some(value)) => Ok(value),
-        Ok(None) if is_whole(slot.datatype) => {
-            Err(refuse(format!("column {column:?} has no value in row {row}, and the input takes whole numbers only")))
-        }
+        Ok(None) if is_whole(slot.datatype) => Err(refuse(format!(
+            "column {column:?} has no value in row {row}, and the input takes whole numbers only"
+        ))),
         Ok(None) => Ok(f64::NAN),
         Err(text) => {
             let shown: String = text.chars().take(40).collect();

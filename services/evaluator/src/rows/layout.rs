@@ -69,7 +69,10 @@ impl Layout {
         match (first, self.fixed_rows) {
             (Some(0), _) => return Err(Error::unfit(spec.to_string(), "it takes no rows")),
             (Some(new), Some(old)) if new != old => {
-                return Err(Error::unfit(spec.to_string(), format!("it takes {new} rows at once, another input {old}")));
+                return Err(Error::unfit(
+                    spec.to_string(),
+                    format!("it takes {new} rows at once, another input {old}"),
+                ));
             }
             (Some(new), _) => self.fixed_rows = Some(new),
             (None, _) => {}
@@ -80,7 +83,14 @@ impl Layout {
         } else {
             Kind::Numbers(numbers..numbers + width)
         };
-        self.slots.push(Slot { name: spec.name.clone(), datatype: spec.datatype, row_shape, scalar, kind, columns });
+        self.slots.push(Slot {
+            name: spec.name.clone(),
+            datatype: spec.datatype,
+            row_shape,
+            scalar,
+            kind,
+            columns,
+        });
         Ok(())
     }
 
@@ -116,7 +126,8 @@ impl Layout {
         if wanted < rows.len() {
             return Err(Error::unfit("rows", format!("{} at once, the model takes {wanted}", rows.len())));
         }
-        let padded: Vec<&Sample> = rows.iter().copied().chain(std::iter::repeat_n(*last, wanted - rows.len())).collect();
+        let padded: Vec<&Sample> =
+            rows.iter().copied().chain(std::iter::repeat_n(*last, wanted - rows.len())).collect();
         self.slots.iter().map(|slot| slot.tensor(&padded)).collect()
     }
 }

@@ -15,7 +15,10 @@ pub fn resolve(signature: &ModelSignature, plan: &Plan, table: &Table) -> Result
         for column in &columns {
             table.required(column, &format!("feature column of input {}", spec.name))?;
             if *column == plan.label_column {
-                return Err(Error::unfit(format!("input {}", spec.name), "the label column would be a feature"));
+                return Err(Error::unfit(
+                    format!("input {}", spec.name),
+                    "the label column would be a feature",
+                ));
             }
         }
         layout.add(spec, columns)?;
@@ -28,7 +31,10 @@ type Assigned<'a> = Vec<(&'a TensorSpec, Vec<String>)>;
 fn assign<'a>(signature: &'a ModelSignature, plan: &Plan, table: &Table) -> Result<Assigned<'a>, Error> {
     let inputs = &signature.inputs;
     if inputs.is_empty() {
-        return Err(Error::unfit("model", "it has no inputs: nothing that is in a row can change its answer"));
+        return Err(Error::unfit(
+            "model",
+            "it has no inputs: nothing that is in a row can change its answer",
+        ));
     }
     let features = &plan.features;
     if !plan.input_tensor.is_empty() {
@@ -48,7 +54,8 @@ fn assign<'a>(signature: &'a ModelSignature, plan: &Plan, table: &Table) -> Resu
             Ok(several.iter().zip(features).map(|(spec, column)| (spec, vec![column.clone()])).collect())
         }
         (several, _) => {
-            let missing: Vec<String> = several.iter().filter(|spec| !named(spec)).map(ToString::to_string).collect();
+            let missing: Vec<String> =
+                several.iter().filter(|spec| !named(spec)).map(ToString::to_string).collect();
             let known: Vec<&str> = table.columns().iter().map(|column| column.name.as_str()).collect();
             let why = format!("no feature column has this name; the split has {}", known.join(", "));
             Err(Error::unfit(format!("inputs {}", missing.join(", ")), why))
@@ -60,7 +67,10 @@ fn assign<'a>(signature: &'a ModelSignature, plan: &Plan, table: &Table) -> Resu
 fn around<'a>(signature: &'a ModelSignature, plan: &Plan, table: &Table) -> Result<Assigned<'a>, Error> {
     let main = signature.inputs.iter().find(|spec| spec.name == plan.input_tensor).ok_or_else(|| {
         let known: Vec<&str> = signature.inputs.iter().map(|spec| spec.name.as_str()).collect();
-        Error::unfit(format!("input tensor {:?}", plan.input_tensor), format!("the model takes {}", known.join(", ")))
+        Error::unfit(
+            format!("input tensor {:?}", plan.input_tensor),
+            format!("the model takes {}", known.join(", ")),
+        )
     })?;
     let others = signature.inputs.iter().filter(|spec| spec.name != main.name);
     let mut assigned = Vec::new();
@@ -83,8 +93,10 @@ fn fitting(spec: &TensorSpec, plan: &Plan, table: &Table) -> Result<Vec<String>,
     let candidates = || table.columns().iter().filter(|column| !plan.not_features.contains(&column.name));
     let all: Vec<String> = candidates().map(|column| column.name.clone()).collect();
     let numeric = spec.datatype != DataType::Bytes;
-    let of_kind: Vec<String> =
-        candidates().filter(|column| column.cells.is_numeric() == numeric).map(|column| column.name.clone()).collect();
+    let of_kind: Vec<String> = candidates()
+        .filter(|column| column.cells.is_numeric() == numeric)
+        .map(|column| column.name.clone())
+        .collect();
     let row: Vec<i64> = spec.shape().into_iter().skip(1).collect();
     let open = spec.dims.is_none() || row.iter().any(|size| *size < 0);
     let width = if open { None } else { Some(row.iter().product::<i64>()) };

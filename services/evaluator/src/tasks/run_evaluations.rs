@@ -35,7 +35,11 @@ pub async fn run(evaluator: Evaluator, stop: CancellationToken) -> Result<(), Er
                 let keep = async {
                     loop {
                         tokio::time::sleep(LEASE_TIME / 4).await;
-                        let renewed = evaluator.jobs().leases().renew(&lease, lease_time, evaluator.clock().now()).await;
+                        let renewed = evaluator
+                            .jobs()
+                            .leases()
+                            .renew(&lease, lease_time, evaluator.clock().now())
+                            .await;
                         if !matches!(renewed, Ok(Some(_))) {
                             warn!("the lease on evaluations is lost");
                             return;
@@ -172,7 +176,11 @@ async fn work(
         _ => fetch::split(deps, &facts.dataset, "train", limits).await.ok(),
     };
     steps.step("loading the model", 0.03).await?;
-    let options = LoadOptions { provider: limits.provider.clone(), intra_threads: limits.threads, ..LoadOptions::default() };
+    let options = LoadOptions {
+        provider: limits.provider.clone(),
+        intra_threads: limits.threads,
+        ..LoadOptions::default()
+    };
     let session = deps.engine.load(bytes, options).await?;
     let identity = Identity {
         name,

@@ -54,7 +54,8 @@ impl Told {
             let told = told.clone();
             async move {
                 let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-                let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                let body =
+                    request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
                 let response = http::Response::builder().header("content-type", "application/grpc");
                 let made = match told.answer(&method, body.get(5..).unwrap_or_default()) {
                     None => response.header("grpc-status", "5").body(Body::empty()),

@@ -6,8 +6,12 @@ mod fakes;
 use arrow::array::{Float64Array, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use contracts::common::v1::Task;
-use contracts::evaluator::v1::{EvaluateModelVersionRequest, evaluator_service_client::EvaluatorServiceClient};
-use contracts::longrunning::{CancelOperationRequest, Operation, WaitOperationRequest, operation, operations_client::OperationsClient};
+use contracts::evaluator::v1::{
+    EvaluateModelVersionRequest, evaluator_service_client::EvaluatorServiceClient,
+};
+use contracts::longrunning::{
+    CancelOperationRequest, Operation, WaitOperationRequest, operation, operations_client::OperationsClient,
+};
 use contracts::registry::v1::{self, Evaluation};
 use engine::fake::{Behaviour, FakeEngine};
 use engine::{DataType, Dim, ModelSignature, Tensor, TensorSpec};
@@ -34,7 +38,12 @@ fn split() -> Bytes {
     let batch = RecordBatch::try_from_iter([
         ("a", Arc::new(Float64Array::from(values.clone())) as arrow::array::ArrayRef),
         ("b", Arc::new(Float64Array::from_iter_values((0..ROWS).map(|row| (row % 7) as f64)))),
-        ("sex", Arc::new(StringArray::from_iter_values((0..ROWS).map(|row| if row % 2 == 0 { "f" } else { "m" })))),
+        (
+            "sex",
+            Arc::new(StringArray::from_iter_values(
+                (0..ROWS).map(|row| if row % 2 == 0 { "f" } else { "m" }),
+            )),
+        ),
         ("y", Arc::new(Int64Array::from_iter_values(labels))),
     ])
     .unwrap();
@@ -46,7 +55,8 @@ fn split() -> Bytes {
 }
 
 fn signature() -> ModelSignature {
-    let spec = |name: &str, datatype, dims: Vec<Dim>| TensorSpec { name: name.into(), datatype, dims: Some(dims) };
+    let spec =
+        |name: &str, datatype, dims: Vec<Dim>| TensorSpec { name: name.into(), datatype, dims: Some(dims) };
     ModelSignature {
         inputs: vec![spec("x", DataType::Fp32, vec![Dim::Any(()), Dim::Fixed(2)])],
         outputs: vec![
@@ -63,7 +73,10 @@ fn behave(_: &ModelSignature, inputs: &[Tensor]) -> Result<Vec<Tensor>, engine::
     let labels: Vec<i64> = rows.chunks(2).map(|row| i64::from(row[0] > 0.0)).collect();
     let scores: Vec<f32> = p.iter().flat_map(|p| [(1.0 - p) as f32, *p as f32]).collect();
     let n = labels.len() as i64;
-    Ok(vec![Tensor::of("label", vec![n], &labels).unwrap(), Tensor::of("scores", vec![n, 2], &scores).unwrap()])
+    Ok(vec![
+        Tensor::of("label", vec![n], &labels).unwrap(),
+        Tensor::of("scores", vec![n, 2], &scores).unwrap(),
+    ])
 }
 
 struct Mesh {
@@ -81,13 +94,26 @@ impl Mesh {
         let digest = Digest::of(&artifact).to_string();
         let engine = FakeEngine::new();
         engine.set(&digest, Behaviour { outputs: Some(Arc::new(behave)), ..Behaviour::default() });
-        let model = v1::Model { name: "models/m".into(), task: Task::BinaryClassification as i32, ..v1::Model::default() };
+        let model = v1::Model {
+            name: "models/m".into(),
+            task: Task::BinaryClassification as i32,
+            ..v1::Model::default()
+        };
         let version = v1::ModelVersion { artifact_digest: digest.clone(), ..v1::ModelVersion::default() };
-        let part = |name: &str| v1::DatasetSplit { split: name.into(), rows: ROWS as u64, digest: Digest::of(&split).to_string(), ..v1::DatasetSplit::default() };
+        let part = |name: &str| v1::DatasetSplit {
+            split: name.into(),
+            rows: ROWS as u64,
+            digest: Digest::of(&split).to_string(),
+            ..v1::DatasetSplit::default()
+        };
         let dataset = v1::DatasetVersion {
             name: "datasets/d/versions/1.0.0".into(),
             label_column: "y".into(),
-            columns: vec![v1::DatasetColumn { name: "sex".into(), sensitive: true, ..v1::DatasetColumn::default() }],
+            columns: vec![v1::DatasetColumn {
+                name: "sex".into(),
+                sensitive: true,
+                ..v1::DatasetColumn::default()
+            }],
             splits: vec![part("train"), part("test")],
             manifest_digest: Digest::of(b"manifest").to_string(),
             ..v1::DatasetVersion::default()
@@ -99,7 +125,14 @@ impl Mesh {
         };
         let told = fakes::told(&model, &version, &dataset, &policy, artifact, split);
         let (key, sha256) = runtime::generate_key().unwrap();
-        let person = Entry { sha256, principal: "qa-engineer".into(), kind: Kind::Person, roles: vec!["qa-engineer".into()], expires: None, development: false };
+        let person = Entry {
+            sha256,
+            principal: "qa-engineer".into(),
+            kind: Kind::Person,
+            roles: vec!["qa-engineer".into()],
+            expires: None,
+            development: false,
+        };
         let credentials = Credentials::from_entries(vec![person]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let config = evaluator::Config {
@@ -107,7 +140,13 @@ impl Mesh {
             database: runtime::config::Database { url: "sqlite::memory:".into() },
             ..evaluator::Config::default()
         };
-        let deps = evaluator::Deps::new(Clock::real(), credentials, Arc::new(engine.clone()), told.peer(), told.peer());
+        let deps = evaluator::Deps::new(
+            Clock::real(),
+            credentials,
+            Arc::new(engine.clone()),
+            told.peer(),
+            told.peer(),
+        );
         let service = evaluator::build(&config, deps).await.unwrap();
         Self { service, told, engine, artifact: digest, key, _folder: folder }
     }
@@ -158,13 +197,20 @@ async fn every_known_number_comes_out() {
     assert_eq!(mesh.told.evaluations.lock().unwrap().as_slice(), std::slice::from_ref(&made));
     assert!((value(&made, "accuracy") - 0.9).abs() < 1e-12);
     // 96..=103 lie within 0.02 of the range from 0; row 100 is wrong from the start.
-    assert!((value(&made, "adversarial_success") - 7.0 / 180.0).abs() < 1e-12, "{}", value(&made, "adversarial_success"));
+    assert!(
+        (value(&made, "adversarial_success") - 7.0 / 180.0).abs() < 1e-12,
+        "{}",
+        value(&made, "adversarial_success")
+    );
     // 50 of each group of 100 are above 0.
     assert!((value(&made, "demographic_parity") - 1.0).abs() < 1e-12);
     assert!(value(&made, "latency_p95_ms") > 0.0 && value(&made, "run_failures").abs() < 1e-12);
     let attack = made.measurements.iter().find(|one| one.metric == "adversarial_success").unwrap();
     assert_eq!(attack.convention, "square/linf/0.02/500");
-    assert_eq!((made.slots.len(), made.requested_by.as_str(), made.artifact_digest.as_str()), (15, "qa-engineer", mesh.artifact.as_str()));
+    assert_eq!(
+        (made.slots.len(), made.requested_by.as_str(), made.artifact_digest.as_str()),
+        (15, "qa-engineer", mesh.artifact.as_str())
+    );
     assert!(made.slots.iter().all(|slot| slot.measured || !slot.reason.is_empty()), "{:?}", made.slots);
     assert_eq!(made.not_applicable.len(), 2);
     // The same request is the same operation; the same plan over the same bytes gives the same numbers.
@@ -193,9 +239,14 @@ async fn a_model_that_fails_is_wrong_and_reported() {
 #[tokio::test]
 async fn bad_fields_are_all_named_and_a_queued_operation_can_be_cancelled() {
     let mesh = Mesh::start().await;
-    let request = EvaluateModelVersionRequest { model_version: "../etc".into(), evaluation_id: "A".into(), ..EvaluateModelVersionRequest::default() };
+    let request = EvaluateModelVersionRequest {
+        model_version: "../etc".into(),
+        evaluation_id: "A".into(),
+        ..EvaluateModelVersionRequest::default()
+    };
     let refused = EvaluatorServiceClient::new(mesh.peer()).evaluate_model_version(request).await.unwrap_err();
-    let fields: Vec<String> = runtime::status::field_violations(&refused).into_iter().map(|bad| bad.field).collect();
+    let fields: Vec<String> =
+        runtime::status::field_violations(&refused).into_iter().map(|bad| bad.field).collect();
     assert_eq!(fields, ["model_version", "dataset_version", "evaluation_id"]);
     let asked = mesh.ask("stopped", "").await.unwrap();
     assert!(!asked.done);
@@ -203,6 +254,8 @@ async fn bad_fields_are_all_named_and_a_queued_operation_can_be_cancelled() {
     OperationsClient::new(mesh.peer()).cancel_operation(cancel).await.unwrap();
     mesh.service.tasks().start();
     let ended = tokio::time::timeout(Duration::from_secs(20), mesh.end(&asked.name)).await.unwrap();
-    assert!(matches!(ended.result, Some(operation::Result::Error(status)) if status.code == tonic::Code::Cancelled as i32));
+    assert!(
+        matches!(ended.result, Some(operation::Result::Error(status)) if status.code == tonic::Code::Cancelled as i32)
+    );
     assert!(mesh.told.evaluations.lock().unwrap().is_empty());
 }

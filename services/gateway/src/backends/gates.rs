@@ -30,7 +30,12 @@ pub enum Refused {
 ///
 /// # Errors
 /// [`Refused`] with the first thing that does not hold.
-pub fn verify(route: &Route, backend: &Backend, revoked: &[String], key: &VerifyingKey) -> Result<(), Refused> {
+pub fn verify(
+    route: &Route,
+    backend: &Backend,
+    revoked: &[String],
+    key: &VerifyingKey,
+) -> Result<(), Refused> {
     if revoked.contains(&backend.artifact_digest) {
         return Err(Refused::Revoked(backend.artifact_digest.clone()));
     }
@@ -58,7 +63,10 @@ fn opens(decision: &GateDecision, backend: &Backend, key: &VerifyingKey) -> Resu
         return Err(format!("the signature of {} does not hold", decision.name));
     }
     if !decision.name.strip_prefix(&backend.version).is_some_and(|rest| rest.starts_with("/gateDecisions/")) {
-        return Err(format!("{} is a decision about another version, required {}", decision.name, backend.version));
+        return Err(format!(
+            "{} is a decision about another version, required {}",
+            decision.name, backend.version
+        ));
     }
     if decision.artifact_digest != backend.artifact_digest {
         let (judged, served) = (&decision.artifact_digest, &backend.artifact_digest);

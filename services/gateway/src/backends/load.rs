@@ -65,8 +65,10 @@ async fn fetch(gateway: &Gateway, digest: Digest, size: u64) -> Result<(), LoadE
     if offset < size {
         let request = DownloadArtifactRequest { digest: digest.to_string(), offset };
         let mut client = gateway.clients().artifacts.clone();
-        let stream =
-            client.download_artifact(request).await.map_err(|status| LoadError::Fetch(status.message().into()))?;
+        let stream = client
+            .download_artifact(request)
+            .await
+            .map_err(|status| LoadError::Fetch(status.message().into()))?;
         let chunks = stream.into_inner().map(|item| match item {
             Ok(piece) => Ok::<Bytes, String>(piece.chunk),
             Err(status) => Err(status.message().to_owned()),

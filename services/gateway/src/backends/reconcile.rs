@@ -163,7 +163,8 @@ impl Reconciler {
             };
             before.split.shares() == shares && versions(&before.targets) == versions(&targets)
         };
-        let split = before.filter(same).map_or_else(|| Arc::new(Split::new(shares)), |before| before.split.clone());
+        let split =
+            before.filter(same).map_or_else(|| Arc::new(Split::new(shares)), |before| before.split.clone());
         let canary = targets.iter().find(|target| target.canary);
         let breaker = canary.filter(|_| !route.staging && !route.rollout.is_empty()).and_then(|canary| {
             self.gateway.breakers().open(&route.rollout, &canary.backend.version, &self.gateway)
@@ -214,10 +215,15 @@ impl Reconciler {
 
     /// Puts those that are served no longer on the list of the draining; their last seconds are still reported.
     fn part(&self, old: &Live, new: &BTreeMap<String, Arc<Endpoint>>) {
-        let kept: HashSet<*const Backend> =
-            new.values().flat_map(|endpoint| &endpoint.targets).map(|target| Arc::as_ptr(&target.backend)).collect();
+        let kept: HashSet<*const Backend> = new
+            .values()
+            .flat_map(|endpoint| &endpoint.targets)
+            .map(|target| Arc::as_ptr(&target.backend))
+            .collect();
         for endpoint in old.endpoints.values() {
-            for target in endpoint.targets.iter().filter(|target| !kept.contains(&Arc::as_ptr(&target.backend))) {
+            for target in
+                endpoint.targets.iter().filter(|target| !kept.contains(&Arc::as_ptr(&target.backend)))
+            {
                 self.gateway.board().leaves(&target.backend);
                 if !endpoint.staging {
                     self.gateway.observing().leaves(&target.backend, target.canary);
@@ -229,7 +235,11 @@ impl Reconciler {
     /// Forgets sessions and failures of digests that neither the table nor anything served names.
     fn free(&mut self, routes: &wire::Routes) {
         let live = self.gateway.live();
-        let named = routes.routes.iter().flat_map(|route| &route.backends).map(|backend| backend.artifact_digest.as_str());
+        let named = routes
+            .routes
+            .iter()
+            .flat_map(|route| &route.backends)
+            .map(|backend| backend.artifact_digest.as_str());
         let served = live
             .endpoints
             .values()

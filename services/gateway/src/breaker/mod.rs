@@ -37,7 +37,13 @@ impl Breakers {
             return Some(breaker.clone());
         }
         let policy = gateway.policy();
-        let made = Breaker::restore(rollout, version, &policy.rollout.breaker, gateway.files(), self.tripped.clone());
+        let made = Breaker::restore(
+            rollout,
+            version,
+            &policy.rollout.breaker,
+            gateway.files(),
+            self.tripped.clone(),
+        );
         match made {
             Ok(breaker) => {
                 let breaker = Arc::new(breaker);

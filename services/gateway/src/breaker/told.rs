@@ -56,7 +56,10 @@ impl Gateway {
         RollBackRequest {
             name: breaker.rollout().to_owned(),
             trigger: RollbackTrigger::ErrorRate.into(),
-            reason: format!("gateway {}: {errors} model faults in {requests} requests of the canary", self.id()),
+            reason: format!(
+                "gateway {}: {errors} model faults in {requests} requests of the canary",
+                self.id()
+            ),
             findings: vec![finding],
             detect_time: Some(to_wire(trip.detect_time)),
             off_traffic_time: Some(to_wire(trip.off_traffic_time)),

@@ -19,8 +19,9 @@ use crate::infer::Call;
 /// Puts the handlers on a service.
 pub fn mount(service: ServiceBuilder, gateway: &Gateway) -> ServiceBuilder {
     let most = gateway.config().admission.message_bytes;
-    let inference =
-        GrpcInferenceServiceServer::new(gateway.clone()).max_decoding_message_size(most).max_encoding_message_size(most);
+    let inference = GrpcInferenceServiceServer::new(gateway.clone())
+        .max_decoding_message_size(most)
+        .max_encoding_message_size(most);
     service.add(inference).add(ServingServiceServer::new(gateway.clone()))
 }
 

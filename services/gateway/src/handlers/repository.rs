@@ -15,7 +15,12 @@ impl Gateway {
                 State::Loading => ("LOADING", String::new()),
                 State::Failed(why) => ("UNAVAILABLE", why.clone()),
             };
-            ModelIndex { name: name.to_owned(), version: name::last(version).to_owned(), state: state.into(), reason }
+            ModelIndex {
+                name: name.to_owned(),
+                version: name::last(version).to_owned(),
+                state: state.into(),
+                reason,
+            }
         };
         let rows = self.board().rows();
         let shown = rows.iter().filter(|row| !request.ready || row.state == State::Ready);

@@ -35,10 +35,17 @@ impl Gateway {
         let mut rows = Vec::new();
         for endpoint in live.endpoints.values() {
             let effective = endpoint.effective();
-            rows.extend(endpoint.targets.iter().zip(effective).map(|(target, takes)| of_target(endpoint, target, takes)));
+            rows.extend(
+                endpoint
+                    .targets
+                    .iter()
+                    .zip(effective)
+                    .map(|(target, takes)| of_target(endpoint, target, takes)),
+            );
         }
         for row in self.board().rows().iter() {
-            let known = |served: &ServedBackend| served.endpoint == row.endpoint && served.version == row.version;
+            let known =
+                |served: &ServedBackend| served.endpoint == row.endpoint && served.version == row.version;
             let (state, error) = match &row.state {
                 State::Ready => continue,
                 State::Loading => ("loading", String::new()),

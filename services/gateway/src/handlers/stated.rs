@@ -42,7 +42,10 @@ impl Gateway {
         Ok(metadata(&endpoint.name, versions, target.backend.signature()))
     }
 
-    pub(super) fn model_stated(&self, request: &wire::ModelConfigRequest) -> Result<wire::ModelConfigResponse, Error> {
+    pub(super) fn model_stated(
+        &self,
+        request: &wire::ModelConfigRequest,
+    ) -> Result<wire::ModelConfigResponse, Error> {
         let (endpoint, target) = self.of(&request.name, &request.version)?;
         let backend = &target.backend;
         let mut config = config(&endpoint.name, backend.signature(), backend.session.provider());
@@ -87,7 +90,8 @@ impl Gateway {
         let target = if version.is_empty() {
             endpoint.spokesman().ok_or_else(|| Error::NoBackend(endpoint.name.clone()))?
         } else {
-            let unknown = || Error::UnknownVersion { endpoint: endpoint.name.clone(), version: shown(version) };
+            let unknown =
+                || Error::UnknownVersion { endpoint: endpoint.name.clone(), version: shown(version) };
             endpoint.find(version).ok_or_else(unknown)?.1
         };
         Ok((endpoint.clone(), target.clone()))

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use contracts::inference::{ModelInferRequest, ModelInferResponse, ModelStreamInferResponse};
 use futures::{Stream, StreamExt};
+use runtime::layers::codes::deserved;
 use tonic::{Status, Streaming};
 
 use crate::gateway::Gateway;
@@ -25,7 +26,7 @@ pub fn answers(gateway: Gateway, requests: Streaming<ModelInferRequest>, call: C
         let (gateway, mut call) = (gateway.clone(), call.clone());
         async move {
             // The stream itself is broken (undecodable, too large): that ends it.
-            let request = request?;
+            let request = request.map_err(|why| deserved(&why).unwrap_or(why))?;
             call.deadline = call.deadline.or_else(|| Instant::now().checked_add(LIMIT));
             let id = request.id.clone();
             match gateway.infer(request, call).await {
@@ -35,8 +36,12 @@ pub fn answers(gateway: Gateway, requests: Streaming<ModelInferRequest>, call: C
                 }),
                 Err(error) => {
                     let status = Status::from(error);
-                    let infer_response = Some(Box::new(ModelInferResponse { id, ..ModelInferResponse::default() }));
-                    Ok(ModelStreamInferResponse { error_message: status.message().to_owned(), infer_response })
+                    let infer_response =
+                        Some(Box::new(ModelInferResponse { id, ..ModelInferResponse::default() }));
+                    Ok(ModelStreamInferResponse {
+                        error_message: status.message().to_owned(),
+                        infer_response,
+                    })
                 }
             }
         }

@@ -82,8 +82,9 @@ impl Gateway {
         let mut take = |backend: &Arc<Backend>, canary, now| {
             let reference = backend.observer.reference().map(|reference| &**reference);
             let windows = backend.observer.take(now);
-            observations
-                .extend(windows.into_iter().map(|(second, window)| window.wire(backend, canary, second, reference)));
+            observations.extend(
+                windows.into_iter().map(|(second, window)| window.wire(backend, canary, second, reference)),
+            );
         };
         for endpoint in self.live().endpoints.values() {
             for target in &endpoint.targets {

@@ -52,7 +52,8 @@ impl Gateway {
     fn look(&self, detail: Detail) {
         let Detail { backend, time, inputs, outputs, sample } = detail;
         let most = self.config().observe.max_rows;
-        let unknown = Reference::new(backend.signature(), &contracts::registry::v1::ModelVersion::default(), None);
+        let unknown =
+            Reference::new(backend.signature(), &contracts::registry::v1::ModelVersion::default(), None);
         let reference = backend.observer.reference().map_or(&unknown, |reference| &**reference);
         let predictions = predictions(reference, &outputs, most);
         if backend.observer.reference().is_some() {
@@ -164,7 +165,8 @@ fn predictions(reference: &Reference, outputs: &[Tensor], most: usize) -> Vec<St
 
 /// Index of the largest score; NaN never wins, and NaN alone is no prediction.
 fn best(scores: &[f64]) -> f64 {
-    let largest = scores.iter().enumerate().filter(|(_, score)| !score.is_nan()).max_by(|a, b| a.1.total_cmp(b.1));
+    let largest =
+        scores.iter().enumerate().filter(|(_, score)| !score.is_nan()).max_by(|a, b| a.1.total_cmp(b.1));
     largest.map_or(f64::NAN, |(at, _)| at as f64)
 }
 

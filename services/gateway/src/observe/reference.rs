@@ -80,7 +80,12 @@ impl Predictions {
                 let (values, counts) = values.into_iter().unzip();
                 let counts = contracts::common::v1::CategoricalCounts { values, counts, other };
                 let distribution = contracts::common::v1::column_profile::Distribution::Categorical(counts);
-                ColumnProfile { column: column.to_owned(), rows, missing: 0, distribution: Some(distribution) }
+                ColumnProfile {
+                    column: column.to_owned(),
+                    rows,
+                    missing: 0,
+                    distribution: Some(distribution),
+                }
             }),
         }
     }
@@ -98,7 +103,8 @@ impl Reference {
         let Some(data) = dataset else { return made };
         let profiles: HashMap<&str, &ColumnProfile> =
             data.profiles.iter().map(|profile| (profile.column.as_str(), profile)).collect();
-        made.label = profiles.get(data.label_column.as_str()).and_then(|profile| profile::empty_like(profile));
+        made.label =
+            profiles.get(data.label_column.as_str()).and_then(|profile| profile::empty_like(profile));
         let declared = data.columns.iter().filter(|column| !column.label && !column.sensitive);
         let features: Vec<String> = if interface.feature_columns.is_empty() {
             declared.map(|column| column.name.clone()).filter(|name| *name != data.label_column).collect()
@@ -155,7 +161,12 @@ impl Reference {
 }
 
 /// The tensor and index of a feature column.
-fn place(signature: &ModelSignature, interface: &ModelInterface, features: &[String], at: usize) -> Option<Place> {
+fn place(
+    signature: &ModelSignature,
+    interface: &ModelInterface,
+    features: &[String],
+    at: usize,
+) -> Option<Place> {
     if !interface.input_tensor.is_empty() {
         let tensor = signature.input(&interface.input_tensor)?.name.clone();
         return Some(Place { tensor, width: features.len(), at });
@@ -170,10 +181,13 @@ fn place(signature: &ModelSignature, interface: &ModelInterface, features: &[Str
 /// The first integer or text output is the label, the first two-dimensional float output the scores; of a model that has
 /// neither, the first float output is the number it predicts.
 fn outputs(signature: &ModelSignature, interface: &ModelInterface) -> Reference {
-    let float =
-        |spec: &&TensorSpec| matches!(spec.datatype, DataType::Fp16 | DataType::Bf16 | DataType::Fp32 | DataType::Fp64);
+    let float = |spec: &&TensorSpec| {
+        matches!(spec.datatype, DataType::Fp16 | DataType::Bf16 | DataType::Fp32 | DataType::Fp64)
+    };
     let wide = |spec: &&TensorSpec| {
-        spec.dims.as_ref().is_some_and(|dims| dims.len() == 2 && dims.last().is_some_and(|last| last.as_i64() != 1))
+        spec.dims
+            .as_ref()
+            .is_some_and(|dims| dims.len() == 2 && dims.last().is_some_and(|last| last.as_i64() != 1))
     };
     let name = |spec: Option<&TensorSpec>| spec.map(|spec| spec.name.clone()).unwrap_or_default();
     let stated = |stated: &str, found: Option<&TensorSpec>| {

@@ -63,7 +63,10 @@ impl Window {
     }
 
     /// The profiles of features and predictions, made empty from the reference at first use.
-    pub(super) fn profiles(&mut self, reference: &Reference) -> (&mut [FeatureProfile], &mut u64, &mut Predictions) {
+    pub(super) fn profiles(
+        &mut self,
+        reference: &Reference,
+    ) -> (&mut [FeatureProfile], &mut u64, &mut Predictions) {
         if self.features.len() != reference.columns().len() {
             self.features = reference.empty();
         }
@@ -72,7 +75,13 @@ impl Window {
     }
 
     /// The observation of a second since the epoch.
-    pub fn wire(self, backend: &Backend, canary: bool, second: u64, reference: Option<&Reference>) -> VersionObservation {
+    pub fn wire(
+        self,
+        backend: &Backend,
+        canary: bool,
+        second: u64,
+        reference: Option<&Reference>,
+    ) -> VersionObservation {
         let rows = self.feature_rows;
         let features = reference.map(|reference| {
             let pairs = reference.columns().iter().zip(&self.features);

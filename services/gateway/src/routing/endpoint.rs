@@ -64,7 +64,8 @@ impl Endpoint {
     pub fn effective(&self) -> Vec<u32> {
         let tripped = self.tripped();
         let heir = tripped.then(|| self.heir()).flatten();
-        let moved: u32 = self.targets.iter().filter(|target| target.canary).map(|target| target.percent).sum();
+        let moved: u32 =
+            self.targets.iter().filter(|target| target.canary).map(|target| target.percent).sum();
         let one = |(place, target): (usize, &Target)| match (tripped, target.canary) {
             (true, true) => 0,
             (true, false) if heir == Some(place) => target.percent + moved,
@@ -88,9 +89,10 @@ impl Endpoint {
 
     /// The version that metadata without a version speaks of: stable, or the canary of a first rollout.
     pub fn spokesman(&self) -> Option<&Target> {
-        self.targets.iter().find(|target| !target.canary && target.percent > 0).or_else(|| {
-            self.targets.iter().max_by_key(|target| (!target.canary, target.percent))
-        })
+        self.targets
+            .iter()
+            .find(|target| !target.canary && target.percent > 0)
+            .or_else(|| self.targets.iter().max_by_key(|target| (!target.canary, target.percent)))
     }
 
     fn asked(&self, version: &str) -> Result<&Target, Error> {
@@ -111,7 +113,8 @@ impl Endpoint {
         let at = key::position(scope, key);
         let mut end = 0.0;
         // The canary first: its part of the line only grows.
-        let order = |canary: bool| self.targets.iter().enumerate().filter(move |(_, target)| target.canary == canary);
+        let order =
+            |canary: bool| self.targets.iter().enumerate().filter(move |(_, target)| target.canary == canary);
         order(true).chain(order(false)).find_map(|(place, target)| {
             end += f64::from(target.percent);
             (at < end).then_some(place)

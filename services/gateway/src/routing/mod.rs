@@ -9,5 +9,5 @@ mod table;
 pub use endpoint::{Endpoint, Target};
 pub use live::Live;
 pub use split::Split;
-pub use table::{BadTable, open};
 pub(crate) use table::holds;
+pub use table::{BadTable, open};

@@ -40,7 +40,8 @@ pub fn open(table: &RouteTable, key: &VerifyingKey) -> Result<Routes, BadTable> 
     if !holds(key, &table.body, &table.signature) {
         return Err(BadTable::Signature);
     }
-    let routes = Routes::decode(table.body.as_slice()).map_err(|error| BadTable::Unreadable(error.to_string()))?;
+    let routes =
+        Routes::decode(table.body.as_slice()).map_err(|error| BadTable::Unreadable(error.to_string()))?;
     check(&routes)?;
     Ok(routes)
 }

@@ -64,7 +64,8 @@ impl Gateway {
 
     /// Asks for the table once.
     pub(crate) async fn ask_routes(&self) -> Result<(), Status> {
-        let table = self.clients().routes.clone().get_route_table(GetRouteTableRequest {}).await?.into_inner();
+        let table =
+            self.clients().routes.clone().get_route_table(GetRouteTableRequest {}).await?.into_inner();
         self.note_registry(true);
         self.take(&table).await
     }
@@ -92,8 +93,11 @@ impl Gateway {
         if let Some(key) = kept.map_err(|error| Status::failed_precondition(error.to_string()))? {
             return Ok(key);
         }
-        let head = self.clients().audit.clone().get_tree_head(GetTreeHeadRequest { size: 0 }).await?.into_inner();
+        let head =
+            self.clients().audit.clone().get_tree_head(GetTreeHeadRequest { size: 0 }).await?.into_inner();
         tracing::warn!(key = %head.key_id, "the registry's key was not known and is trusted from now on");
-        self.files().pin_registry_key(&head.public_key_pem).map_err(|error| Status::data_loss(error.to_string()))
+        self.files()
+            .pin_registry_key(&head.public_key_pem)
+            .map_err(|error| Status::data_loss(error.to_string()))
     }
 }

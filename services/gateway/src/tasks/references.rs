@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::registry::v1::{DatasetVersion, GetDatasetVersionRequest, GetModelVersionRequest, ModelVersion};
+use contracts::registry::v1::{
+    DatasetVersion, GetDatasetVersionRequest, GetModelVersionRequest, ModelVersion,
+};
 use runtime::Tasks;
 use tonic::{Code, Status};
 
@@ -36,7 +38,9 @@ impl Gateway {
     async fn fetch_references(&self) -> Result<(), Status> {
         let mut missing: HashMap<String, Vec<Arc<Backend>>> = HashMap::new();
         for endpoint in self.live().endpoints.values().filter(|endpoint| !endpoint.staging) {
-            for target in endpoint.targets.iter().filter(|target| target.backend.observer.reference().is_none()) {
+            for target in
+                endpoint.targets.iter().filter(|target| target.backend.observer.reference().is_none())
+            {
                 missing.entry(target.backend.version.clone()).or_default().push(target.backend.clone());
             }
         }
@@ -74,7 +78,9 @@ impl Gateway {
                 self.keep(name, &model).await;
                 Ok(model)
             }
-            Err(status) if matches!(status.code(), Code::NotFound | Code::Unimplemented) => Ok(ModelVersion::default()),
+            Err(status) if matches!(status.code(), Code::NotFound | Code::Unimplemented) => {
+                Ok(ModelVersion::default())
+            }
             Err(status) => Err(status),
         }
     }

@@ -73,7 +73,9 @@ pub(super) fn tensor(
         DataType::Uint64 => Tensor::of(name, shape, &from.uint64_contents),
         DataType::Fp32 => Tensor::of(name, shape, &from.fp32_contents),
         DataType::Fp64 => Tensor::of(name, shape, &from.fp64_contents),
-        DataType::Bytes | DataType::Fp16 | DataType::Bf16 => Tensor::strings(name, shape, from.bytes_contents),
+        DataType::Bytes | DataType::Fp16 | DataType::Bf16 => {
+            Tensor::strings(name, shape, from.bytes_contents)
+        }
     };
     made.map_err(|error| placed(&error))
 }
@@ -81,7 +83,8 @@ pub(super) fn tensor(
 /// A wider list as the narrower type; a value that does not fit is named.
 fn narrow<W: Copy + std::fmt::Display, N: TryFrom<W> + Element>(wide: &[W]) -> Result<Vec<N>, Wrong> {
     let one = |(at, value): (usize, &W)| {
-        N::try_from(*value).map_err(|_| (".contents", format!("element {at} is {value}, out of {}", N::DATATYPE)))
+        N::try_from(*value)
+            .map_err(|_| (".contents", format!("element {at} is {value}, out of {}", N::DATATYPE)))
     };
     wide.iter().enumerate().map(one).collect()
 }

@@ -51,7 +51,8 @@ impl Parameters {
             read.timeout = (micros > 0).then(|| Duration::from_micros(micros));
         }
         if let Some(parameter) = request.parameters.get("triton_enable_empty_final_response") {
-            read.final_response = matches!(parameter.parameter_choice, Some(ParameterChoice::BoolParam(true)));
+            read.final_response =
+                matches!(parameter.parameter_choice, Some(ParameterChoice::BoolParam(true)));
         }
         Ok(read)
     }

@@ -70,7 +70,10 @@ type Wrong = (&'static str, String);
 
 fn one(input: InferInputTensor, uses_raw: bool, raw: Option<bytes::Bytes>) -> Result<Tensor, Wrong> {
     let Some(datatype) = DataType::parse(&input.datatype) else {
-        return Err((".datatype", format!("{:?} is not a data type of the protocol", shown(&input.datatype))));
+        return Err((
+            ".datatype",
+            format!("{:?} is not a data type of the protocol", shown(&input.datatype)),
+        ));
     };
     if input.parameters.contains_key("shared_memory_region") {
         return Err((".parameters[shared_memory_region]", "shared memory is not supported here".into()));

@@ -8,7 +8,11 @@ use engine::{DataType, ModelSignature, Provider, TensorSpec};
 const PLATFORM: &str = "onnxruntime_onnx";
 
 /// Metadata of an endpoint as one of its versions has it.
-pub fn metadata(endpoint: &str, versions: Vec<String>, signature: &ModelSignature) -> wire::ModelMetadataResponse {
+pub fn metadata(
+    endpoint: &str,
+    versions: Vec<String>,
+    signature: &ModelSignature,
+) -> wire::ModelMetadataResponse {
     let one = |spec: &TensorSpec| TensorMetadata {
         name: spec.name.clone(),
         datatype: spec.datatype.name().to_owned(),
@@ -42,7 +46,12 @@ pub fn config(endpoint: &str, signature: &ModelSignature, provider: Provider) ->
         Provider::Cpu => Kind::Cpu,
         Provider::Cuda | Provider::TensorRt => Kind::Gpu,
     };
-    let group = wire::ModelInstanceGroup { name: endpoint.to_owned(), kind: kind.into(), count: 1, ..Default::default() };
+    let group = wire::ModelInstanceGroup {
+        name: endpoint.to_owned(),
+        kind: kind.into(),
+        count: 1,
+        ..Default::default()
+    };
     wire::ModelConfig {
         name: endpoint.to_owned(),
         platform: PLATFORM.into(),

@@ -46,10 +46,15 @@ async fn what_was_served_reaches_the_monitor_once_it_is_back() {
     stage.start().await;
     stage.peers.told(|told| told.monitor_down = false);
     let sum = |of: fn(&contracts::monitor::v1::VersionObservation) -> u64| {
-        stage.peers.told(|told| told.observations.iter().flat_map(|batch| &batch.observations).map(of).sum::<u64>())
+        stage
+            .peers
+            .told(|told| told.observations.iter().flat_map(|batch| &batch.observations).map(of).sum::<u64>())
     };
     until(|| async { sum(|seen| seen.requests) >= 31 }).await;
-    assert_eq!((sum(|seen| seen.requests), sum(|seen| seen.client_faults), sum(|seen| seen.model_faults)), (31, 1, 0));
+    assert_eq!(
+        (sum(|seen| seen.requests), sum(|seen| seen.client_faults), sum(|seen| seen.model_faults)),
+        (31, 1, 0)
+    );
     assert_eq!(sum(|seen| seen.latency.as_ref().map_or(0, |latency| latency.counts.iter().sum())), 30);
     assert_eq!(sum(|seen| seen.predictions.as_ref().map_or(0, |predictions| predictions.rows)), 30);
     let middle = |seen: &contracts::monitor::v1::VersionObservation| match seen.features.first() {
@@ -57,9 +62,11 @@ async fn what_was_served_reaches_the_monitor_once_it_is_back() {
         _ => 0,
     };
     assert_eq!(sum(middle), 30);
-    let samples = stage.peers.told(|told| told.observations.iter().map(|batch| batch.samples.len()).sum::<usize>());
+    let samples =
+        stage.peers.told(|told| told.observations.iter().map(|batch| batch.samples.len()).sum::<usize>());
     assert_eq!(samples, 30);
-    let mut ids: Vec<_> = stage.peers.told(|told| told.observations.iter().map(|b| b.batch_id.clone()).collect());
+    let mut ids: Vec<_> =
+        stage.peers.told(|told| told.observations.iter().map(|b| b.batch_id.clone()).collect());
     let all = ids.len();
     ids.sort();
     ids.dedup();

@@ -16,10 +16,19 @@ async fn raw_and_typed_requests_get_the_same_raw_answer() {
     let mut raw = request();
     raw.inputs[0].contents = None;
     raw.raw_input_contents = vec![[0.5_f32, 1.5].map(f32::to_le_bytes).concat().into()];
-    raw.outputs = vec![wire::model_infer_request::InferRequestedOutputTensor { name: "scores".into(), ..Default::default() }];
+    raw.outputs = vec![wire::model_infer_request::InferRequestedOutputTensor {
+        name: "scores".into(),
+        ..Default::default()
+    }];
     let raw = stage.client().model_infer(raw).await.unwrap().into_inner();
-    assert_eq!((typed.model_name.as_str(), typed.model_version.as_str(), typed.id.as_str()), ("scorer", "1.0.0", "r-1"));
-    assert_eq!(typed.outputs.iter().map(|output| output.name.as_str()).collect::<Vec<_>>(), ["label", "scores"]);
+    assert_eq!(
+        (typed.model_name.as_str(), typed.model_version.as_str(), typed.id.as_str()),
+        ("scorer", "1.0.0", "r-1")
+    );
+    assert_eq!(
+        typed.outputs.iter().map(|output| output.name.as_str()).collect::<Vec<_>>(),
+        ["label", "scores"]
+    );
     assert_eq!(raw.outputs.len(), 1);
     assert_eq!(raw.outputs[0].shape, [1, 3]);
     assert_eq!(raw.raw_output_contents[0], typed.raw_output_contents[1]);
@@ -51,7 +60,10 @@ async fn every_bad_field_of_a_hostile_request_is_named() {
     assert_eq!(
         fields(&|r| {
             r.inputs[0].name = "y".into();
-            r.outputs.push(wire::model_infer_request::InferRequestedOutputTensor { name: "z".into(), ..Default::default() });
+            r.outputs.push(wire::model_infer_request::InferRequestedOutputTensor {
+                name: "z".into(),
+                ..Default::default()
+            });
         })
         .await,
         ["inputs[y]", "inputs[x]", "outputs[z]"]
@@ -94,10 +106,16 @@ async fn the_server_and_its_models_say_what_they_are() {
     assert!(!client.model_ready(none).await.unwrap().into_inner().ready);
     let metadata = wire::ModelMetadataRequest { name: name(), version: String::new() };
     let metadata = client.model_metadata(metadata).await.unwrap().into_inner();
-    assert_eq!((metadata.versions.as_slice(), metadata.inputs[0].shape.as_slice()), (&["1.0.0".to_owned()][..], &[-1, 2][..]));
+    assert_eq!(
+        (metadata.versions.as_slice(), metadata.inputs[0].shape.as_slice()),
+        (&["1.0.0".to_owned()][..], &[-1, 2][..])
+    );
     let config = wire::ModelConfigRequest { name: name(), version: String::new() };
     let config = client.model_config(config).await.unwrap().into_inner().config.unwrap();
-    assert_eq!((config.backend.as_str(), config.input[0].data_type()), ("onnxruntime", wire::DataType::TypeFp32));
+    assert_eq!(
+        (config.backend.as_str(), config.input[0].data_type()),
+        ("onnxruntime", wire::DataType::TypeFp32)
+    );
     client.model_infer(request()).await.unwrap();
     let statistics = wire::ModelStatisticsRequest { name: name(), version: String::new() };
     let statistics = client.model_statistics(statistics).await.unwrap().into_inner().model_stats;
@@ -107,7 +125,9 @@ async fn the_server_and_its_models_say_what_they_are() {
     let load = wire::RepositoryModelLoadRequest { model_name: name(), ..Default::default() };
     assert_eq!(client.repository_model_load(load).await.unwrap_err().code(), Code::Unimplemented);
     let shown = stage.service.as_ref().unwrap().metrics().encode().unwrap();
-    assert!(shown.contains("wlp_gateway_infer_duration_seconds_count{endpoint=\"scorer\",version=\"1.0.0\"} 1"));
+    assert!(
+        shown.contains("wlp_gateway_infer_duration_seconds_count{endpoint=\"scorer\",version=\"1.0.0\"} 1")
+    );
 }
 
 #[tokio::test]

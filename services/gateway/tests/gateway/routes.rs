@@ -17,7 +17,8 @@ async fn it_serves_on_without_a_registry_and_after_its_own_restart() {
     stage.canary(3, 25).await;
     stage.peers.told(|told| told.down = true);
     stage.infer(request()).await.unwrap();
-    until(|| async { !stage.list().await.registry_reachable || stage.peers.told(|told| told.calls > 20) }).await;
+    until(|| async { !stage.list().await.registry_reachable || stage.peers.told(|told| told.calls > 20) })
+        .await;
     stage.stop().await;
     stage.peers.told(|told| told.artifacts.clear());
     stage.start().await;
@@ -60,7 +61,8 @@ async fn a_backend_without_its_gates_is_not_loaded_and_the_old_split_stays() {
     failed.gate_decisions[0].passed = false;
     foreign.gate_decisions[1] =
         decision(&stage.peers.signer, &foreign.version, Gate::G2BenchmarksMet, &artifact(9).1);
-    for (sequence, (bad, gate)) in (2..).zip([(none, "G2"), (forged, "G3"), (failed, "G1"), (foreign, "G2")]) {
+    for (sequence, (bad, gate)) in (2..).zip([(none, "G2"), (forged, "G3"), (failed, "G1"), (foreign, "G2")])
+    {
         stage.publish(sequence, vec![stage.backend("1.0.0", 1, 50, false), bad]);
         until(|| async {
             let seen = stage.served("1.1.0").await;

@@ -8,7 +8,9 @@ use contracts::gateway::v1::serving_service_client::ServingServiceClient;
 use contracts::gateway::v1::{ListBackendsRequest, ListBackendsResponse, ServedBackend};
 use contracts::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use contracts::inference::model_infer_request::InferInputTensor;
-use contracts::inference::{InferParameter, InferTensorContents, ModelInferRequest, infer_parameter::ParameterChoice};
+use contracts::inference::{
+    InferParameter, InferTensorContents, ModelInferRequest, infer_parameter::ParameterChoice,
+};
 use contracts::registry::v1::{Backend, Gate, GateDecision, Route, Routes};
 use engine::fake::{FakeEngine, model};
 use engine::{DataType, Dim, ModelSignature, TensorSpec};
@@ -65,10 +67,17 @@ pub fn decision(signer: &Signer, version: &str, gate: Gate, digest: &str) -> Gat
 impl Stage {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = gateway::Config { data_dir: folder.path().display().to_string(), ..Default::default() };
+        let mut config =
+            gateway::Config { data_dir: folder.path().display().to_string(), ..Default::default() };
         config.observe.sample_share = 1.0;
-        let mut stage =
-            Self { peers: Peers::new(), engine: FakeEngine::new(), clock: Clock::real(), config, service: None, _folder: folder };
+        let mut stage = Self {
+            peers: Peers::new(),
+            engine: FakeEngine::new(),
+            clock: Clock::real(),
+            config,
+            service: None,
+            _folder: folder,
+        };
         stage.start().await;
         stage
     }
@@ -177,7 +186,12 @@ pub fn request() -> ModelInferRequest {
         contents: Some(contents),
         ..Default::default()
     };
-    ModelInferRequest { model_name: "scorer".into(), id: "r-1".into(), inputs: vec![input], ..Default::default() }
+    ModelInferRequest {
+        model_name: "scorer".into(),
+        id: "r-1".into(),
+        inputs: vec![input],
+        ..Default::default()
+    }
 }
 
 pub fn with_key(key: &str) -> ModelInferRequest {

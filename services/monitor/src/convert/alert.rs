@@ -63,7 +63,12 @@ mod tests {
         let at = UNIX_EPOCH + Duration::from_secs(60);
         let lives = [
             Alert::Open { since: at, quiet: 2 },
-            Alert::Acknowledged { since: at, by: "on-call".into(), at: at + Duration::from_secs(5), quiet: 1 },
+            Alert::Acknowledged {
+                since: at,
+                by: "on-call".into(),
+                at: at + Duration::from_secs(5),
+                quiet: 1,
+            },
             Alert::Closed { since: at, at: at + Duration::from_secs(9) },
         ];
         for one in lives {

@@ -73,7 +73,8 @@ mod tests {
                 other: 1,
             })),
         };
-        let both = align(&categories(&["a", "b"], &[5, 6]), &categories(&["b", "new"], &[2, 3])).expect("aligned");
+        let both =
+            align(&categories(&["a", "b"], &[5, 6]), &categories(&["b", "new"], &[2, 3])).expect("aligned");
         assert_eq!((both.expected, both.actual), (vec![5, 6, 1], vec![0, 2, 4]));
     }
 }

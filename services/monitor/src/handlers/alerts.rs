@@ -21,7 +21,10 @@ impl AlertService for Monitor {
         Ok(Response::new(store::get(self.records(), &name).await?))
     }
 
-    async fn list_alerts(&self, request: Request<ListAlertsRequest>) -> Result<Response<ListAlertsResponse>, Status> {
+    async fn list_alerts(
+        &self,
+        request: Request<ListAlertsRequest>,
+    ) -> Result<Response<ListAlertsResponse>, Status> {
         let request = request.into_inner();
         let deployment = deployment_name(&request.deployment);
         let mut fields = Fields::default();
@@ -32,18 +35,26 @@ impl AlertService for Monitor {
             }
             if request.open_only { query.state("OPEN").state("ACKNOWLEDGED") } else { query }
         };
-        let (alerts, next_page_token) = self.page((request.page_size, &request.page_token), fields, narrow).await?;
+        let (alerts, next_page_token) =
+            self.page((request.page_size, &request.page_token), fields, narrow).await?;
         Ok(Response::new(ListAlertsResponse { alerts, next_page_token }))
     }
 
-    async fn acknowledge_alert(&self, request: Request<AcknowledgeAlertRequest>) -> Result<Response<Alert>, Status> {
+    async fn acknowledge_alert(
+        &self,
+        request: Request<AcknowledgeAlertRequest>,
+    ) -> Result<Response<Alert>, Status> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(self.acknowledge(caller, request.into_inner()).await?))
     }
 }
 
 impl Monitor {
-    async fn acknowledge(&self, caller: Caller, mut request: AcknowledgeAlertRequest) -> Result<Alert, Error> {
+    async fn acknowledge(
+        &self,
+        caller: Caller,
+        mut request: AcknowledgeAlertRequest,
+    ) -> Result<Alert, Error> {
         let request_id = std::mem::take(&mut request.request_id);
         let mut fields = Fields::default();
         fields.optional_token("request_id", &request_id);

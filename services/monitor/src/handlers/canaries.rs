@@ -20,7 +20,10 @@ impl CanaryService for Monitor {
         Ok(Response::new(self.health(request.into_inner()).await?))
     }
 
-    async fn get_error_budget(&self, request: Request<GetErrorBudgetRequest>) -> Result<Response<ErrorBudget>, Status> {
+    async fn get_error_budget(
+        &self,
+        request: Request<GetErrorBudgetRequest>,
+    ) -> Result<Response<ErrorBudget>, Status> {
         let deployment = deployment_name(&request.into_inner().deployment);
         let mut fields = Fields::default();
         fields.name("deployment", &deployment, &[form::DEPLOYMENT]);
@@ -64,8 +67,11 @@ impl Monitor {
     /// The deployment that saw most of a version, where the caller names none: staging is not meant.
     async fn deployment_of(&self, version: &str) -> Result<String, Error> {
         let known = rows::scopes(self.db().connection(), std::time::SystemTime::UNIX_EPOCH).await?;
-        let mut of_it: Vec<String> =
-            known.into_iter().filter(|scope| scope.version == version).map(|scope| scope.deployment).collect();
+        let mut of_it: Vec<String> = known
+            .into_iter()
+            .filter(|scope| scope.version == version)
+            .map(|scope| scope.deployment)
+            .collect();
         of_it.sort_by_key(|name| (name.ends_with("-staging"), name.clone()));
         of_it.into_iter().next().ok_or_else(|| Error::Missing(format!("traffic of {version}")))
     }

@@ -15,7 +15,10 @@ use crate::{Error, Monitor, convert};
 
 #[tonic::async_trait]
 impl DutyService for Monitor {
-    async fn list_duties(&self, request: Request<ListDutiesRequest>) -> Result<Response<ListDutiesResponse>, Status> {
+    async fn list_duties(
+        &self,
+        request: Request<ListDutiesRequest>,
+    ) -> Result<Response<ListDutiesResponse>, Status> {
         let request = request.into_inner();
         let subject = deployment_name(&request.subject);
         let mut fields = Fields::default();
@@ -28,7 +31,8 @@ impl DutyService for Monitor {
             }
             if request.state == 0 { query } else { query.state(state) }
         };
-        let (duties, next_page_token) = self.page((request.page_size, &request.page_token), fields, narrow).await?;
+        let (duties, next_page_token) =
+            self.page((request.page_size, &request.page_token), fields, narrow).await?;
         Ok(Response::new(ListDutiesResponse { duties, next_page_token }))
     }
 
@@ -61,7 +65,8 @@ impl Monitor {
         let (now, policy) = (self.now(), self.policy());
         let seen = open::<Duty>(&unit, &request.name, &request.etag).await?;
         let mut period = keep_duties::period(&seen)?;
-        let role = policy.duties.activities.iter().find(|row| row.activity == period.activity).map(|row| row.role);
+        let role =
+            policy.duties.activities.iter().find(|row| row.activity == period.activity).map(|row| row.role);
         let Some(role) = role.filter(|role| caller.has(role.as_str())) else {
             return Err(Error::RoleNotHeld { principal: caller.principal, required: seen.role.clone() });
         };
@@ -82,8 +87,13 @@ impl Monitor {
             && unit.find("nonconformity", &name).await?.is_none()
         {
             let body = convert::finding(&found).encode_to_vec();
-            let draft =
-                Draft { kind: "nonconformity".into(), name, parent: next.name.clone(), state: String::new(), body };
+            let draft = Draft {
+                kind: "nonconformity".into(),
+                name,
+                parent: next.name.clone(),
+                state: String::new(),
+                body,
+            };
             unit.insert(draft, "record").await?;
         }
         unit.commit(&answer.encode_to_vec()).await?;

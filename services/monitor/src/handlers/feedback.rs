@@ -13,7 +13,10 @@ use crate::{Error, Monitor};
 
 #[tonic::async_trait]
 impl FeedbackService for Monitor {
-    async fn submit_feedback(&self, request: Request<SubmitFeedbackRequest>) -> Result<Response<Feedback>, Status> {
+    async fn submit_feedback(
+        &self,
+        request: Request<SubmitFeedbackRequest>,
+    ) -> Result<Response<Feedback>, Status> {
         let caller = Caller::of(&request)?;
         let stored = self.submit(caller, request.into_inner()).await?;
         if stored.kind() == feedback::Kind::Complaint {
@@ -33,9 +36,11 @@ impl FeedbackService for Monitor {
         let deployment = deployment_name(&request.deployment);
         let mut fields = Fields::default();
         fields.optional_name("deployment", &deployment, &[form::DEPLOYMENT]);
-        let narrow =
-            |query: storage::Query| if deployment.is_empty() { query } else { query.parent(deployment.clone()) };
-        let (feedback, next_page_token) = self.page((request.page_size, &request.page_token), fields, narrow).await?;
+        let narrow = |query: storage::Query| {
+            if deployment.is_empty() { query } else { query.parent(deployment.clone()) }
+        };
+        let (feedback, next_page_token) =
+            self.page((request.page_size, &request.page_token), fields, narrow).await?;
         Ok(Response::new(ListFeedbackResponse { feedback, next_page_token }))
     }
 
@@ -47,7 +52,10 @@ impl FeedbackService for Monitor {
         Ok(Response::new(self.analyse(caller, request.into_inner()).await?))
     }
 
-    async fn get_finding(&self, request: Request<GetFindingRequest>) -> Result<Response<FeedbackFinding>, Status> {
+    async fn get_finding(
+        &self,
+        request: Request<GetFindingRequest>,
+    ) -> Result<Response<FeedbackFinding>, Status> {
         let name = request.into_inner().name;
         let mut fields = Fields::default();
         fields.name("name", &name, &[FeedbackFinding::FORM]);
@@ -73,7 +81,10 @@ impl FeedbackService for Monitor {
         Ok(Response::new(self.decide(caller, request.into_inner()).await?))
     }
 
-    async fn close_finding(&self, request: Request<CloseFindingRequest>) -> Result<Response<FeedbackFinding>, Status> {
+    async fn close_finding(
+        &self,
+        request: Request<CloseFindingRequest>,
+    ) -> Result<Response<FeedbackFinding>, Status> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(self.close(caller, request.into_inner()).await?))
     }

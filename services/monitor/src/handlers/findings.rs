@@ -44,7 +44,11 @@ impl Monitor {
             fields.optional_text(field, text);
         }
         let analyses = loops::analyses(&finding);
-        fields.require(!analyses.is_empty(), "finding.pattern", "required, or root_cause, trend or comparison");
+        fields.require(
+            !analyses.is_empty(),
+            "finding.pattern",
+            "required, or root_cause, trend or comparison",
+        );
         fields.done()?;
         finding.name = format!("findings/{}", request.finding_id);
         finding.analysed_by.clone_from(&caller.principal);
@@ -137,7 +141,8 @@ impl Monitor {
         };
         let seen = open::<FeedbackFinding>(&unit, &request.name, &request.etag).await?;
         let now = self.now();
-        let action = loops::action(loops::decision(seen.decision()), &request.action, &request.action_resource);
+        let action =
+            loops::action(loops::decision(seen.decision()), &request.action, &request.action_resource);
         let link = match request.action_resource.as_str() {
             "" => &request.document,
             resource => resource,

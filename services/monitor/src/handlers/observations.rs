@@ -45,7 +45,10 @@ impl ObservationService for Monitor {
 }
 
 impl Monitor {
-    async fn take(&self, mut request: ReportObservationsRequest) -> Result<ReportObservationsResponse, Error> {
+    async fn take(
+        &self,
+        mut request: ReportObservationsRequest,
+    ) -> Result<ReportObservationsResponse, Error> {
         let whole = digest(&request);
         for one in &mut request.observations {
             one.deployment = deployment_name(&one.deployment);
@@ -70,7 +73,11 @@ impl Monitor {
         let batch = (request.gateway.as_str(), request.batch_id.as_str(), whole);
         let counted = rows::take(self.db(), batch, request.observations, &request.samples, how).await?;
         let metrics = self.metrics();
-        if counted { metrics.batches.inc() } else { metrics.duplicates.inc() };
+        if counted {
+            metrics.batches.inc()
+        } else {
+            metrics.duplicates.inc()
+        };
         if let Some(newest) = newest {
             metrics.lag.set(now.duration_since(newest).unwrap_or_default().as_secs_f64());
         }
@@ -82,12 +89,19 @@ impl Monitor {
         fields.name(&format!("{at}.deployment"), &one.deployment, &[form::DEPLOYMENT]);
         fields.name(&format!("{at}.version"), &one.version, &[form::VERSION]);
         self.timely(fields, &format!("{at}.start_time"), one.start_time.as_ref());
-        let faults = one.model_faults.checked_add(one.client_faults).and_then(|sum| sum.checked_add(one.server_faults));
+        let faults = one
+            .model_faults
+            .checked_add(one.client_faults)
+            .and_then(|sum| sum.checked_add(one.server_faults));
         let sane = faults.is_some_and(|faults| faults <= one.requests) && one.requests < 1 << 53;
         fields.require(sane, &format!("{at}.requests"), "must be at least the sum of the faults");
         if let Some(sketch) = &one.latency {
             let ours = sketch.relative_accuracy.to_bits() == statistics::latency::DEFAULT_ACCURACY.to_bits();
-            fields.require(ours, &format!("{at}.latency.relative_accuracy"), "must be 0.01, or sketches do not merge");
+            fields.require(
+                ours,
+                &format!("{at}.latency.relative_accuracy"),
+                "must be 0.01, or sketches do not merge",
+            );
             if let Err(error) = convert::sketch::from_wire(sketch) {
                 fields.bad(&format!("{at}.latency"), error.to_string());
             }
@@ -110,7 +124,9 @@ impl Monitor {
         let (now, oldest) = (self.now(), profiles_kept(self));
         match time.and_then(contracts::time::from_wire) {
             None => fields.bad(field, "required: a time between 1970 and 9999"),
-            Some(time) if time > now + self.skew() => fields.bad(field, "lies in the future of this service's clock"),
+            Some(time) if time > now + self.skew() => {
+                fields.bad(field, "lies in the future of this service's clock")
+            }
             Some(time) if time < now.checked_sub(oldest).unwrap_or(SystemTime::UNIX_EPOCH) => {
                 fields.bad(field, format!("is older than {} days", oldest.as_secs() / 86_400));
             }
@@ -118,7 +134,10 @@ impl Monitor {
         }
     }
 
-    async fn take_resources(&self, mut request: ReportResourcesRequest) -> Result<ReportResourcesResponse, Error> {
+    async fn take_resources(
+        &self,
+        mut request: ReportResourcesRequest,
+    ) -> Result<ReportResourcesResponse, Error> {
         request.deployment = deployment_name(&request.deployment);
         let now = self.now();
         let time = request.time.get_or_insert_with(|| contracts::time::to_wire(now));
@@ -174,12 +193,17 @@ fn profile(fields: &mut Fields, at: &str, one: &contracts::common::v1::ColumnPro
     fields.text(&format!("{at}.column"), &one.column);
     let good = match &one.distribution {
         Some(Distribution::Numeric(histogram)) => {
-            statistics::histogram::Histogram::from_counts(&histogram.edges, &histogram.counts, one.missing).is_ok()
+            statistics::histogram::Histogram::from_counts(&histogram.edges, &histogram.counts, one.missing)
+                .is_ok()
         }
         Some(Distribution::Categorical(counts)) => {
             counts.values.len() == counts.counts.len() && counts.values.len() <= crate::parse::LIST_ITEMS
         }
         None => false,
     };
-    fields.require(good, at, "is no histogram: one count for each bin and ascending edges, or one for each value");
+    fields.require(
+        good,
+        at,
+        "is no histogram: one count for each bin and ascending edges, or one for each value",
+    );
 }

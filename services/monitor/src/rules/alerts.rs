@@ -12,7 +12,8 @@ use crate::store::alerts::Judged;
 /// Judges one window of a rule that ends at `at`.
 pub fn judged(rule: &AlertRule, value: Option<f64>, samples: u64, at: SystemTime, about: &str) -> Judged {
     let measured = Measurement { value, samples, window: rule.window.get() };
-    let subject = if about.is_empty() { rule.metric.to_string() } else { format!("{} of {about}", rule.metric) };
+    let subject =
+        if about.is_empty() { rule.metric.to_string() } else { format!("{} of {about}", rule.metric) };
     let shown = value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));
     // An alert fires on the wrong side of a threshold: what the clause wants is the other side, the threshold included.
     let wanted = match rule.fires {

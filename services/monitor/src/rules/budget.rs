@@ -17,7 +17,11 @@ pub async fn of(monitor: &Monitor, deployment: &str) -> Result<ErrorBudget, Erro
     let objective = Objective::of(&policy.monitoring.service_levels);
     let from = now.checked_sub(objective.period).unwrap_or(SystemTime::UNIX_EPOCH);
     let used = spent(monitor.db().connection(), deployment, from, now + monitor.skew()).await?;
-    Ok(ErrorBudget { deployment: deployment.to_owned(), period_start_time: wire_time(from), ..budget(&objective, used) })
+    Ok(ErrorBudget {
+        deployment: deployment.to_owned(),
+        period_start_time: wire_time(from),
+        ..budget(&objective, used)
+    })
 }
 
 /// The arithmetic: shares are NaN where there were no requests, because silence is not availability.
@@ -44,8 +48,7 @@ mod tests {
     #[test]
     fn a_month_at_three_nines_leaves_43_minutes() {
         let objective = Objective::of(&Policy::builtin().monitoring.service_levels);
-        let used =
-            Spent { requests: 1_000, bad_requests: 10, fast: 950, bad_time: Duration::from_secs(600) };
+        let used = Spent { requests: 1_000, bad_requests: 10, fast: 950, bad_time: Duration::from_secs(600) };
         let budget = budget(&objective, used);
         assert!((budget.budget_minutes - 43.2).abs() < 1e-6, "{}", budget.budget_minutes);
         assert!((budget.spent_minutes - 10.0).abs() < 1e-9 && (budget.availability - 0.99).abs() < 1e-12);

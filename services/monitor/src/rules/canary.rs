@@ -2,16 +2,16 @@
 
 use contracts::registry::v1::Rollout;
 use lifecycle::Finding;
+use lifecycle::acceptance::Task;
 use lifecycle::gate::{self, Candidate, EarlierDecision, Evidence, Gate, GateDecision};
 use lifecycle::health::CanaryHealth;
-use lifecycle::acceptance::Task;
 use lifecycle::policy::Policy;
 use std::time::SystemTime;
 
 use crate::convert::{self, canary as wire};
 use crate::store::{alerts::open_alerts, windows as rows};
-use crate::windows::health::{Step, canary, replayed_evidence};
 use crate::windows::Scope;
+use crate::windows::health::{Step, canary, replayed_evidence};
 use crate::{Error, Monitor};
 
 /// A canary at one moment.
@@ -45,8 +45,13 @@ pub async fn look(monitor: &Monitor, rollout: &Rollout) -> Result<Look, Error> {
     };
     let since = convert::time(rollout.step_start_time.as_ref());
     let first = rollout.history.iter().map(|step| convert::time(step.time.as_ref())).min().unwrap_or(since);
-    let windows =
-        rows::between(monitor.db().connection(), &scope, first.min(since) - monitor.window(), now + monitor.skew()).await?;
+    let windows = rows::between(
+        monitor.db().connection(),
+        &scope,
+        first.min(since) - monitor.window(),
+        now + monitor.skew(),
+    )
+    .await?;
     let open: Vec<String> = open_alerts(monitor.records())
         .await?
         .into_iter()
@@ -71,7 +76,12 @@ impl Look {
     /// What the registry would refuse the next step for; empty if nothing.
     pub fn stands_in_the_way(&self, policy: &Policy) -> Vec<Finding> {
         let gate = self.gate(policy);
-        let step = self.state.advance(&self.health, Some(&GateDecision { passed: true, ..gate.clone() }), self.to, &policy.rollout);
+        let step = self.state.advance(
+            &self.health,
+            Some(&GateDecision { passed: true, ..gate.clone() }),
+            self.to,
+            &policy.rollout,
+        );
         let mut findings = step.err().map(|why| why.findings().to_vec()).unwrap_or_default();
         if self.at_first_step() {
             for one in gate.findings {

@@ -55,7 +55,11 @@ pub fn rule(policy: &Policy, kind: DriftKind) -> Option<&DriftRule> {
 ///
 /// # Errors
 /// If `lifecycle` refuses the evidence.
-pub fn data(seen: &VersionObservation, reference: &Reference, policy: &Policy) -> Result<Option<Found>, Error> {
+pub fn data(
+    seen: &VersionObservation,
+    reference: &Reference,
+    policy: &Policy,
+) -> Result<Option<Found>, Error> {
     let Some(rule) = rule(policy, DriftKind::Data) else { return Ok(None) };
     if reference.features.is_empty() || seen.features.is_empty() {
         return Ok(None);
@@ -73,7 +77,11 @@ pub fn data(seen: &VersionObservation, reference: &Reference, policy: &Policy) -
 ///
 /// # Errors
 /// If `lifecycle` refuses the evidence.
-pub fn predictions(seen: &VersionObservation, reference: &Reference, policy: &Policy) -> Result<Option<Found>, Error> {
+pub fn predictions(
+    seen: &VersionObservation,
+    reference: &Reference,
+    policy: &Policy,
+) -> Result<Option<Found>, Error> {
     let Some(rule) = rule(policy, DriftKind::Prediction) else { return Ok(None) };
     let (Some(window), Some(known)) = (&seen.predictions, &reference.predictions) else { return Ok(None) };
     compare([(window, Some(known))].into_iter(), &reference.evaluation, rule).map(Some)
@@ -94,7 +102,8 @@ fn compare<'a>(
         shown.push(drift);
     }
     let verdict = judge(&tests, digest, digest, rule)?;
-    let p_values: Vec<f64> = shown.iter().map(|one| if one.p_value.is_nan() { 1.0 } else { one.p_value }).collect();
+    let p_values: Vec<f64> =
+        shown.iter().map(|one| if one.p_value.is_nan() { 1.0 } else { one.p_value }).collect();
     let adjusted = multiplicity::adjust(&p_values, rule.correction.into())?;
     for (one, adjusted) in shown.iter_mut().zip(adjusted) {
         one.adjusted_p_value = adjusted;
@@ -146,7 +155,9 @@ fn missing(name: &str, both: &Aligned) -> Option<Column> {
     (gone + lost > 0).then(|| Column {
         name: format!("{name}{MISSING}"),
         test: DriftTest::ChiSquared,
-        p_value: Some(contingency::homogeneity(&[gone, there], &[lost, here]).map_or(1.0, |test| test.p_value)),
+        p_value: Some(
+            contingency::homogeneity(&[gone, there], &[lost, here]).map_or(1.0, |test| test.p_value),
+        ),
         effect: Some(share(lost, here) - share(gone, there)),
         samples: lost + here,
     })
@@ -157,7 +168,9 @@ fn missing(name: &str, both: &Aligned) -> Option<Column> {
 /// # Errors
 /// If `lifecycle` refuses the evidence.
 pub fn concept(labels: &Labels, reference: &Reference, policy: &Policy) -> Result<Option<Found>, Error> {
-    let (Some(rule), Some(accuracy)) = (rule(policy, DriftKind::Concept), reference.accuracy) else { return Ok(None) };
+    let (Some(rule), Some(accuracy)) = (rule(policy, DriftKind::Concept), reference.accuracy) else {
+        return Ok(None);
+    };
     let outcomes = labels.outcomes.as_bytes();
     if outcomes.is_empty() {
         return Ok(None);
@@ -168,8 +181,10 @@ pub fn concept(labels: &Labels, reference: &Reference, policy: &Policy) -> Resul
     for outcome in outcomes {
         detector.observe(*outcome == b'1');
     }
-    let newest = &outcomes[outcomes.len().saturating_sub(usize::try_from(rule.min_samples).unwrap_or(usize::MAX))..];
-    let wrong_now = newest.iter().filter(|outcome| **outcome == b'1').count() as f64 / newest.len().max(1) as f64;
+    let newest =
+        &outcomes[outcomes.len().saturating_sub(usize::try_from(rule.min_samples).unwrap_or(usize::MAX))..];
+    let wrong_now =
+        newest.iter().filter(|outcome| **outcome == b'1').count() as f64 / newest.len().max(1) as f64;
     // While nothing changed the detector's sum is expected to be the number of outcomes: their ratio is an e-value, and
     // its inverse a p-value.
     let p_value = ((outcomes.len() as f64).ln() - detector.log_e()).exp().min(1.0);

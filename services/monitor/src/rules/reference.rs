@@ -58,7 +58,8 @@ pub async fn fetch(monitor: &Monitor, version: &str) -> Result<Reference, Error>
 
 async fn latest_evaluation(monitor: &Monitor, version: &str) -> Result<Option<Evaluation>, Error> {
     let mut registry = monitor.registry();
-    let mut request = ListEvaluationsRequest { parent: version.to_owned(), ..ListEvaluationsRequest::default() };
+    let mut request =
+        ListEvaluationsRequest { parent: version.to_owned(), ..ListEvaluationsRequest::default() };
     let mut latest: Option<Evaluation> = None;
     loop {
         let page = registry.evaluations.list_evaluations(request.clone()).await?.into_inner();

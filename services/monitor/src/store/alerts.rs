@@ -70,7 +70,12 @@ pub async fn open_alerts(records: &Records) -> Result<Vec<Alert>, Error> {
 ///
 /// # Errors
 /// Of the database.
-pub async fn apply(monitor: &Monitor, task: &'static str, key: &AlertKey, said: &[Judged]) -> Result<(), Error> {
+pub async fn apply(
+    monitor: &Monitor,
+    task: &'static str,
+    key: &AlertKey,
+    said: &[Judged],
+) -> Result<(), Error> {
     let fires = said.iter().any(|one| one.judgement == Judgement::Firing);
     let known = open_alerts(monitor.records()).await?.iter().any(|alert| key.is_of(alert));
     if !fires && !known {

@@ -19,7 +19,11 @@ pub async fn cursor(connection: &impl ConnectionTrait, name: &str) -> Result<Opt
 ///
 /// # Errors
 /// Of the database.
-pub async fn move_cursor(connection: &impl ConnectionTrait, name: &str, time: SystemTime) -> Result<(), Error> {
+pub async fn move_cursor(
+    connection: &impl ConnectionTrait,
+    name: &str,
+    time: SystemTime,
+) -> Result<(), Error> {
     let row = cursor::ActiveModel { name: Set(name.to_owned()), time: Set(to_micros(time)) };
     let over = OnConflict::column(cursor::Column::Name).update_column(cursor::Column::Time).to_owned();
     cursor::Entity::insert(row).on_conflict(over).exec_without_returning(connection).await?;

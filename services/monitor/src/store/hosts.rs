@@ -2,8 +2,8 @@
 
 use contracts::monitor::v1::ReportResourcesRequest;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, sea_query::OnConflict,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
+    QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
 };
 use std::time::SystemTime;
 use storage::Database;
@@ -47,20 +47,25 @@ pub async fn add(db: &Database, start: SystemTime, one: &ReportResourcesRequest)
         oom_events: Set(0),
         readings: Set(0),
     };
-    let nothing =
-        OnConflict::columns([host::Column::Host, host::Column::Deployment, host::Column::Start]).do_nothing().to_owned();
+    let nothing = OnConflict::columns([host::Column::Host, host::Column::Deployment, host::Column::Start])
+        .do_nothing()
+        .to_owned();
     host::Entity::insert(empty).on_conflict(nothing).exec_without_returning(tx.connection()).await?;
     let row = host::Entity::find_by_id(key).lock_exclusive().one(tx.connection()).await?;
-    let Some(row) = row else { return Err(Error::Damaged("a host window vanished while it was locked".into())) };
+    let Some(row) = row else {
+        return Err(Error::Damaged("a host window vanished while it was locked".into()));
+    };
     let seen = row.clone();
     let mut row = row.into_active_model();
     if let Some(gpu) = one.gpu_utilisation {
         (row.gpu_sum, row.gpu_readings) = (Set(seen.gpu_sum + gpu), Set(seen.gpu_readings + 1));
     }
     if let Some(memory) = one.memory_utilisation {
-        (row.memory_sum, row.memory_readings) = (Set(seen.memory_sum + memory), Set(seen.memory_readings + 1));
+        (row.memory_sum, row.memory_readings) =
+            (Set(seen.memory_sum + memory), Set(seen.memory_readings + 1));
     }
-    row.oom_events = Set(seen.oom_events.saturating_add_unsigned(one.oom_events.min(i64::MAX.cast_unsigned())));
+    row.oom_events =
+        Set(seen.oom_events.saturating_add_unsigned(one.oom_events.min(i64::MAX.cast_unsigned())));
     row.readings = Set(seen.readings + 1);
     row.update(tx.connection()).await?;
     Ok(tx.commit().await?)
@@ -70,7 +75,10 @@ pub async fn add(db: &Database, start: SystemTime, one: &ReportResourcesRequest)
 ///
 /// # Errors
 /// Of the database.
-pub async fn hosts(connection: &impl ConnectionTrait, from: SystemTime) -> Result<Vec<(String, String)>, Error> {
+pub async fn hosts(
+    connection: &impl ConnectionTrait,
+    from: SystemTime,
+) -> Result<Vec<(String, String)>, Error> {
     Ok(host::Entity::find()
         .select_only()
         .column(host::Column::Host)
@@ -119,6 +127,9 @@ pub async fn between(
 /// # Errors
 /// Of the database.
 pub async fn prune(connection: &impl ConnectionTrait, before: SystemTime) -> Result<u64, Error> {
-    let gone = host::Entity::delete_many().filter(host::Column::Start.lt(to_micros(before))).exec(connection).await?;
+    let gone = host::Entity::delete_many()
+        .filter(host::Column::Start.lt(to_micros(before)))
+        .exec(connection)
+        .await?;
     Ok(gone.rows_affected)
 }

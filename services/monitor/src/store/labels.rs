@@ -2,8 +2,8 @@
 
 use contracts::monitor::v1::Label;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,7 +50,8 @@ impl Labels {
             }
         }
         if !one.group.is_empty() {
-            *self.groups.entry(one.group.clone()).or_default().entry(one.prediction.clone()).or_default() += 1;
+            *self.groups.entry(one.group.clone()).or_default().entry(one.prediction.clone()).or_default() +=
+                1;
         }
     }
 
@@ -84,7 +85,12 @@ impl Labels {
 ///
 /// # Errors
 /// Of the database.
-pub async fn add(tx: &DatabaseTransaction, scope: &Scope, start: SystemTime, new: &[&Label]) -> Result<(), Error> {
+pub async fn add(
+    tx: &DatabaseTransaction,
+    scope: &Scope,
+    start: SystemTime,
+    new: &[&Label],
+) -> Result<(), Error> {
     let key = (scope.deployment.clone(), scope.version.clone(), to_micros(start));
     let empty = label::ActiveModel {
         deployment: Set(key.0.clone()),
@@ -92,12 +98,15 @@ pub async fn add(tx: &DatabaseTransaction, scope: &Scope, start: SystemTime, new
         start: Set(key.2),
         body: Set(serde_json::to_vec(&Labels::default())?),
     };
-    let nothing = OnConflict::columns([label::Column::Deployment, label::Column::Version, label::Column::Start])
-        .do_nothing()
-        .to_owned();
+    let nothing =
+        OnConflict::columns([label::Column::Deployment, label::Column::Version, label::Column::Start])
+            .do_nothing()
+            .to_owned();
     label::Entity::insert(empty).on_conflict(nothing).exec_without_returning(tx).await?;
     let row = label::Entity::find_by_id(key).lock_exclusive().one(tx).await?;
-    let Some(row) = row else { return Err(Error::Damaged("a label window vanished while it was locked".into())) };
+    let Some(row) = row else {
+        return Err(Error::Damaged("a label window vanished while it was locked".into()));
+    };
     let mut labels: Labels = serde_json::from_slice(&row.body)?;
     for one in new {
         labels.add(one);
@@ -151,6 +160,9 @@ pub async fn scopes(connection: &impl ConnectionTrait, from: SystemTime) -> Resu
 /// # Errors
 /// Of the database.
 pub async fn prune(connection: &impl ConnectionTrait, before: SystemTime) -> Result<u64, Error> {
-    let gone = label::Entity::delete_many().filter(label::Column::Start.lt(to_micros(before))).exec(connection).await?;
+    let gone = label::Entity::delete_many()
+        .filter(label::Column::Start.lt(to_micros(before)))
+        .exec(connection)
+        .await?;
     Ok(gone.rows_affected)
 }

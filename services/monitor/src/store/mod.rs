@@ -94,7 +94,12 @@ pub async fn insert<R: Resource>(unit: &mut Unit, resource: &R, action: &str) ->
 ///
 /// # Errors
 /// ABORTED / STALE_ETAG.
-pub async fn save<R: Resource>(unit: &mut Unit, seen: &Stored<R>, next: &R, action: &str) -> Result<R, Error> {
+pub async fn save<R: Resource>(
+    unit: &mut Unit,
+    seen: &Stored<R>,
+    next: &R,
+    action: &str,
+) -> Result<R, Error> {
     let record = unit.update(seen.record(), &next.state(), body(next), action).await?;
     Ok(Stored::<R>::read(record)?.into_inner())
 }
@@ -122,5 +127,10 @@ pub async fn get<R: Resource>(records: &Records, name: &str) -> Result<R, Error>
 /// # Errors
 /// Of the database.
 pub async fn all<R: Resource>(records: &Records, query: &Query) -> Result<Vec<R>, Error> {
-    records.list_all(query).await?.into_iter().map(|record| Ok(Stored::<R>::read(record)?.into_inner())).collect()
+    records
+        .list_all(query)
+        .await?
+        .into_iter()
+        .map(|record| Ok(Stored::<R>::read(record)?.into_inner()))
+        .collect()
 }

@@ -3,8 +3,8 @@
 use contracts::monitor::v1::{SampledRequest, VersionObservation};
 use prost::Message as _;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -44,7 +44,8 @@ pub async fn first_seen(
         digest: Set(digest.0.to_vec()),
         time: Set(to_micros(now)),
     };
-    let nothing = OnConflict::columns([batch::Column::Source, batch::Column::BatchId]).do_nothing().to_owned();
+    let nothing =
+        OnConflict::columns([batch::Column::Source, batch::Column::BatchId]).do_nothing().to_owned();
     let inserted = batch::Entity::insert(row).on_conflict(nothing).exec_without_returning(tx).await?;
     if inserted == 1 {
         return Ok(true);
@@ -73,10 +74,12 @@ pub async fn take(
         return Ok(false);
     }
     // Sorted, so that two writers lock rows in the same order.
-    let mut sums: BTreeMap<(String, String, SystemTime), (VersionObservation, VersionObservation)> = BTreeMap::new();
+    let mut sums: BTreeMap<(String, String, SystemTime), (VersionObservation, VersionObservation)> =
+        BTreeMap::new();
     for one in observations {
         let start = floor(time(one.start_time.as_ref()), how.length);
-        let (counters, profiles) = sums.entry((one.deployment.clone(), one.version.clone(), start)).or_default();
+        let (counters, profiles) =
+            sums.entry((one.deployment.clone(), one.version.clone(), start)).or_default();
         merge::counters(counters, &one)?;
         if !one.features.is_empty() || one.predictions.is_some() {
             merge::profiles(profiles, &one);
@@ -113,9 +116,10 @@ async fn add_counters(
         fast: Set(0),
         body: Set(Vec::new()),
     };
-    let nothing = OnConflict::columns([window::Column::Deployment, window::Column::Version, window::Column::Start])
-        .do_nothing()
-        .to_owned();
+    let nothing =
+        OnConflict::columns([window::Column::Deployment, window::Column::Version, window::Column::Start])
+            .do_nothing()
+            .to_owned();
     window::Entity::insert(empty).on_conflict(nothing).exec_without_returning(tx).await?;
     // The row is there now; on PostgreSQL the lock keeps a second monitor from counting over us.
     let row = window::Entity::find_by_id(key).lock_exclusive().one(tx).await?;
@@ -148,9 +152,10 @@ async fn add_profiles(
         rows: Set(0),
         body: Set(Vec::new()),
     };
-    let nothing = OnConflict::columns([profile::Column::Deployment, profile::Column::Version, profile::Column::Start])
-        .do_nothing()
-        .to_owned();
+    let nothing =
+        OnConflict::columns([profile::Column::Deployment, profile::Column::Version, profile::Column::Start])
+            .do_nothing()
+            .to_owned();
     profile::Entity::insert(empty).on_conflict(nothing).exec_without_returning(tx).await?;
     let row = profile::Entity::find_by_id(key).lock_exclusive().one(tx).await?;
     let Some(row) = row else { return Err(Error::Damaged("a profile vanished while it was locked".into())) };
@@ -315,10 +320,16 @@ pub async fn prune(
     profiles_before: SystemTime,
 ) -> Result<u64, Error> {
     let (old, older) = (to_micros(profiles_before), to_micros(windows_before));
-    let windows =
-        window::Entity::delete_many().filter(window::Column::Start.lt(older)).exec(connection).await?.rows_affected;
-    let profiles =
-        profile::Entity::delete_many().filter(profile::Column::Start.lt(old)).exec(connection).await?.rows_affected;
+    let windows = window::Entity::delete_many()
+        .filter(window::Column::Start.lt(older))
+        .exec(connection)
+        .await?
+        .rows_affected;
+    let profiles = profile::Entity::delete_many()
+        .filter(profile::Column::Start.lt(old))
+        .exec(connection)
+        .await?
+        .rows_affected;
     // A batch cannot come again once its observations are too old to be taken.
     batch::Entity::delete_many().filter(batch::Column::Time.lt(older)).exec(connection).await?;
     sample::Entity::delete_many().filter(sample::Column::Time.lt(old)).exec(connection).await?;

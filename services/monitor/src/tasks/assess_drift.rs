@@ -22,7 +22,10 @@ const TASK: &str = "assess-drift";
 /// # Errors
 /// Of the database.
 pub async fn run_once(monitor: &Monitor) -> Result<(), Error> {
-    let from = monitor.now().checked_sub(super::prune_windows::profiles_kept(monitor)).unwrap_or(SystemTime::UNIX_EPOCH);
+    let from = monitor
+        .now()
+        .checked_sub(super::prune_windows::profiles_kept(monitor))
+        .unwrap_or(SystemTime::UNIX_EPOCH);
     for scope in rows::scopes(monitor.db().connection(), from).await? {
         if let Err(error) = inputs(monitor, &scope, from).await {
             tracing::warn!(version = %scope.version, %error, "drift could not be assessed, will retry");

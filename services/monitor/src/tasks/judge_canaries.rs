@@ -4,8 +4,8 @@
 //! rollout and its step, so a repeat after a lost answer, or by a second monitor, does nothing twice.
 
 use contracts::registry::v1::{
-    AdvanceRolloutRequest, CreateIncidentRequest, Incident, ListRolloutsRequest, PauseRolloutRequest, RollBackRequest,
-    RollbackTrigger, Rollout, rollout::State,
+    AdvanceRolloutRequest, CreateIncidentRequest, Incident, ListRolloutsRequest, PauseRolloutRequest,
+    RollBackRequest, RollbackTrigger, Rollout, rollout::State,
 };
 use lifecycle::Finding;
 use lifecycle::health::CanaryHealth;
@@ -75,8 +75,12 @@ async fn judge(monitor: &Monitor, rollout: &Rollout) -> Result<(), Error> {
     }
     if breaker(look.evidence, &policy.rollout.breaker) == Breaker::Trip {
         let limit = &policy.rollout.breaker.max_error_rate;
-        let proof = format!("{} of {} failed, log e-value {:.1}", look.now.model_faults, look.now.requests, look.evidence);
-        let proven = Finding::new(limit.clause.clone(), "canary error rate", format!("<= {}", limit.value), proof);
+        let proof = format!(
+            "{} of {} failed, log e-value {:.1}",
+            look.now.model_faults, look.now.requests, look.evidence
+        );
+        let proven =
+            Finding::new(limit.clause.clone(), "canary error rate", format!("<= {}", limit.value), proof);
         return roll_back(monitor, rollout, &proven).await;
     }
     if rollout.state() != State::Running {
@@ -97,8 +101,15 @@ async fn judge(monitor: &Monitor, rollout: &Rollout) -> Result<(), Error> {
 
 fn finding(row: &TriggerPolicy, seen: &CanaryHealth) -> Finding {
     let observed = match row.trigger {
-        Trigger::LatencyP95 => format!("{:.0} ms (n={})", seen.latency_p95_ms.unwrap_or(f64::NAN), seen.requests),
-        _ => format!("{:.4} ({} of {})", seen.error_rate().unwrap_or(f64::NAN), seen.model_faults, seen.requests),
+        Trigger::LatencyP95 => {
+            format!("{:.0} ms (n={})", seen.latency_p95_ms.unwrap_or(f64::NAN), seen.requests)
+        }
+        _ => format!(
+            "{:.4} ({} of {})",
+            seen.error_rate().unwrap_or(f64::NAN),
+            seen.model_faults,
+            seen.requests
+        ),
     };
     Finding::new(row.clause.clone(), format!("canary {}", row.trigger), format!("<= {}", row.above), observed)
 }
@@ -125,7 +136,12 @@ async fn roll_back(monitor: &Monitor, rollout: &Rollout, why: &Finding) -> Resul
 }
 
 /// §8.3, manual assessment: the traffic stays where it is, and a person has the policy's time to answer.
-async fn assess(monitor: &Monitor, rollout: &Rollout, row: &TriggerPolicy, why: &Finding) -> Result<(), Error> {
+async fn assess(
+    monitor: &Monitor,
+    rollout: &Rollout,
+    row: &TriggerPolicy,
+    why: &Finding,
+) -> Result<(), Error> {
     open_incident(monitor, row, &rollout.name, &request_id("assess", rollout), why).await?;
     let request = PauseRolloutRequest {
         name: rollout.name.clone(),
@@ -184,7 +200,11 @@ async fn advance(monitor: &Monitor, rollout: &Rollout, look: &Look) -> Result<()
 }
 
 /// A refusal is an answer: it is logged with its findings, and the next turn looks again.
-fn told(rollout: &Rollout, what: &str, answer: Result<tonic::Response<Rollout>, tonic::Status>) -> Result<(), Error> {
+fn told(
+    rollout: &Rollout,
+    what: &str,
+    answer: Result<tonic::Response<Rollout>, tonic::Status>,
+) -> Result<(), Error> {
     match answer {
         Ok(next) => {
             let next = next.into_inner();

@@ -29,7 +29,8 @@ pub async fn run_once(monitor: &Monitor) -> Result<(), Error> {
     for deployment in deployments(monitor).await? {
         // Its clocks start when its first version took all traffic.
         let of_it = format!("{}/", deployment.name);
-        let changes: Vec<&(String, SystemTime)> = ended.iter().filter(|(name, _)| name.starts_with(&of_it)).collect();
+        let changes: Vec<&(String, SystemTime)> =
+            ended.iter().filter(|(name, _)| name.starts_with(&of_it)).collect();
         let served = changes.iter().map(|(_, at)| *at).min();
         let anchor = served.unwrap_or_else(|| convert::time(deployment.create_time.as_ref()));
         for row in &policy.duties.activities {
@@ -55,7 +56,8 @@ async fn deployments(monitor: &Monitor) -> Result<Vec<Deployment>, Error> {
     let mut all = Vec::new();
     loop {
         let page = monitor.registry().deployments.list_deployments(request.clone()).await?.into_inner();
-        let active = |one: &Deployment| one.state() == deployment::State::Active && !one.stable_version.is_empty();
+        let active =
+            |one: &Deployment| one.state() == deployment::State::Active && !one.stable_version.is_empty();
         all.extend(page.deployments.into_iter().filter(active));
         if page.next_page_token.is_empty() {
             return Ok(all);
@@ -66,8 +68,11 @@ async fn deployments(monitor: &Monitor) -> Result<Vec<Deployment>, Error> {
 
 /// Rollouts that changed what serves, with the time at which they did.
 async fn ended_rollouts(monitor: &Monitor) -> Result<Vec<(String, SystemTime)>, Error> {
-    let mut request =
-        ListRolloutsRequest { parent: "deployments/-".into(), page_size: 1000, ..ListRolloutsRequest::default() };
+    let mut request = ListRolloutsRequest {
+        parent: "deployments/-".into(),
+        page_size: 1000,
+        ..ListRolloutsRequest::default()
+    };
     let mut all = Vec::new();
     loop {
         let page = monitor.registry().rollouts.list_rollouts(request.clone()).await?.into_inner();
@@ -137,7 +142,8 @@ async fn make(
 /// # Errors
 /// [`Error::Damaged`] for an activity that is none.
 pub fn period(wire: &Duty) -> Result<Period, Error> {
-    let activity = wire.activity.parse().map_err(|why: String| Error::Damaged(format!("{}: {why}", wire.name)))?;
+    let activity =
+        wire.activity.parse().map_err(|why: String| Error::Damaged(format!("{}: {why}", wire.name)))?;
     Ok(Period {
         activity,
         from: convert::time(wire.create_time.as_ref()),

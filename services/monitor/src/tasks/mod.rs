@@ -23,7 +23,9 @@ pub fn start(tasks: &Tasks, monitor: &Monitor) {
                 let monitor = held.clone();
                 async move {
                     let worker = monitor.clone();
-                    monitor.alone($name, real_ms, move || async move { $module::run_once(&worker).await }).await
+                    monitor
+                        .alone($name, real_ms, move || async move { $module::run_once(&worker).await })
+                        .await
                 }
             });
         };

@@ -16,7 +16,8 @@ pub async fn run_once(monitor: &Monitor) -> Result<(), Error> {
     let (now, policy, keep) = (monitor.now(), monitor.policy(), &monitor.config().windows);
     let budget = policy.monitoring.service_levels.period.value.get();
     let baseline = WEEK * (keep.baseline_weeks + 1);
-    let counters = (DAY * u32::try_from(keep.keep_days).unwrap_or(u32::MAX / 86_400)).max(budget + DAY).max(baseline);
+    let counters =
+        (DAY * u32::try_from(keep.keep_days).unwrap_or(u32::MAX / 86_400)).max(budget + DAY).max(baseline);
     let profiles = profiles_kept(monitor);
     let before = |age: Duration| now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
     let connection = monitor.db().connection();

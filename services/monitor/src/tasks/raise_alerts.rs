@@ -131,7 +131,8 @@ async fn merged(
 }
 
 async fn requests(monitor: &Monitor, rule: &AlertRule, scope: &Scope, back: &Back) -> Result<(), Error> {
-    let Some((cursor, from, to)) = span(monitor, rule, &[&scope.deployment, &scope.version], back).await? else {
+    let Some((cursor, from, to)) = span(monitor, rule, &[&scope.deployment, &scope.version], back).await?
+    else {
         return Ok(());
     };
     let said: Vec<Judged> = merged(monitor, rule, scope, (from, to))
@@ -147,7 +148,8 @@ async fn requests(monitor: &Monitor, rule: &AlertRule, scope: &Scope, back: &Bac
 
 /// From the groups that the gateway saw; where it sees none, from the groups of labelled rows.
 async fn disparity(monitor: &Monitor, rule: &AlertRule, scope: &Scope, back: &Back) -> Result<(), Error> {
-    let Some((cursor, from, to)) = span(monitor, rule, &[&scope.deployment, &scope.version], back).await? else {
+    let Some((cursor, from, to)) = span(monitor, rule, &[&scope.deployment, &scope.version], back).await?
+    else {
         return Ok(());
     };
     let mut said: Vec<Judged> = Vec::new();
@@ -178,7 +180,8 @@ async fn disparity(monitor: &Monitor, rule: &AlertRule, scope: &Scope, back: &Ba
 }
 
 async fn quality(monitor: &Monitor, rule: &AlertRule, scope: &Scope, back: &Back) -> Result<(), Error> {
-    let Some((cursor, from, to)) = span(monitor, rule, &[&scope.deployment, &scope.version], back).await? else {
+    let Some((cursor, from, to)) = span(monitor, rule, &[&scope.deployment, &scope.version], back).await?
+    else {
         return Ok(());
     };
     let known = labels::between(monitor.db().connection(), scope, from, to).await?;
@@ -199,7 +202,9 @@ async fn quality(monitor: &Monitor, rule: &AlertRule, scope: &Scope, back: &Back
 
 async fn resources(monitor: &Monitor, rule: &AlertRule, back: &Back) -> Result<(), Error> {
     for (host, deployment) in hosts::hosts(monitor.db().connection(), back.from).await? {
-        let Some((cursor, from, to)) = span(monitor, rule, &[&host, &deployment], back).await? else { continue };
+        let Some((cursor, from, to)) = span(monitor, rule, &[&host, &deployment], back).await? else {
+            continue;
+        };
         let seen = hosts::between(monitor.db().connection(), (&host, &deployment), from, to).await?;
         let seen = seen.into_iter().map(|gauges| (gauges.start, gauges)).collect();
         let said: Vec<Judged> = by_window(seen, rule.window.get())

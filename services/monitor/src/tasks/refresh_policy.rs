@@ -17,9 +17,15 @@ pub async fn run_once(monitor: &Monitor) -> Result<(), Error> {
     if said.digest == monitor.policy().digest() {
         return Ok(());
     }
-    let policy = Policy::parse(&said.yaml).map_err(|error| Error::Damaged(format!("policy {}: {error}", said.name)))?;
+    let policy = Policy::parse(&said.yaml)
+        .map_err(|error| Error::Damaged(format!("policy {}: {error}", said.name)))?;
     if policy.digest() != said.digest {
-        return Err(Error::Damaged(format!("policy {} is {}, not {}", said.name, policy.digest(), said.digest)));
+        return Err(Error::Damaged(format!(
+            "policy {} is {}, not {}",
+            said.name,
+            policy.digest(),
+            said.digest
+        )));
     }
     keep(monitor.db().connection(), NAME, said.yaml.into_bytes()).await?;
     tracing::info!(policy = %said.name, digest = %said.digest, "another policy is in force");

@@ -50,7 +50,8 @@ pub async fn report(monitor: &Monitor, name: &str) -> Result<(), Error> {
         return Ok(());
     };
     let at = convert::time(complaint.create_time.as_ref());
-    let day = crate::windows::floor(at, DAY).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let day =
+        crate::windows::floor(at, DAY).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let subject = if complaint.version.is_empty() { &complaint.deployment } else { &complaint.version };
     let id = derived_id(&["complaint", &complaint.deployment, subject, &day.to_string()]);
     let what: String = complaint.text.chars().take(200).collect();
@@ -75,7 +76,9 @@ pub async fn report(monitor: &Monitor, name: &str) -> Result<(), Error> {
 async fn escalate(monitor: &Monitor) -> Result<(), Error> {
     let now = monitor.now();
     for incident in open_incidents(monitor).await? {
-        let Some(due) = incident.respond_by_time.as_ref().and_then(contracts::time::from_wire) else { continue };
+        let Some(due) = incident.respond_by_time.as_ref().and_then(contracts::time::from_wire) else {
+            continue;
+        };
         // The due moment itself is still in time.
         let Ok(late) = now.duration_since(due) else { continue };
         if late.is_zero() {
@@ -90,7 +93,10 @@ async fn escalate(monitor: &Monitor) -> Result<(), Error> {
         match monitor.registry().incidents.escalate_incident(request).await {
             Ok(_) => tracing::warn!(incident = %incident.name, late = late.as_secs(), "incident escalated"),
             Err(status)
-                if matches!(status.code(), Code::FailedPrecondition | Code::Aborted | Code::AlreadyExists) =>
+                if matches!(
+                    status.code(),
+                    Code::FailedPrecondition | Code::Aborted | Code::AlreadyExists
+                ) =>
             {
                 tracing::info!(incident = %incident.name, why = status.message(), "not escalated");
             }

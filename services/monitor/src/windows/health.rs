@@ -27,7 +27,12 @@ pub struct Step {
 ///
 /// # Errors
 /// If stored windows contradict each other.
-pub fn canary(windows: &[Window], step: Step, open_alerts: Vec<String>, policy: &Policy) -> Result<CanaryHealth, Error> {
+pub fn canary(
+    windows: &[Window],
+    step: Step,
+    open_alerts: Vec<String>,
+    policy: &Policy,
+) -> Result<CanaryHealth, Error> {
     let mut all = VersionObservation::default();
     let (mut count, mut triggered, mut alerted) = (0, 0, 0);
     for window in windows.iter().filter(|window| window.end() > step.since) {
@@ -53,7 +58,14 @@ pub fn canary(windows: &[Window], step: Step, open_alerts: Vec<String>, policy: 
 
 /// Requests below which a window says nothing about a metric: what §9.1 asks of its alert (reading 4).
 fn least(metric: Metric, policy: &Policy) -> u64 {
-    policy.monitoring.alerts.iter().filter(|rule| rule.metric == metric).map(|rule| rule.min_samples).max().unwrap_or(0)
+    policy
+        .monitoring
+        .alerts
+        .iter()
+        .filter(|rule| rule.metric == metric)
+        .map(|rule| rule.min_samples)
+        .max()
+        .unwrap_or(0)
 }
 
 /// Whether a row of §8.3 fired in this window.

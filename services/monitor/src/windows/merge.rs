@@ -1,6 +1,8 @@
 //! Merging observations: counts add up, in any order, to the same window.
 
-use contracts::common::v1::{CategoricalCounts, ColumnProfile, NumericHistogram, column_profile::Distribution};
+use contracts::common::v1::{
+    CategoricalCounts, ColumnProfile, NumericHistogram, column_profile::Distribution,
+};
 use contracts::monitor::v1::{CallerCount, GroupOutcome, VersionObservation};
 use std::collections::BTreeMap;
 
@@ -41,8 +43,11 @@ pub fn counters(into: &mut VersionObservation, other: &VersionObservation) -> Re
         let sum = callers.entry(one.principal.clone()).or_default();
         *sum = sum.saturating_add(one.requests);
     }
-    into.callers =
-        callers.into_iter().take(LIST_ITEMS).map(|(principal, requests)| CallerCount { principal, requests }).collect();
+    into.callers = callers
+        .into_iter()
+        .take(LIST_ITEMS)
+        .map(|(principal, requests)| CallerCount { principal, requests })
+        .collect();
     Ok(())
 }
 
@@ -76,7 +81,8 @@ fn same_bins(ours: &ColumnProfile, theirs: &ColumnProfile) -> bool {
 }
 
 fn add(ours: &mut ColumnProfile, theirs: &ColumnProfile) {
-    let (before, new) = (ours.rows.saturating_sub(ours.missing) as f64, theirs.rows.saturating_sub(theirs.missing) as f64);
+    let (before, new) =
+        (ours.rows.saturating_sub(ours.missing) as f64, theirs.rows.saturating_sub(theirs.missing) as f64);
     ours.rows = ours.rows.saturating_add(theirs.rows);
     ours.missing = ours.missing.saturating_add(theirs.missing);
     match (&mut ours.distribution, &theirs.distribution) {
@@ -142,8 +148,17 @@ mod tests {
 
     fn numbers(counts: [u64; 3]) -> ColumnProfile {
         let rows = counts.iter().sum();
-        let histogram = NumericHistogram { edges: vec![0.0, 1.0], counts: counts.to_vec(), ..NumericHistogram::default() };
-        ColumnProfile { column: "x".into(), rows, missing: 0, distribution: Some(Distribution::Numeric(histogram)) }
+        let histogram = NumericHistogram {
+            edges: vec![0.0, 1.0],
+            counts: counts.to_vec(),
+            ..NumericHistogram::default()
+        };
+        ColumnProfile {
+            column: "x".into(),
+            rows,
+            missing: 0,
+            distribution: Some(Distribution::Numeric(histogram)),
+        }
     }
 
     #[test]
@@ -167,9 +182,12 @@ mod tests {
         let mut sum = VersionObservation::default();
         profiles(&mut sum, &one([1, 0, 2], "a"));
         profiles(&mut sum, &one([0, 5, 1], "b"));
-        let Some(Distribution::Numeric(histogram)) = &sum.features[0].distribution else { panic!("a number") };
+        let Some(Distribution::Numeric(histogram)) = &sum.features[0].distribution else {
+            panic!("a number")
+        };
         assert_eq!((sum.features.len(), histogram.counts.as_slice(), sum.rows), (1, [1, 5, 3].as_slice(), 2));
-        let Some(Distribution::Categorical(counts)) = &sum.predictions.as_ref().expect("predictions").distribution
+        let Some(Distribution::Categorical(counts)) =
+            &sum.predictions.as_ref().expect("predictions").distribution
         else {
             panic!("labels")
         };

@@ -66,9 +66,11 @@ pub fn sketch_of(seen: &VersionObservation) -> Option<LatencySketch> {
 
 /// The beginning of the window of `length` that holds `time`, counted from the epoch.
 pub fn floor(time: SystemTime, length: Duration) -> SystemTime {
-    let (since, length) = (time.duration_since(UNIX_EPOCH).unwrap_or_default(), length.max(Duration::from_secs(1)));
+    let (since, length) =
+        (time.duration_since(UNIX_EPOCH).unwrap_or_default(), length.max(Duration::from_secs(1)));
     let over = since.as_micros() % length.as_micros();
-    time - Duration::from_micros(u64::try_from(over).unwrap_or_default()) - Duration::from_nanos(u64::from(since.subsec_nanos() % 1000))
+    time - Duration::from_micros(u64::try_from(over).unwrap_or_default())
+        - Duration::from_nanos(u64::from(since.subsec_nanos() % 1000))
 }
 
 #[cfg(test)]

@@ -40,7 +40,12 @@ async fn each_rule_fires_beyond_its_threshold_and_not_on_it() {
         vec![group("sex=a", 500), group("sex=b", favourable)]
     };
     for (favourable, fires) in [(401, false), (399, true)] {
-        world.send(vec![VersionObservation { groups: groups(favourable), ..second(world.clock.now(), 2_000, 0, 5.0) }]).await;
+        world
+            .send(vec![VersionObservation {
+                groups: groups(favourable),
+                ..second(world.clock.now(), 2_000, 0, 5.0)
+            }])
+            .await;
         world.pass(60);
         assert_eq!(!world.rules().await.is_empty(), fires, "disparity with {favourable}");
     }
@@ -102,9 +107,13 @@ async fn an_alert_is_acknowledged_and_closes_after_quiet_windows() {
     world.serve(1, 1_000, 30).await;
     assert_eq!(world.rules().await, ["error_rate"]);
     let alert = world.open().await.remove(0);
-    let request = AcknowledgeAlertRequest { name: alert.name.clone(), etag: alert.etag, ..Default::default() };
+    let request =
+        AcknowledgeAlertRequest { name: alert.name.clone(), etag: alert.etag, ..Default::default() };
     let known = world.alerts().acknowledge_alert(request.clone()).await.unwrap().into_inner();
-    assert_eq!((known.state(), known.acknowledged_by.as_str()), (alert::State::Acknowledged, "ml-ops-engineer"));
+    assert_eq!(
+        (known.state(), known.acknowledged_by.as_str()),
+        (alert::State::Acknowledged, "ml-ops-engineer")
+    );
     let stale = world.alerts().acknowledge_alert(request).await.unwrap_err();
     assert_eq!(stale.code(), tonic::Code::Aborted);
     world.pass(3_600); // silence is not health

@@ -40,7 +40,10 @@ async fn a_healthy_canary_climbs_on_time() {
     turn(&world).await;
     assert_eq!(stands(&world).1, State::Succeeded);
     let state = world.registry.state.lock().unwrap();
-    assert_eq!(state.advanced.iter().map(|health| health.traffic_percent).collect::<Vec<_>>(), [5, 25, 50, 100]);
+    assert_eq!(
+        state.advanced.iter().map(|health| health.traffic_percent).collect::<Vec<_>>(),
+        [5, 25, 50, 100]
+    );
     assert_eq!((state.advanced[0].requests, state.advanced[0].windows), (60 * 30, 60));
 }
 

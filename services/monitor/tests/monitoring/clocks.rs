@@ -17,7 +17,8 @@ fn deploy(world: &World) {
         ..Default::default()
     };
     one.set_state(deployment::State::Active);
-    let mut change = Rollout { name: format!("{DEPLOYMENT}/rollouts/r1"), end_time: now, ..Default::default() };
+    let mut change =
+        Rollout { name: format!("{DEPLOYMENT}/rollouts/r1"), end_time: now, ..Default::default() };
     change.set_state(rollout::State::Succeeded);
     let mut state = world.registry.state.lock().unwrap();
     state.deployments.push(one);
@@ -39,7 +40,8 @@ async fn a_year_of_duties() {
         watch_clocks::run_once(&world.monitor).await.unwrap();
         for due in duties(&world, duty::State::Due).await {
             if due.activity == "performance_review" {
-                let request = CompleteDutyRequest { name: due.name, note: "looked at".into(), ..Default::default() };
+                let request =
+                    CompleteDutyRequest { name: due.name, note: "looked at".into(), ..Default::default() };
                 world.duties("ml-ops-engineer").complete_duty(request).await.unwrap();
                 reviewed += 1;
             }
@@ -50,7 +52,12 @@ async fn a_year_of_duties() {
         *overdue.entry(one.activity).or_default() += 1;
     }
     assert_eq!(reviewed, 53); // 52 weeks and the one that has begun
-    let expected = [("documentation_update", 1), ("drift_assessment", 11), ("retraining_evaluation", 3), ("security_scan", 11)];
+    let expected = [
+        ("documentation_update", 1),
+        ("drift_assessment", 11),
+        ("retraining_evaluation", 3),
+        ("security_scan", 11),
+    ];
     assert_eq!(overdue, expected.into_iter().map(|(name, count)| (name.to_owned(), count)).collect());
 }
 
@@ -61,7 +68,8 @@ async fn only_its_role_completes_a_duty_and_only_once() {
     watch_clocks::run_once(&world.monitor).await.unwrap();
     let due = duties(&world, duty::State::Due).await;
     let one = due.iter().find(|one| one.activity == "drift_assessment").unwrap();
-    let request = CompleteDutyRequest { name: one.name.clone(), request_id: "a".into(), ..Default::default() };
+    let request =
+        CompleteDutyRequest { name: one.name.clone(), request_id: "a".into(), ..Default::default() };
     let refused = world.duties("ml-lead").complete_duty(request.clone()).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     let done = world.duties("ml-engineer").complete_duty(request.clone()).await.unwrap().into_inner();
@@ -114,9 +122,11 @@ async fn the_loop_goes_in_its_order() {
     };
     let nothing = world.feedback("ml-engineer").create_finding(create("f0", Vec::new())).await.unwrap_err();
     assert_eq!(nothing.code(), Code::InvalidArgument);
-    let unknown = world.feedback("ml-engineer").create_finding(create("f0", vec!["feedback/none".into()])).await;
+    let unknown =
+        world.feedback("ml-engineer").create_finding(create("f0", vec!["feedback/none".into()])).await;
     assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
-    let made = world.feedback("ml-engineer").create_finding(create("f1", vec![item])).await.unwrap().into_inner();
+    let made =
+        world.feedback("ml-engineer").create_finding(create("f1", vec![item])).await.unwrap().into_inner();
     assert_eq!(made.state(), feedback_finding::State::Analysed);
 
     let close = |resource: &str| CloseFindingRequest {
@@ -126,7 +136,8 @@ async fn the_loop_goes_in_its_order() {
         document: "documents/fix".into(),
         ..Default::default()
     };
-    let early = world.feedback("ml-lead").close_finding(close("models/credit/versions/1.2.0")).await.unwrap_err();
+    let early =
+        world.feedback("ml-lead").close_finding(close("models/credit/versions/1.2.0")).await.unwrap_err();
     assert_eq!(runtime::status::reason(&early).as_deref(), Some("OUT_OF_ORDER"));
     let mut decide = DecideFindingRequest {
         name: made.name.clone(),
@@ -136,13 +147,17 @@ async fn the_loop_goes_in_its_order() {
     };
     decide.set_decision(feedback_finding::Decision::Retrain);
     let foreign = DecideFindingRequest { role: "qa-engineer".into(), ..decide.clone() };
-    assert_eq!(world.feedback("ml-lead").decide_finding(foreign).await.unwrap_err().code(), Code::PermissionDenied);
+    assert_eq!(
+        world.feedback("ml-lead").decide_finding(foreign).await.unwrap_err().code(),
+        Code::PermissionDenied
+    );
     let decided = world.feedback("ml-lead").decide_finding(decide.clone()).await.unwrap().into_inner();
     assert_eq!((decided.state(), decided.decided_by.as_str()), (feedback_finding::State::Decided, "ml-lead"));
     assert!(world.feedback("ml-lead").decide_finding(decide).await.is_err());
 
     let misfit = world.feedback("ml-lead").close_finding(close("")).await.unwrap_err();
     assert_eq!(runtime::status::reason(&misfit).as_deref(), Some("ACTION_DOES_NOT_FIT"));
-    let closed = world.feedback("ml-lead").close_finding(close("models/credit/versions/1.2.0")).await.unwrap();
+    let closed =
+        world.feedback("ml-lead").close_finding(close("models/credit/versions/1.2.0")).await.unwrap();
     assert_eq!(closed.into_inner().state(), feedback_finding::State::Closed);
 }

@@ -1,4 +1,6 @@
-use contracts::common::v1::{CategoricalCounts, ColumnProfile, NumericHistogram, column_profile::Distribution};
+use contracts::common::v1::{
+    CategoricalCounts, ColumnProfile, NumericHistogram, column_profile::Distribution,
+};
 use contracts::monitor::v1::{GetDriftRequest, VersionObservation};
 use monitor::tasks::assess_drift;
 use statistics::random::SplitMix64;
@@ -14,11 +16,17 @@ fn numbers(name: &str, rng: &mut SplitMix64, rows: u64, power: f64) -> ColumnPro
         counts[((rng.next_f64().powf(power) * 10.0) as usize).min(9)] += 1;
     }
     let histogram = NumericHistogram { edges, counts, min: 0.0, max: 1.0, mean: 0.5, variance: 0.1 };
-    ColumnProfile { column: name.into(), rows, missing: 0, distribution: Some(Distribution::Numeric(histogram)) }
+    ColumnProfile {
+        column: name.into(),
+        rows,
+        missing: 0,
+        distribution: Some(Distribution::Numeric(histogram)),
+    }
 }
 
 fn labels(yes: u64, no: u64) -> ColumnProfile {
-    let counts = CategoricalCounts { values: vec!["no".into(), "yes".into()], counts: vec![no, yes], other: 0 };
+    let counts =
+        CategoricalCounts { values: vec!["no".into(), "yes".into()], counts: vec![no, yes], other: 0 };
     ColumnProfile {
         column: "prediction".into(),
         rows: yes + no,
@@ -39,10 +47,18 @@ async fn world(rng: &mut SplitMix64) -> World {
 /// A thousand rows in five minutes; the first column is squeezed.
 async fn serve(world: &World, rng: &mut SplitMix64, power: f64, yes: u64) {
     for _ in 0..5 {
-        let column = |at: usize, rng: &mut SplitMix64| numbers(&format!("f{at}"), rng, 200, if at == 0 { power } else { 1.0 });
+        let column = |at: usize, rng: &mut SplitMix64| {
+            numbers(&format!("f{at}"), rng, 200, if at == 0 { power } else { 1.0 })
+        };
         let features = (0..20).map(|at| column(at, rng)).collect();
         let predictions = Some(labels(yes, 200 - yes));
-        world.send(vec![VersionObservation { features, predictions, ..second(world.clock.now(), 200, 0, 9.0) }]).await;
+        world
+            .send(vec![VersionObservation {
+                features,
+                predictions,
+                ..second(world.clock.now(), 200, 0, 9.0)
+            }])
+            .await;
         world.pass(60);
     }
     assess_drift::run_once(&world.monitor).await.unwrap();
@@ -59,7 +75,11 @@ async fn the_same_law_raises_nothing_and_another_one_does() {
         assert!(world.open().await.is_empty(), "seed {seed}: {:?}", world.open().await);
         serve(&world, &mut rng, 3.0, 100).await;
         let open = world.open().await;
-        assert_eq!(open.iter().map(|alert| alert.rule.as_str()).collect::<Vec<_>>(), ["data_drift"], "seed {seed}");
+        assert_eq!(
+            open.iter().map(|alert| alert.rule.as_str()).collect::<Vec<_>>(),
+            ["data_drift"],
+            "seed {seed}"
+        );
         assert!(open[0].finding.as_ref().unwrap().observed.starts_with("f0 "), "{:?}", open[0].finding);
         let request = GetDriftRequest { version: VERSION.into(), deployment: String::new() };
         let report = world.canaries().get_drift(request).await.unwrap().into_inner();
@@ -79,7 +99,9 @@ async fn predictions_that_change_raise_an_alert() {
 
 #[tokio::test]
 async fn answers_that_become_wrong_are_concept_drift() {
-    use contracts::monitor::v1::{Label, ReportLabelsRequest, observation_service_client::ObservationServiceClient};
+    use contracts::monitor::v1::{
+        Label, ReportLabelsRequest, observation_service_client::ObservationServiceClient,
+    };
     let world = World::new().await;
     let mut rng = SplitMix64::new(7);
     let mut client = ObservationServiceClient::new(world.peer("client"));

@@ -74,7 +74,8 @@ async fn every_bad_field_of_a_batch_is_named_and_nothing_of_it_is_counted() {
         ..Default::default()
     };
     let refused = world.observations().report_observations(request).await.unwrap_err();
-    let named: Vec<_> = runtime::status::field_violations(&refused).into_iter().map(|bad| bad.field).collect();
+    let named: Vec<_> =
+        runtime::status::field_violations(&refused).into_iter().map(|bad| bad.field).collect();
     assert_eq!(refused.code(), Code::InvalidArgument);
     let all = [
         "batch_id",

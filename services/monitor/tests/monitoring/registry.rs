@@ -98,7 +98,10 @@ impl RolloutService for Registry {
         Ok(Response::new(ListRolloutsResponse { rollouts, next_page_token: String::new() }))
     }
 
-    async fn advance_rollout(&self, request: Request<AdvanceRolloutRequest>) -> Result<Response<Rollout>, Status> {
+    async fn advance_rollout(
+        &self,
+        request: Request<AdvanceRolloutRequest>,
+    ) -> Result<Response<Rollout>, Status> {
         let request = request.into_inner();
         let mut state = self.up()?;
         let health = request.canary_health.unwrap();
@@ -114,7 +117,10 @@ impl RolloutService for Registry {
         Ok(Response::new(one.clone()))
     }
 
-    async fn pause_rollout(&self, request: Request<PauseRolloutRequest>) -> Result<Response<Rollout>, Status> {
+    async fn pause_rollout(
+        &self,
+        request: Request<PauseRolloutRequest>,
+    ) -> Result<Response<Rollout>, Status> {
         let mut state = self.up()?;
         let name = request.into_inner().name;
         let one = state.rollouts.iter_mut().find(|one| one.name == name).unwrap();
@@ -160,7 +166,10 @@ impl DeploymentService for Registry {
 
 #[tonic::async_trait]
 impl IncidentService for Registry {
-    async fn create_incident(&self, request: Request<CreateIncidentRequest>) -> Result<Response<Incident>, Status> {
+    async fn create_incident(
+        &self,
+        request: Request<CreateIncidentRequest>,
+    ) -> Result<Response<Incident>, Status> {
         let request = request.into_inner();
         let mut incident = request.incident.unwrap();
         incident.name = format!("incidents/{}", request.incident_id);
@@ -178,7 +187,8 @@ impl IncidentService for Registry {
         request: Request<ListIncidentsRequest>,
     ) -> Result<Response<ListIncidentsResponse>, Status> {
         let wanted = request.into_inner().state;
-        let incidents = self.up()?.incidents.iter().filter(|one| wanted == 0 || one.state == wanted).cloned().collect();
+        let incidents =
+            self.up()?.incidents.iter().filter(|one| wanted == 0 || one.state == wanted).cloned().collect();
         Ok(Response::new(ListIncidentsResponse { incidents, next_page_token: String::new() }))
     }
 
@@ -209,7 +219,11 @@ impl ModelService for Registry {
     ) -> Result<Response<ModelVersion>, Status> {
         drop(self.up()?);
         let name = request.into_inner().name;
-        Ok(Response::new(ModelVersion { name, training_data_version: DATASET.into(), ..ModelVersion::default() }))
+        Ok(Response::new(ModelVersion {
+            name,
+            training_data_version: DATASET.into(),
+            ..ModelVersion::default()
+        }))
     }
 
     never! {
@@ -284,7 +298,8 @@ impl EvaluationService for Registry {
 impl PolicyService for Registry {
     async fn get_policy(&self, _: Request<GetPolicyRequest>) -> Result<Response<PolicyVersion>, Status> {
         drop(self.up()?);
-        let (digest, yaml) = (lifecycle::Policy::builtin().digest().into(), lifecycle::policy::BUILTIN.into());
+        let (digest, yaml) =
+            (lifecycle::Policy::builtin().digest().into(), lifecycle::policy::BUILTIN.into());
         Ok(Response::new(PolicyVersion { digest, yaml, ..PolicyVersion::default() }))
     }
 

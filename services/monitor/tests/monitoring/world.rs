@@ -68,13 +68,23 @@ impl World {
         let (service, monitor) =
             start(&folder, url, &clock, &credentials, &registry_service.peer("wlp_monitor").unwrap()).await;
         let batch = AtomicU64::new(0);
-        Self { clock, registry, monitor, service, folder, credentials, _registry_service: registry_service, batch }
+        Self {
+            clock,
+            registry,
+            monitor,
+            service,
+            folder,
+            credentials,
+            _registry_service: registry_service,
+            batch,
+        }
     }
 
     /// Throws the monitor away without a goodbye and starts another over the same file.
     pub async fn restart(&mut self) {
         let peer = self._registry_service.peer("wlp_monitor").unwrap();
-        (self.service, self.monitor) = start(&self.folder, "file", &self.clock, &self.credentials, &peer).await;
+        (self.service, self.monitor) =
+            start(&self.folder, "file", &self.clock, &self.credentials, &peer).await;
     }
 
     pub fn peer(&self, who: &str) -> Peer {

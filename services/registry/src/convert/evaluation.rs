@@ -30,7 +30,8 @@ pub fn evidence(evaluation: &Evaluation) -> Vec<MetricEvidence> {
     let whole = evaluation.measurements.iter().filter(|one| one.slice.is_empty());
     let measured = whole.filter_map(|one| {
         let metric = metric(&one.metric)?;
-        let attack = (metric == Metric::AdversarialSuccessRate).then(|| one.convention.parse().ok()).flatten();
+        let attack =
+            (metric == Metric::AdversarialSuccessRate).then(|| one.convention.parse().ok()).flatten();
         Some(MetricEvidence { attack, ..MetricEvidence::measured(metric, self::measured(one)) })
     });
     let excused = evaluation.not_applicable.iter().filter_map(|claim| {

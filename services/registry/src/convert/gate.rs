@@ -118,13 +118,20 @@ pub fn check_health(fields: &mut crate::parse::Fields, field: &str, health: &wir
     fields.require(faults, &format!("{field}.model_faults"), "must be at most requests");
     fields.share(&format!("{field}.error_rate"), health.error_rate);
     let latency = health.latency_p95_ms;
-    fields.require(latency.is_nan() || (latency.is_finite() && 0.0 <= latency), &format!("{field}.latency_p95_ms"), "must be zero or more");
+    fields.require(
+        latency.is_nan() || (latency.is_finite() && 0.0 <= latency),
+        &format!("{field}.latency_p95_ms"),
+        "must be zero or more",
+    );
     fields.require(health.traffic_percent <= 100, &format!("{field}.traffic_percent"), "must be at most 100");
     fields.optional_duration(&format!("{field}.soaked"), health.soaked.as_ref());
     fields.texts(&format!("{field}.open_alerts"), &health.open_alerts);
     fields.optional_time(&format!("{field}.window_start_time"), health.window_start_time.as_ref());
     fields.optional_time(&format!("{field}.window_end_time"), health.window_end_time.as_ref());
-    for (name, part) in [("windows_with_trigger", health.windows_with_trigger), ("windows_with_alert", health.windows_with_alert)] {
+    for (name, part) in [
+        ("windows_with_trigger", health.windows_with_trigger),
+        ("windows_with_alert", health.windows_with_alert),
+    ] {
         fields.require(part <= health.windows, &format!("{field}.{name}"), "must be at most windows");
     }
 }

@@ -13,7 +13,8 @@ use crate::wire::{Review, ReviewApproval, review::State};
 /// # Errors
 /// [`Error::Damaged`] for a stored role or item that does not exist.
 pub fn ethics(review: &Review, contributors: Vec<String>) -> Result<EthicsReview, Error> {
-    let items: Result<Vec<ItemRecord>, Error> = review.items.iter().filter(|item| item.done).map(item).collect();
+    let items: Result<Vec<ItemRecord>, Error> =
+        review.items.iter().filter(|item| item.done).map(item).collect();
     Ok(EthicsReview {
         artifact_digest: review.artifact_digest.clone(),
         intended_use: review.intended_use.clone(),

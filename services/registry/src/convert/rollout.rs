@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use super::time;
 use crate::Error;
-use crate::wire::{Rollout, RolloutStep, RollbackTrigger, rollout::State};
+use crate::wire::{RollbackTrigger, Rollout, RolloutStep, rollout::State};
 
 /// Where a rollout stands on the ladder.
 pub fn ladder(rollout: &Rollout) -> Ladder {
@@ -30,7 +30,14 @@ pub fn ladder(rollout: &Rollout) -> Ladder {
 }
 
 /// Writes a new place on the ladder into the record. A change of traffic goes into the history with its cause.
-pub fn move_to(next: &mut Rollout, ladder: Ladder, now: SystemTime, cause: &str, decision: &str, policy: &RolloutPolicy) {
+pub fn move_to(
+    next: &mut Rollout,
+    ladder: Ladder,
+    now: SystemTime,
+    cause: &str,
+    decision: &str,
+    policy: &RolloutPolicy,
+) {
     let (state, step, since, soaked) = match ladder {
         Ladder::Pending => (State::Preparing, 0, None, None),
         Ladder::Running { step, since, soaked } => (State::Running, step, Some(since), Some(soaked)),

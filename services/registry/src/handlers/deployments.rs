@@ -18,7 +18,10 @@ impl DeploymentService for Registry {
         self.carry_out(request).await
     }
 
-    async fn get_deployment(&self, request: Request<GetDeploymentRequest>) -> Result<Response<Deployment>, Status> {
+    async fn get_deployment(
+        &self,
+        request: Request<GetDeploymentRequest>,
+    ) -> Result<Response<Deployment>, Status> {
         self.get(&request.into_inner().name).await
     }
 
@@ -40,7 +43,11 @@ impl Verb for CreateDeploymentRequest {
     fn check(&self, fields: &mut Fields) {
         fields.id("deployment_id", &self.deployment_id);
         let reserved = self.deployment_id.ends_with(STAGING);
-        fields.require(!reserved, "deployment_id", "must not end with -staging: that is the endpoint of a rollout");
+        fields.require(
+            !reserved,
+            "deployment_id",
+            "must not end with -staging: that is the endpoint of a rollout",
+        );
         let room = self.deployment_id.len() + STAGING.len() <= contracts::name::LONGEST_ID;
         fields.require(room, "deployment_id", "must leave room for -staging within 63 characters");
         fields.message("deployment", self.deployment.as_ref(), |fields, deployment| {

@@ -26,7 +26,10 @@ impl EvaluationService for Registry {
         self.carry_out(request).await
     }
 
-    async fn get_evaluation(&self, request: Request<GetEvaluationRequest>) -> Result<Response<Evaluation>, Status> {
+    async fn get_evaluation(
+        &self,
+        request: Request<GetEvaluationRequest>,
+    ) -> Result<Response<Evaluation>, Status> {
         self.get(&request.into_inner().name).await
     }
 
@@ -120,7 +123,13 @@ fn same_things(
         given.dataset_digest.clone(),
     );
     let known: Vec<&str> = data.splits.iter().map(|split| split.split.as_str()).collect();
-    found.require(known.contains(&given.split.as_str()), "§5.3", "split", known.join(" or "), given.split.clone());
+    found.require(
+        known.contains(&given.split.as_str()),
+        "§5.3",
+        "split",
+        known.join(" or "),
+        given.split.clone(),
+    );
     let released = data.state() != dataset_version::State::Draft;
     found.require(released, "§5.2, reading 13", &data.name, "READY, or UNFIT to compare", "DRAFT");
     Ok(found.into_result("EVALUATION_EVIDENCE_MISMATCH", "evaluation")?)
@@ -143,7 +152,12 @@ async fn judge(
         rows.map(|row| convert::finding(&row.finding, convert::verdict(row.verdict.as_ref()))).collect();
     evaluation.verdict = domain::overall(&report).into();
     if data.state() != dataset_version::State::Ready {
-        let unfit = Finding::new("§5.2, reading 13", "state of the dataset version", "ready", Resource::state(&**data));
+        let unfit = Finding::new(
+            "§5.2, reading 13",
+            "state of the dataset version",
+            "ready",
+            Resource::state(&**data),
+        );
         evaluation.findings.push(convert::finding(&unfit, WireVerdict::Fail));
         evaluation.verdict = WireVerdict::Fail.into();
     }
@@ -154,7 +168,9 @@ async fn judge(
 fn may_be_judged(version: &Stored<ModelVersion>) -> Result<(), Rejection> {
     use model_version::State;
     match version.state() {
-        State::Draft | State::Revoked | State::Retired => Err(not_in_state(version, "EVALUATING or later, in use")),
+        State::Draft | State::Revoked | State::Retired => {
+            Err(not_in_state(version, "EVALUATING or later, in use"))
+        }
         _ => Ok(()),
     }
 }
@@ -223,7 +239,8 @@ fn check_measurement(fields: &mut Fields, at: &str, one: &Measurement) {
         fields.require(finite && holds, &format!("{at}.{field}"), "must be finite and hold the value");
     }
     let bounded = one.lower.is_some() || one.upper.is_some();
-    let sure = if bounded { 0.0 < one.confidence && one.confidence < 1.0 } else { one.confidence.is_finite() };
+    let sure =
+        if bounded { 0.0 < one.confidence && one.confidence < 1.0 } else { one.confidence.is_finite() };
     fields.require(sure, &format!("{at}.confidence"), "must lie between 0 and 1");
 }
 
@@ -250,7 +267,8 @@ impl Verb for SignOffEvaluationRequest {
         let signers = &policy.acceptance.not_applicable_signers;
         approval.check(&mut found, &signers.clause, "evaluation", &signers.value, &barred);
         found.into_result("SIGN_OFF_REFUSED", self.name.clone())?;
-        work.approves(&version_name, &format!("evaluation/{}", contracts::name::last(&self.name)), &approval).await?;
+        work.approves(&version_name, &format!("evaluation/{}", contracts::name::last(&self.name)), &approval)
+            .await?;
         let version = work.read::<ModelVersion>(&version_name).await?;
         let data = work.read::<DatasetVersion>(&seen.dataset_version).await?;
         let mut next = Evaluation {
@@ -276,7 +294,11 @@ impl Verb for ImportTestReportRequest {
         fields.name("parent", &self.parent, ModelVersion::FORM);
         fields.id("test_report_id", &self.test_report_id);
         let known = self.category.parse::<TestCategory>().is_ok();
-        fields.require(known, "category", "is none of unit, integration, benchmark, adversarial, fairness, ab");
+        fields.require(
+            known,
+            "category",
+            "is none of unit, integration, benchmark, adversarial, fairness, ab",
+        );
         fields.text("tool", &self.tool);
         fields.optional_text("tool_version", &self.tool_version);
         fields.require(self.format == "junit-xml", "format", "must be junit-xml");

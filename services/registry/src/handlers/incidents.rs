@@ -8,8 +8,8 @@ use contracts::registry::v1::{
     *,
 };
 use contracts::time::to_wire;
-use lifecycle::incident::{Incident as Rules, Severity as RuleSeverity, State as RuleState};
 use lifecycle::documents::{Document as Template, row};
+use lifecycle::incident::{Incident as Rules, Severity as RuleSeverity, State as RuleState};
 use lifecycle::{Finding, Policy, Rejection};
 use tonic::{Request, Response, Status};
 
@@ -20,7 +20,10 @@ use crate::{Error, Registry, parse::Fields};
 
 #[tonic::async_trait]
 impl IncidentService for Registry {
-    async fn create_incident(&self, request: Request<CreateIncidentRequest>) -> Result<Response<Incident>, Status> {
+    async fn create_incident(
+        &self,
+        request: Request<CreateIncidentRequest>,
+    ) -> Result<Response<Incident>, Status> {
         self.carry_out(request).await
     }
 
@@ -58,7 +61,10 @@ impl IncidentService for Registry {
         self.carry_out(request).await
     }
 
-    async fn resolve_incident(&self, request: Request<ResolveIncidentRequest>) -> Result<Response<Incident>, Status> {
+    async fn resolve_incident(
+        &self,
+        request: Request<ResolveIncidentRequest>,
+    ) -> Result<Response<Incident>, Status> {
         self.carry_out(request).await
     }
 }
@@ -81,9 +87,8 @@ pub fn check_findings(fields: &mut Fields, field: &str, findings: &[WireFinding]
 pub async fn open(work: &mut Work, given: Incident) -> Result<Incident, Error> {
     let policy = work.policy();
     let now = work.now();
-    let row = rollout::trigger(given.trigger()).and_then(|trigger| {
-        policy.rollout.triggers.iter().find(|row| row.trigger == trigger)
-    });
+    let row = rollout::trigger(given.trigger())
+        .and_then(|trigger| policy.rollout.triggers.iter().find(|row| row.trigger == trigger));
     let asked = severity(given.severity());
     let ruled = row.map(|row| row.severity);
     // the list begins with the worst
@@ -130,7 +135,10 @@ fn to_severity(severity: RuleSeverity) -> Severity {
 
 /// The incident as the rules look at it.
 fn rules(incident: &Incident) -> Rules {
-    let mut rules = Rules::open(severity(incident.severity()).unwrap_or(RuleSeverity::High), time(incident.detect_time.as_ref()));
+    let mut rules = Rules::open(
+        severity(incident.severity()).unwrap_or(RuleSeverity::High),
+        time(incident.detect_time.as_ref()),
+    );
     rules.state = match incident.state() {
         State::Unspecified | State::Open | State::Escalated => RuleState::Open,
         State::Acknowledged => RuleState::Acknowledged,
@@ -188,7 +196,11 @@ impl Verb for AcknowledgeIncidentRequest {
     async fn decide(self, work: &mut Work) -> Result<Incident, Error> {
         let seen = work.open::<Incident>(&self.name, &self.etag).await?;
         step(work, &seen, &[RuleState::Acknowledged], &work.policy())?;
-        let mut next = Incident { acknowledge_time: work.wire_now(), acknowledged_by: work.principal(), ..(*seen).clone() };
+        let mut next = Incident {
+            acknowledge_time: work.wire_now(),
+            acknowledged_by: work.principal(),
+            ..(*seen).clone()
+        };
         next.set_state(State::Acknowledged);
         work.save(&seen, next, "acknowledge").await
     }
@@ -199,7 +211,12 @@ impl Verb for AcknowledgeIncidentRequest {
 }
 
 /// Goes the steps by the rules: their order, and who may.
-fn step(work: &Work, incident: &Stored<Incident>, states: &[RuleState], policy: &Policy) -> Result<(), Error> {
+fn step(
+    work: &Work,
+    incident: &Stored<Incident>,
+    states: &[RuleState],
+    policy: &Policy,
+) -> Result<(), Error> {
     let owner = row(Template::IncidentReport, &policy.documents)?.owner;
     let by = work.approval(&[owner, lifecycle::Role::MlOpsEngineer])?;
     let mut at = rules(incident);

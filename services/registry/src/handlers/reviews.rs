@@ -40,7 +40,10 @@ impl ReviewService for Registry {
         self.carry_out(request).await
     }
 
-    async fn approve_review(&self, request: Request<ApproveReviewRequest>) -> Result<Response<Review>, Status> {
+    async fn approve_review(
+        &self,
+        request: Request<ApproveReviewRequest>,
+    ) -> Result<Response<Review>, Status> {
         self.carry_out(request).await
     }
 
@@ -68,7 +71,9 @@ impl Verb for CreateReviewRequest {
         let evaluation = newest_evaluation(work, &version).await?;
         let policy = work.policy();
         let items = match self.kind() {
-            ReviewKind::Ethics => policy.ethics.items.iter().map(|row| open_item(row.item.as_str())).collect(),
+            ReviewKind::Ethics => {
+                policy.ethics.items.iter().map(|row| open_item(row.item.as_str())).collect()
+            }
             ReviewKind::Qa | ReviewKind::Unspecified => Vec::new(),
         };
         let review = Review {
@@ -83,7 +88,12 @@ impl Verb for CreateReviewRequest {
             ..Review::default()
         };
         if review.evaluation.is_empty() {
-            let finding = Finding::new("§7.4, §8.1 G3", "evaluation of this artifact", "recorded before a review", "missing");
+            let finding = Finding::new(
+                "§7.4, §8.1 G3",
+                "evaluation of this artifact",
+                "recorded before a review",
+                "missing",
+            );
             return Err(Rejection::one("EVALUATION_MISSING", review.name, finding).into());
         }
         work.insert(review, "create").await
@@ -142,7 +152,8 @@ impl Verb for RecordReviewItemRequest {
             note: self.note,
         });
         // the order of the list is the policy's, whoever was first
-        let place = |item: &ChecklistItem| policy.ethics.items.iter().position(|row| item.item == row.item.as_str());
+        let place =
+            |item: &ChecklistItem| policy.ethics.items.iter().position(|row| item.item == row.item.as_str());
         next.items.sort_by_key(place);
         work.save(&seen, next, "record-item").await
     }

@@ -7,7 +7,8 @@ use storage::migration::name_column;
 use super::entity::{approval, contributor, inspection, metric_point};
 
 /// All steps, oldest first.
-pub const ALL: &[fn() -> Box<dyn MigrationTrait>] = &[|| Box::new(Duties), || Box::new(Series), || Box::new(super::migration_serving::Serving)];
+pub const ALL: &[fn() -> Box<dyn MigrationTrait>] =
+    &[|| Box::new(Duties), || Box::new(Series), || Box::new(super::migration_serving::Serving)];
 
 /// contributor, approval and the triggers that keep them apart.
 struct Duties;

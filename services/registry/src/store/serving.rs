@@ -3,7 +3,9 @@
 
 use contracts::registry::v1::ReportServingRequest;
 use prost::Message as _;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::OnConflict,
+};
 use std::time::{Duration, SystemTime};
 use storage::time::{from_micros, to_micros};
 
@@ -17,7 +19,11 @@ pub const FRESH: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// Of the database.
-pub async fn keep(db: &impl ConnectionTrait, report: &ReportServingRequest, real_now: SystemTime) -> Result<(), Error> {
+pub async fn keep(
+    db: &impl ConnectionTrait,
+    report: &ReportServingRequest,
+    real_now: SystemTime,
+) -> Result<(), Error> {
     let row = serving::ActiveModel {
         gateway: Set(report.gateway.clone()),
         time: Set(to_micros(real_now)),
@@ -34,7 +40,10 @@ pub async fn keep(db: &impl ConnectionTrait, report: &ReportServingRequest, real
 ///
 /// # Errors
 /// Of the database.
-pub async fn fresh(db: &impl ConnectionTrait, real_now: SystemTime) -> Result<Vec<ReportServingRequest>, Error> {
+pub async fn fresh(
+    db: &impl ConnectionTrait,
+    real_now: SystemTime,
+) -> Result<Vec<ReportServingRequest>, Error> {
     let since = to_micros(real_now - FRESH);
     let rows = serving::Entity::find().filter(serving::Column::Time.gte(since)).all(db).await?;
     rows.into_iter().map(|row| Ok(ReportServingRequest::decode(row.body.as_slice())?)).collect()
@@ -44,7 +53,11 @@ pub async fn fresh(db: &impl ConnectionTrait, real_now: SystemTime) -> Result<Ve
 ///
 /// # Errors
 /// Of the database.
-pub async fn rehearsal_began(db: &impl ConnectionTrait, rollout: &str, real_now: SystemTime) -> Result<(), Error> {
+pub async fn rehearsal_began(
+    db: &impl ConnectionTrait,
+    rollout: &str,
+    real_now: SystemTime,
+) -> Result<(), Error> {
     let row = rehearsal::ActiveModel { rollout: Set(rollout.to_owned()), time: Set(to_micros(real_now)) };
     let again =
         OnConflict::column(rehearsal::Column::Rollout).update_columns([rehearsal::Column::Time]).to_owned();
@@ -71,7 +84,8 @@ pub async fn rehearsed_for(
 /// Of the database.
 pub async fn archived(db: &impl ConnectionTrait, retirement: &str, digest: &str) -> Result<(), Error> {
     let row = archive::ActiveModel { retirement: Set(retirement.to_owned()), digest: Set(digest.to_owned()) };
-    let again = OnConflict::column(archive::Column::Retirement).update_columns([archive::Column::Digest]).to_owned();
+    let again =
+        OnConflict::column(archive::Column::Retirement).update_columns([archive::Column::Digest]).to_owned();
     archive::Entity::insert(row).on_conflict(again).exec_without_returning(db).await?;
     Ok(())
 }

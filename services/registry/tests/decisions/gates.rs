@@ -12,10 +12,18 @@ async fn a_worse_version_is_refused_at_g2_for_good() {
     let version = line.submitted("1.0.0", 1).await;
     let early = line.decide(&version, Gate::G2BenchmarksMet).await;
     assert!(!early.passed);
-    assert_eq!(line.get_version(&version.name).await.state(), model_version::State::Evaluating, "nothing was judged yet");
+    assert_eq!(
+        line.get_version(&version.name).await.state(),
+        model_version::State::Evaluating,
+        "nothing was judged yet"
+    );
     line.evaluate(&version, line.report(&version, 0.8)).await.expect("an evaluation");
     assert!(!line.decide(&version, Gate::G2BenchmarksMet).await.passed);
-    assert_eq!(line.get_version(&version.name).await.state(), model_version::State::Evaluating, "may still be signed");
+    assert_eq!(
+        line.get_version(&version.name).await.state(),
+        model_version::State::Evaluating,
+        "may still be signed"
+    );
     assert_eq!(line.sign_off(&version).await.verdict(), Verdict::Fail);
     let refused = line.decide(&version, Gate::G2BenchmarksMet).await;
     assert!(!refused.passed && refused.name.ends_with("/g2-3"), "{}", refused.name);
@@ -24,7 +32,11 @@ async fn a_worse_version_is_refused_at_g2_for_good() {
     assert!(bad[0].observed.starts_with("0.8 (n=400"), "{}", bad[0].observed);
     let version = line.get_version(&version.name).await;
     assert_eq!((version.state(), version.gate_decisions.len()), (model_version::State::Rejected, 3));
-    let again = DecideGateRequest { parent: version.name.clone(), gate: Gate::G1TestsPass.into(), ..Default::default() };
+    let again = DecideGateRequest {
+        parent: version.name.clone(),
+        gate: Gate::G1TestsPass.into(),
+        ..Default::default()
+    };
     let over = line.gates("qa-engineer").decide_gate(again).await.expect_err("rejected");
     assert_eq!(reason(&over), "VERSION_STATE");
     let replay = ReplayGateDecisionRequest { name: refused.name };
@@ -37,7 +49,12 @@ async fn a_report_is_about_the_registered_things_and_its_numbers_are_numbers() {
     let line = Line::start().await;
     let version = line.submitted("1.0.0", 1).await;
     let good = line.report(&version, 0.97);
-    let other = Evaluation { artifact_digest: digest("other"), dataset_digest: digest("other"), split: "none".into(), ..good.clone() };
+    let other = Evaluation {
+        artifact_digest: digest("other"),
+        dataset_digest: digest("other"),
+        split: "none".into(),
+        ..good.clone()
+    };
     let refused = line.evaluate(&version, other).await.expect_err("other things");
     assert_eq!((reason(&refused).as_str(), findings(&refused).len()), ("EVALUATION_EVIDENCE_MISMATCH", 3));
     let mut bad = good.clone();
@@ -48,10 +65,21 @@ async fn a_report_is_about_the_registered_things_and_its_numbers_are_numbers() {
     bad.not_applicable[0].metric = "charm".into();
     let refused = line.evaluate(&version, bad).await.expect_err("no numbers");
     let fields = bad_fields(&refused);
-    for at in ["measurements[0].value", "measurements[1].value", "measurements[2].value", "measurements[4].metric", "not_applicable[0].metric"] {
+    for at in [
+        "measurements[0].value",
+        "measurements[1].value",
+        "measurements[2].value",
+        "measurements[4].metric",
+        "not_applicable[0].metric",
+    ] {
         assert!(fields.contains(&format!("evaluation.{at}")), "{at} of {fields:?}");
     }
-    let mine = CreateEvaluationRequest { parent: version.name.clone(), evaluation_id: "x".into(), evaluation: Some(good), ..Default::default() };
+    let mine = CreateEvaluationRequest {
+        parent: version.name.clone(),
+        evaluation_id: "x".into(),
+        evaluation: Some(good),
+        ..Default::default()
+    };
     let mine = line.evaluations("ml-engineer").create_evaluation(mine).await.expect_err("not the evaluator");
     assert_eq!(mine.code(), Code::PermissionDenied);
     let xml = line.import(&version, "unit", "<!DOCTYPE a><testsuite/>").await.expect_err("hostile");
@@ -66,7 +94,8 @@ async fn g1_reads_the_newest_reports_of_this_artifact() {
     let missing = line.decide(&version, Gate::G1TestsPass).await;
     assert!(!missing.passed && missing.findings.iter().any(|one| one.subject == "integration test report"));
     assert_eq!(line.get_version(&version.name).await.state(), model_version::State::Evaluating);
-    let failing = "<testsuite><testcase classname='t' name='b'><failure/></testcase><testcase name='c'/></testsuite>";
+    let failing =
+        "<testsuite><testcase classname='t' name='b'><failure/></testcase><testcase name='c'/></testsuite>";
     let report = line.import(&version, "integration", failing).await.expect("a report");
     assert_eq!((report.passed, report.failed, report.failures), (1, 1, vec!["t::b".to_owned()]));
     assert!(!line.decide(&version, Gate::G1TestsPass).await.passed);
@@ -79,7 +108,10 @@ async fn who_contributed_neither_assesses_nor_approves() {
     let version = line.submitted("1.0.0", 1).await;
     line.evaluate(&version, line.report(&version, 0.97)).await.expect("an evaluation");
     let ethics = line.review(&version, "ethics", ReviewKind::Ethics).await;
-    assert_eq!((ethics.items.len(), ethics.evaluation.as_str()), (5, "models/screen/versions/1.0.0/evaluations/one"));
+    assert_eq!(
+        (ethics.items.len(), ethics.evaluation.as_str()),
+        (5, "models/screen/versions/1.0.0/evaluations/one")
+    );
     let early = line.approve(&ethics, "ethics-board", "ethics-board").await.expect_err("five items first");
     assert_eq!((reason(&early).as_str(), findings(&early).len()), ("ETHICS_VOTE_REFUSED", 5));
     let role = line.approve(&ethics, "ethics-board", "qa-engineer").await.expect_err("a role not held");
@@ -95,7 +127,8 @@ async fn who_contributed_neither_assesses_nor_approves() {
     let qa = line.review(&version, "qa", ReviewKind::Qa).await;
     let own = line.approve(&qa, "ml-engineer", "qa-engineer").await.expect_err("the author");
     assert_eq!(own.code(), Code::PermissionDenied);
-    let reject = RejectReviewRequest { name: qa.name.clone(), reason: "too slow".into(), ..Default::default() };
+    let reject =
+        RejectReviewRequest { name: qa.name.clone(), reason: "too slow".into(), ..Default::default() };
     line.reviews("qa-engineer").reject_review(reject).await.expect("rejected");
     let closed = line.approve(&qa, "qa-engineer", "qa-engineer").await.expect_err("closed");
     assert_eq!(reason(&closed), "REVIEW_CLOSED");
@@ -117,7 +150,12 @@ async fn a_patch_carries_qa_and_ethics_over() {
     assert!(line.decide(&patch, Gate::G1TestsPass).await.passed);
     assert!(line.decide(&patch, Gate::G2BenchmarksMet).await.passed);
     let carried = line.decide(&patch, Gate::G3QaApproved).await;
-    assert_eq!((carried.passed, carried.carried_from.as_str()), (true, first.name.as_str()), "{:?}", carried.findings);
+    assert_eq!(
+        (carried.passed, carried.carried_from.as_str()),
+        (true, first.name.as_str()),
+        "{:?}",
+        carried.findings
+    );
     let patch = line.get_version(&patch.name).await;
     assert_eq!(patch.state(), model_version::State::Approved);
     line.deployment().await;
@@ -125,5 +163,9 @@ async fn a_patch_carries_qa_and_ethics_over() {
     line.begin(&rollout).await.expect("the board's approval carries over");
     let minor = line.submitted("1.1.0", 2).await;
     let alone = line.decide(&minor, Gate::G3QaApproved).await;
-    assert!(alone.findings.iter().any(|one| one.required == "a patch" && one.observed == "a minor change"), "{:?}", alone.findings);
+    assert!(
+        alone.findings.iter().any(|one| one.required == "a patch" && one.observed == "a minor change"),
+        "{:?}",
+        alone.findings
+    );
 }

@@ -65,10 +65,12 @@ impl Line {
             collection_note: "by a hospital".into(),
             ..Dataset::default()
         };
-        let create = CreateDatasetRequest { dataset_id: "rows".into(), dataset: Some(notes), ..Default::default() };
+        let create =
+            CreateDatasetRequest { dataset_id: "rows".into(), dataset: Some(notes), ..Default::default() };
         desk.datasets("data-engineer").create_dataset(create).await.expect("a dataset");
         let split = DatasetSplit { split: "test".into(), rows: 400, digest: digest("test"), size_bytes: 1 };
-        let column = DatasetColumn { name: "mean_radius".into(), r#type: "float64".into(), ..Default::default() };
+        let column =
+            DatasetColumn { name: "mean_radius".into(), r#type: "float64".into(), ..Default::default() };
         let data = DatasetVersion { splits: vec![split], columns: vec![column], ..clean_data() };
         let draft = desk.draft_data("1.0.0", data).await.expect("data");
         desk.release(&draft.name, 0).await;
@@ -98,7 +100,12 @@ impl Line {
             convention: convention.into(),
             ..Measurement::default()
         };
-        let latency = Measurement { lower: Some(1.0), upper: Some(3.0), unit: "ms".into(), ..share("latency_p95_ms", 2.0, "") };
+        let latency = Measurement {
+            lower: Some(1.0),
+            upper: Some(3.0),
+            unit: "ms".into(),
+            ..share("latency_p95_ms", 2.0, "")
+        };
         let slot = |dimension: &str, slot: &str, metric: &str| EvaluationSlot {
             dimension: dimension.into(),
             slot: slot.into(),
@@ -106,7 +113,8 @@ impl Line {
             reason: if metric.is_empty() { "no such part".into() } else { String::new() },
             metrics: if metric.is_empty() { Vec::new() } else { vec![metric.into()] },
         };
-        let refused = |metric: &str| NotApplicable { metric: metric.into(), reason: "it writes no text".into() };
+        let refused =
+            |metric: &str| NotApplicable { metric: metric.into(), reason: "it writes no text".into() };
         Evaluation {
             dataset_version: "datasets/rows/versions/1.0.0".into(),
             dataset_digest: digest("manifest"),
@@ -154,11 +162,19 @@ impl Line {
     }
 
     pub async fn sign_off(&self, version: &ModelVersion) -> Evaluation {
-        let sign = SignOffEvaluationRequest { name: format!("{}/evaluations/one", version.name), ..Default::default() };
+        let sign = SignOffEvaluationRequest {
+            name: format!("{}/evaluations/one", version.name),
+            ..Default::default()
+        };
         self.evaluations("qa-engineer").sign_off_evaluation(sign).await.expect("signed").into_inner()
     }
 
-    pub async fn import(&self, version: &ModelVersion, category: &str, xml: &str) -> Result<TestReport, Status> {
+    pub async fn import(
+        &self,
+        version: &ModelVersion,
+        category: &str,
+        xml: &str,
+    ) -> Result<TestReport, Status> {
         let import = ImportTestReportRequest {
             parent: version.name.clone(),
             test_report_id: category.into(),
@@ -172,7 +188,8 @@ impl Line {
     }
 
     pub async fn decide(&self, version: &ModelVersion, gate: Gate) -> GateDecision {
-        let decide = DecideGateRequest { parent: version.name.clone(), gate: gate.into(), ..Default::default() };
+        let decide =
+            DecideGateRequest { parent: version.name.clone(), gate: gate.into(), ..Default::default() };
         self.gates("qa-engineer").decide_gate(decide).await.expect("a decision").into_inner()
     }
 
@@ -187,7 +204,8 @@ impl Line {
     }
 
     pub async fn approve(&self, review: &Review, who: &str, role: &str) -> Result<Review, Status> {
-        let approve = ApproveReviewRequest { name: review.name.clone(), role: role.into(), ..Default::default() };
+        let approve =
+            ApproveReviewRequest { name: review.name.clone(), role: role.into(), ..Default::default() };
         Ok(self.reviews(who).approve_review(approve).await?.into_inner())
     }
 
@@ -218,7 +236,10 @@ impl Line {
         for item in ethics.items.iter().map(|item| item.item.clone()) {
             self.assess(&ethics, &item).await.expect("assessed");
         }
-        assert_eq!(self.approve(&ethics, "ethics-board", "ethics-board").await.expect("one").state(), review::State::Open);
+        assert_eq!(
+            self.approve(&ethics, "ethics-board", "ethics-board").await.expect("one").state(),
+            review::State::Open
+        );
         let both = self.approve(&ethics, "ethics-board-deputy", "ethics-board").await.expect("two");
         assert_eq!(both.state(), review::State::Approved);
         let qa = self.review(&version, "qa", ReviewKind::Qa).await;
@@ -236,8 +257,16 @@ impl Line {
 
     pub async fn deployment(&self) -> Deployment {
         let deployment = Deployment { model: "models/screen".into(), ..Default::default() };
-        let create = CreateDeploymentRequest { deployment_id: "screen".into(), deployment: Some(deployment), ..Default::default() };
-        self.deployments("ml-ops-engineer").create_deployment(create).await.expect("a deployment").into_inner()
+        let create = CreateDeploymentRequest {
+            deployment_id: "screen".into(),
+            deployment: Some(deployment),
+            ..Default::default()
+        };
+        self.deployments("ml-ops-engineer")
+            .create_deployment(create)
+            .await
+            .expect("a deployment")
+            .into_inner()
     }
 
     pub async fn get_deployment(&self) -> Deployment {
@@ -293,17 +322,30 @@ impl Line {
                 error: String::new(),
             })
         });
-        let report = ReportServingRequest { gateway: "one".into(), sequence: routes.sequence, backends: backends.collect() };
+        let report = ReportServingRequest {
+            gateway: "one".into(),
+            sequence: routes.sequence,
+            backends: backends.collect(),
+        };
         self.routes("gateway").report_serving(report).await.expect("reported").into_inner().sequence
     }
 
     pub async fn table(&self) -> Routes {
-        let table = self.routes("gateway").get_route_table(GetRouteTableRequest {}).await.expect("a table").into_inner();
+        let table = self
+            .routes("gateway")
+            .get_route_table(GetRouteTableRequest {})
+            .await
+            .expect("a table")
+            .into_inner();
         Routes::decode(table.body.as_slice()).expect("routes")
     }
 
     pub async fn document(&self, template: DocumentTemplate, subject: &str) -> Document {
-        let make = GenerateDocumentRequest { template: template.into(), subject: subject.into(), ..Default::default() };
+        let make = GenerateDocumentRequest {
+            template: template.into(),
+            subject: subject.into(),
+            ..Default::default()
+        };
         self.documents("ml-lead").generate_document(make).await.expect("a document").into_inner()
     }
 
@@ -322,9 +364,12 @@ impl Line {
         }
         self.stage(&name).await.expect("staged");
         self.serve().await;
-        for (who, item) in
-            [("qa-engineer", "smoke-tests"), ("qa-engineer", "load-tests"), ("qa-engineer", "manual-qa"), ("ml-ops-engineer", "verify-metrics")]
-        {
+        for (who, item) in [
+            ("qa-engineer", "smoke-tests"),
+            ("qa-engineer", "load-tests"),
+            ("qa-engineer", "manual-qa"),
+            ("ml-ops-engineer", "verify-metrics"),
+        ] {
             self.item(&name, who, item).await.expect(item);
         }
         self.rehearse(&name).await.expect("begun");
@@ -347,7 +392,8 @@ impl Line {
     }
 
     pub async fn advance(&self, rollout: &str, health: CanaryHealth) -> Result<Rollout, Status> {
-        let advance = AdvanceRolloutRequest { name: rollout.into(), canary_health: Some(health), ..Default::default() };
+        let advance =
+            AdvanceRolloutRequest { name: rollout.into(), canary_health: Some(health), ..Default::default() };
         Ok(self.rollouts("monitor").advance_rollout(advance).await?.into_inner())
     }
 

@@ -35,12 +35,20 @@ async fn criteria_hold_or_nothing_is_announced() {
         ..Default::default()
     };
     let degraded = StartRetirementRequest { days_below_acceptable: 29, ..ask(RetirementCriterion::Degraded) };
-    assert_eq!(reason(&announce(&line, "ml-lead", degraded).await.expect_err("29 days")), "CRITERION_NOT_MET");
-    let better = StartRetirementRequest { successor: second.name.clone(), relative_improvement: 0.5, ..ask(RetirementCriterion::Superseded) };
+    assert_eq!(
+        reason(&announce(&line, "ml-lead", degraded).await.expect_err("29 days")),
+        "CRITERION_NOT_MET"
+    );
+    let better = StartRetirementRequest {
+        successor: second.name.clone(),
+        relative_improvement: 0.5,
+        ..ask(RetirementCriterion::Superseded)
+    };
     let measured = announce(&line, "ml-lead", better).await.expect_err("both were measured: equal");
     assert_eq!(reason(&measured), "CRITERION_NOT_MET");
     assert!(measured.message().contains("0, 0.97 against 0.97"), "{}", measured.message());
-    let declared = announce(&line, "ml-lead", ask(RetirementCriterion::Business)).await.expect_err("not the business");
+    let declared =
+        announce(&line, "ml-lead", ask(RetirementCriterion::Business)).await.expect_err("not the business");
     assert_eq!(declared.code(), Code::PermissionDenied);
     let degraded = StartRetirementRequest { days_below_acceptable: 30, ..ask(RetirementCriterion::Degraded) };
     announce(&line, "ml-lead", degraded).await.expect("30 days");
@@ -70,7 +78,8 @@ async fn seven_steps_in_their_order_and_not_before_their_time() {
         remaining_callers: vec!["client".into()],
         ..Default::default()
     };
-    let callers = line.retirements("ml-ops-engineer").advance_retirement(callers).await.expect_err("somebody calls");
+    let callers =
+        line.retirements("ml-ops-engineer").advance_retirement(callers).await.expect_err("somebody calls");
     assert_eq!(reason(&callers), "STEP_NOT_TRUE");
     step(&line, &version, "migrate-users").await.expect("moved");
     line.clock.advance(DAY * 29);

@@ -20,7 +20,15 @@ async fn to_production(line: Line) {
     let version = line.approved("1.0.0", 1).await;
     line.deployment().await;
     let rollout = line.open_rollout("first", &version).await.expect("a rollout");
-    assert_eq!((rollout.pre_deployment.len(), rollout.deployment_items.len(), rollout.post_deployment.len(), rollout.activities.len()), (7, 7, 4, 16));
+    assert_eq!(
+        (
+            rollout.pre_deployment.len(),
+            rollout.deployment_items.len(),
+            rollout.post_deployment.len(),
+            rollout.activities.len()
+        ),
+        (7, 7, 4, 16)
+    );
     let second = line.open_rollout("second", &version).await.expect_err("one at a time");
     assert_eq!(reason(&second), "ROLLOUT_IN_PROGRESS");
     let forged = line.item(ROLLOUT, "qa-engineer", "tests-passing").await.expect_err("follows from records");
@@ -37,16 +45,27 @@ async fn to_production(line: Line) {
     let unserved = line.rehearse(ROLLOUT).await.expect_err("no gateway serves it");
     assert_eq!(reason(&unserved), "STAGING_NOT_SERVED");
     line.serve().await;
-    for (who, item) in [("qa-engineer", "run-smoke-tests"), ("qa-engineer", "load-tests"), ("qa-engineer", "manual-qa"), ("qa-engineer", "verify-metrics")] {
+    for (who, item) in [
+        ("qa-engineer", "run-smoke-tests"),
+        ("qa-engineer", "load-tests"),
+        ("qa-engineer", "manual-qa"),
+        ("qa-engineer", "verify-metrics"),
+    ] {
         line.item(ROLLOUT, who, item).await.expect(item);
     }
     let start = line.begin(ROLLOUT).await.expect_err("the list is open");
     assert_eq!(reason(&start), "PRE_DEPLOYMENT_INCOMPLETE");
-    let open: Vec<String> = findings(&start).iter().map(|one| one.split(':').next().unwrap_or_default().to_owned()).collect();
+    let open: Vec<String> =
+        findings(&start).iter().map(|one| one.split(':').next().unwrap_or_default().to_owned()).collect();
     assert_eq!(open, ["§8.2 documentation-updated", "§8.2 rollback-plan-verified", "§8.2 on-call-notified"]);
 
     let before = line.table().await;
-    assert!(before.routes.iter().any(|route| route.staging && route.endpoint == "screen-staging" && route.backends.len() == 1));
+    assert!(
+        before
+            .routes
+            .iter()
+            .any(|route| route.staging && route.endpoint == "screen-staging" && route.backends.len() == 1)
+    );
     line.rehearse(ROLLOUT).await.expect("begun");
     let away = line.table().await;
     assert!(before.sequence < away.sequence && away.routes.iter().all(|route| route.backends.is_empty()));
@@ -54,7 +73,11 @@ async fn to_production(line: Line) {
     let back = line.table().await;
     assert!(away.sequence < back.sequence && back.routes.iter().any(|route| route.backends.len() == 1));
     let told = line.serve().await;
-    assert_eq!((told, line.serve().await, line.serve().await), (back.sequence, told, told), "heartbeats change nothing");
+    assert_eq!(
+        (told, line.serve().await, line.serve().await),
+        (back.sequence, told, told),
+        "heartbeats change nothing"
+    );
     line.item(ROLLOUT, "on-call", "on-call-notified").await.expect("acknowledged");
     line.documented(&version).await;
     let started = line.begin(ROLLOUT).await.expect("started");
@@ -68,14 +91,20 @@ async fn climb(line: &Line, version: &ModelVersion) {
     let hour = Duration::from_secs(3600);
     let routes = line.table().await;
     let route = routes.routes.iter().find(|route| !route.staging).expect("a route");
-    assert_eq!((route.backends.len(), route.backends[0].traffic_percent, route.backends[0].canary), (1, 5, true));
+    assert_eq!(
+        (route.backends.len(), route.backends[0].traffic_percent, route.backends[0].canary),
+        (1, 5, true)
+    );
     assert_eq!(route.backends[0].gate_decisions.len(), 3);
     let soon = line.advance(ROLLOUT, line.health(5, Duration::from_secs(60))).await.expect_err("an hour");
     assert_eq!(reason(&soon), "SOAK_TOO_SHORT");
     line.clock.advance(hour);
     let lies = line.advance(ROLLOUT, line.health(25, hour)).await.expect_err("another step's health");
     assert_eq!(reason(&lies), "UNHEALTHY");
-    let silent = line.advance(ROLLOUT, CanaryHealth { requests: 0, ..line.health(5, hour) }).await.expect_err("silence");
+    let silent = line
+        .advance(ROLLOUT, CanaryHealth { requests: 0, ..line.health(5, hour) })
+        .await
+        .expect_err("silence");
     assert_eq!(reason(&silent), "NO_EVIDENCE");
     let pause = PauseRolloutRequest { name: ROLLOUT.into(), reason: "look".into(), ..Default::default() };
     line.rollouts("ml-lead").pause_rollout(pause).await.expect("paused");
@@ -122,7 +151,12 @@ async fn close(line: &Line) {
 }
 
 fn back(trigger: RollbackTrigger) -> RollBackRequest {
-    RollBackRequest { name: "deployments/screen/rollouts/two".into(), trigger: trigger.into(), reason: "it fails".into(), ..Default::default() }
+    RollBackRequest {
+        name: "deployments/screen/rollouts/two".into(),
+        trigger: trigger.into(),
+        reason: "it fails".into(),
+        ..Default::default()
+    }
 }
 
 #[tokio::test]
@@ -139,15 +173,29 @@ async fn a_rollback_is_final_and_opens_one_incident() {
         route.backends.iter().map(|one| (one.traffic_percent, one.canary)).collect()
     };
     assert_eq!(shares(&line.table().await), [(95, false), (5, true)]);
-    let mut watch = line.routes("gateway").watch_route_table(WatchRouteTableRequest { after_sequence: 0 }).await.expect("a stream").into_inner();
+    let mut watch = line
+        .routes("gateway")
+        .watch_route_table(WatchRouteTableRequest { after_sequence: 0 })
+        .await
+        .expect("a stream")
+        .into_inner();
     let present = watch.next().await.expect("the present one").expect("a table");
     assert_eq!(shares(&Routes::decode(present.body.as_slice()).expect("routes")), [(95, false), (5, true)]);
-    let gone = line.rollouts("gateway").roll_back(back(RollbackTrigger::ErrorRate)).await.expect("back").into_inner();
+    let gone = line
+        .rollouts("gateway")
+        .roll_back(back(RollbackTrigger::ErrorRate))
+        .await
+        .expect("back")
+        .into_inner();
     assert_eq!((gone.state(), gone.traffic_percent), (rollout::State::RolledBack, 0));
     let now = watch.next().await.expect("a change").expect("a table");
     assert_eq!(shares(&Routes::decode(now.body.as_slice()).expect("routes")), [(100, false)]);
-    let again = line.rollouts("monitor").roll_back(back(RollbackTrigger::Latency)).await.expect("again").into_inner();
-    assert_eq!((again.incident.as_str(), again.trigger()), (gone.incident.as_str(), RollbackTrigger::ErrorRate));
+    let again =
+        line.rollouts("monitor").roll_back(back(RollbackTrigger::Latency)).await.expect("again").into_inner();
+    assert_eq!(
+        (again.incident.as_str(), again.trigger()),
+        (gone.incident.as_str(), RollbackTrigger::ErrorRate)
+    );
     let over = line.advance(&name, line.health(5, Duration::from_secs(3600))).await.expect_err("final");
     assert_eq!(reason(&over), "ROLLOUT_OVER");
     assert_eq!(line.get_version(&second.name).await.state(), model_version::State::RolledBack);
@@ -165,8 +213,14 @@ async fn answer(line: &Line, name: &str) {
     line.clock.advance(Duration::from_secs(301));
     let late = line.incidents("monitor").escalate_incident(escalate).await.expect("late").into_inner();
     assert_eq!(late.state(), incident::State::Escalated);
-    let resolve = ResolveIncidentRequest { name: name.into(), root_cause: "a bug".into(), corrective_action: "a test".into(), ..Default::default() };
-    let order = line.incidents("on-call").resolve_incident(resolve.clone()).await.expect_err("acknowledge first");
+    let resolve = ResolveIncidentRequest {
+        name: name.into(),
+        root_cause: "a bug".into(),
+        corrective_action: "a test".into(),
+        ..Default::default()
+    };
+    let order =
+        line.incidents("on-call").resolve_incident(resolve.clone()).await.expect_err("acknowledge first");
     assert_eq!(reason(&order), "OUT_OF_ORDER");
     let acknowledge = AcknowledgeIncidentRequest { name: name.into(), ..Default::default() };
     line.incidents("on-call").acknowledge_incident(acknowledge).await.expect("acknowledged");
@@ -176,7 +230,10 @@ async fn answer(line: &Line, name: &str) {
     let hollow = line.documents("on-call").sign_document(sign.clone()).await.expect_err("parts are missing");
     assert_eq!(reason(&hollow), "DOCUMENT_INCOMPLETE");
     let empty = ResolveIncidentRequest { root_cause: String::new(), ..resolve.clone() };
-    assert_eq!(line.incidents("on-call").resolve_incident(empty).await.expect_err("why").code(), Code::InvalidArgument);
+    assert_eq!(
+        line.incidents("on-call").resolve_incident(empty).await.expect_err("why").code(),
+        Code::InvalidArgument
+    );
     line.incidents("on-call").resolve_incident(resolve).await.expect("resolved");
     let get = GetDocumentRequest { name: draft.name.clone() };
     assert!(line.documents("auditor").get_document(get).await.expect("there").into_inner().stale);
@@ -186,7 +243,10 @@ async fn answer(line: &Line, name: &str) {
     assert_eq!((same.digest.as_str(), same.etag.as_str()), (whole.digest.as_str(), whole.etag.as_str()));
     let wrong = line.documents("ml-engineer").sign_document(sign.clone()).await.expect_err("not the owner");
     assert_eq!(wrong.code(), Code::PermissionDenied);
-    assert_eq!(line.documents("on-call").sign_document(sign).await.expect("signed").into_inner().signed_by, "on-call");
+    assert_eq!(
+        line.documents("on-call").sign_document(sign).await.expect("signed").into_inner().signed_by,
+        "on-call"
+    );
 }
 
 #[tokio::test]
@@ -200,7 +260,10 @@ async fn a_security_issue_revokes_and_a_success_can_still_be_taken_back() {
     assert_eq!(line.get_version(&first.name).await.state(), model_version::State::Superseded);
     line.rollouts("security").roll_back(back(RollbackTrigger::Security)).await.expect("back");
     let revoked = line.get_version(&second.name).await;
-    assert_eq!((revoked.state(), revoked.revoke_reason.as_str()), (model_version::State::Revoked, "it fails"));
+    assert_eq!(
+        (revoked.state(), revoked.revoke_reason.as_str()),
+        (model_version::State::Revoked, "it fails")
+    );
     let routes = line.table().await;
     assert_eq!(routes.revoked_digests, [revoked.artifact_digest]);
     assert_eq!(routes.routes[0].backends[0].version, first.name);

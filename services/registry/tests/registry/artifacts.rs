@@ -23,7 +23,10 @@ async fn an_upload_goes_on_where_it_broke_and_is_kept_once() {
     let bytes = vec![7_u8; 3 << 20];
     let name = Digest::of(&bytes).to_string();
     let send = async |who: &str, one: UploadArtifactRequest| {
-        desk.artifacts(who).upload_artifact(futures::stream::iter([one])).await.map(tonic::Response::into_inner)
+        desk.artifacts(who)
+            .upload_artifact(futures::stream::iter([one]))
+            .await
+            .map(tonic::Response::into_inner)
     };
     let half = send("ml-engineer", piece(&bytes, 0, 1 << 20)).await.expect("a piece");
     assert_eq!((half.received_bytes, half.complete), (1 << 20, false));
@@ -41,7 +44,8 @@ async fn an_upload_goes_on_where_it_broke_and_is_kept_once() {
 
     for offset in [0, 2 << 20, bytes.len() as u64] {
         let ask = DownloadArtifactRequest { digest: name.clone(), offset };
-        let mut stream = desk.artifacts("auditor").download_artifact(ask).await.expect("a stream").into_inner();
+        let mut stream =
+            desk.artifacts("auditor").download_artifact(ask).await.expect("a stream").into_inner();
         let mut got = Vec::new();
         while let Some(part) = stream.next().await {
             got.extend(part.expect("a piece").chunk);
@@ -60,10 +64,12 @@ async fn bytes_that_are_not_the_announced_ones_are_refused() {
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::DataLoss, "DIGEST_MISMATCH"));
     lie.digest = "sha256:zz".into();
     lie.size_bytes = 0;
-    let refused = desk.artifacts("ml-engineer").upload_artifact(futures::stream::iter([lie])).await.expect_err("bad");
+    let refused =
+        desk.artifacts("ml-engineer").upload_artifact(futures::stream::iter([lie])).await.expect_err("bad");
     assert_eq!(bad_fields(&refused), ["digest", "size_bytes"]);
     let long = UploadArtifactRequest { size_bytes: 3, ..piece(b"these bytes", 0, 11) };
-    let refused = desk.artifacts("ml-engineer").upload_artifact(futures::stream::iter([long])).await.expect_err("long");
+    let refused =
+        desk.artifacts("ml-engineer").upload_artifact(futures::stream::iter([long])).await.expect_err("long");
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "TOO_LARGE"));
 }
 
@@ -76,13 +82,15 @@ async fn the_audit_log_holds_every_change_and_proves_it() {
         let mut watch = desk.audit("auditor").watch(from_start).await.expect("a watch").into_inner();
         desk.lay_data().await;
         let list = ListAuditEntriesRequest { from_start: true, page_size: 1000, ..Default::default() };
-        let entries = desk.audit("auditor").list_audit_entries(list).await.expect("a list").into_inner().entries;
+        let entries =
+            desk.audit("auditor").list_audit_entries(list).await.expect("a list").into_inner().entries;
         for (at, entry) in entries.iter().enumerate() {
             assert_eq!(entry.sequence, at as u64, "no gaps");
             assert_eq!(entry.leaf_hash, leaf_hash(&entry.canonical));
             assert_eq!(&watch.next().await.expect("told").expect("an entry"), entry);
         }
-        let told: Vec<_> = entries.iter().map(|it| (it.action.as_str(), it.principal.as_str(), it.state.as_str())).collect();
+        let told: Vec<_> =
+            entries.iter().map(|it| (it.action.as_str(), it.principal.as_str(), it.state.as_str())).collect();
         assert_eq!(told[0], ("adopt", "registry", "ACTIVE"));
         assert_eq!(told[1], ("create", "ml-engineer", "PLAN"));
         assert_eq!(told.last(), Some(&("release", "data-engineer", "READY")));
@@ -91,21 +99,40 @@ async fn the_audit_log_holds_every_change_and_proves_it() {
             subject: "datasets/rows/versions/1.0.0".into(),
             ..Default::default()
         };
-        let history = desk.audit("auditor").list_audit_entries(history).await.expect("a history").into_inner().entries;
+        let history =
+            desk.audit("auditor").list_audit_entries(history).await.expect("a history").into_inner().entries;
         let actions: Vec<_> = history.iter().map(|entry| entry.action.as_str()).collect();
         assert_eq!(actions, ["create", "record-audit", "sign-relevance", "release"]);
 
-        let head = desk.audit("auditor").get_tree_head(GetTreeHeadRequest::default()).await.expect("a head").into_inner();
+        let head = desk
+            .audit("auditor")
+            .get_tree_head(GetTreeHeadRequest::default())
+            .await
+            .expect("a head")
+            .into_inner();
         assert_eq!(head.size, entries.len() as u64);
         let proof = GetInclusionProofRequest { sequence: 1, size: head.size };
-        assert!(!desk.audit("auditor").get_inclusion_proof(proof).await.expect("a proof").into_inner().hashes.is_empty());
+        assert!(
+            !desk
+                .audit("auditor")
+                .get_inclusion_proof(proof)
+                .await
+                .expect("a proof")
+                .into_inner()
+                .hashes
+                .is_empty()
+        );
         let beyond = GetInclusionProofRequest { sequence: 1, size: head.size + 1 };
-        assert_eq!(desk.audit("auditor").get_inclusion_proof(beyond).await.expect_err("beyond").code(), Code::NotFound);
+        assert_eq!(
+            desk.audit("auditor").get_inclusion_proof(beyond).await.expect_err("beyond").code(),
+            Code::NotFound
+        );
         let ask = GetConsistencyProofRequest { first_size: 2, second_size: head.size };
         desk.audit("auditor").get_consistency_proof(ask).await.expect("a proof");
 
         let key = storage::audit::public_key_from_pem(&head.public_key_pem).expect("a key");
-        let mut export = desk.audit("auditor").export_audit(ExportAuditRequest {}).await.expect("an export").into_inner();
+        let mut export =
+            desk.audit("auditor").export_audit(ExportAuditRequest {}).await.expect("an export").into_inner();
         let mut logged = Vec::new();
         while let Some(one) = export.next().await {
             let one = one.expect("an entry");

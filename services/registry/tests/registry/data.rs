@@ -19,31 +19,52 @@ async fn third_party_data_needs_two_people_and_its_considerations() {
         license: "LicenseRef-vendor".into(),
         contract: "contract 7".into(),
         contract_expire_time: Some(expires),
-        considerations: [("contract", "read"), ("privacy", "none")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        considerations: [("contract", "read"), ("privacy", "none")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into(),
         ..DataSource::default()
     };
-    let create =
-        CreateDataSourceRequest { data_source_id: "cancer".into(), data_source: Some(source), ..Default::default() };
-    let name = desk.sources("data-engineer").create_data_source(create).await.expect("made").into_inner().name;
-    let approve = |role: &str| ApproveDataSourceRequest { name: name.clone(), role: role.into(), ..Default::default() };
+    let create = CreateDataSourceRequest {
+        data_source_id: "cancer".into(),
+        data_source: Some(source),
+        ..Default::default()
+    };
+    let name =
+        desk.sources("data-engineer").create_data_source(create).await.expect("made").into_inner().name;
+    let approve =
+        |role: &str| ApproveDataSourceRequest { name: name.clone(), role: role.into(), ..Default::default() };
 
-    let wrong = desk.sources("ml-lead").approve_data_source(approve("ml-lead")).await.expect_err("not asked for");
-    assert_eq!((wrong.code(), reason(&wrong).as_str()), (Code::FailedPrecondition, "SOURCE_APPROVAL_REFUSED"));
-    let borrowed = desk.sources("legal").approve_data_source(approve("procurement")).await.expect_err("not held");
+    let wrong =
+        desk.sources("ml-lead").approve_data_source(approve("ml-lead")).await.expect_err("not asked for");
+    assert_eq!(
+        (wrong.code(), reason(&wrong).as_str()),
+        (Code::FailedPrecondition, "SOURCE_APPROVAL_REFUSED")
+    );
+    let borrowed =
+        desk.sources("legal").approve_data_source(approve("procurement")).await.expect_err("not held");
     assert_eq!(borrowed.code(), Code::PermissionDenied);
     let half = desk.sources("legal").approve_data_source(approve("legal")).await.expect("one").into_inner();
     assert_eq!(half.state(), data_source::State::Proposed);
     let refused = desk.draft_data("1.0.0", clean_data()).await.expect_err("half approved");
-    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "SOURCE_NOT_APPROVED"));
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (Code::FailedPrecondition, "SOURCE_NOT_APPROVED")
+    );
     assert!(refused.message().contains("approval by procurement"), "{}", refused.message());
-    let whole = desk.sources("procurement").approve_data_source(approve("procurement")).await.expect("two").into_inner();
+    let whole = desk
+        .sources("procurement")
+        .approve_data_source(approve("procurement"))
+        .await
+        .expect("two")
+        .into_inner();
     assert_eq!(whole.state(), data_source::State::Approved);
     desk.draft_data("1.0.0", clean_data()).await.expect("approved");
 
     desk.clock.advance(Duration::from_secs(3600));
     let late = desk.draft_data("1.0.1", clean_data()).await.expect_err("the contract is over");
     assert!(late.message().contains("contract expired"), "{}", late.message());
-    let revoke = RevokeDataSourceRequest { name: name.clone(), reason: "a complaint".into(), ..Default::default() };
+    let revoke =
+        RevokeDataSourceRequest { name: name.clone(), reason: "a complaint".into(), ..Default::default() };
     desk.sources("legal").revoke_data_source(revoke.clone()).await.expect("revoked");
     let again = desk.sources("legal").revoke_data_source(revoke).await.expect_err("already");
     assert_eq!(reason(&again), "SOURCE_REVOKED");
@@ -89,13 +110,16 @@ async fn a_dataset_version_needs_every_step_its_number_and_other_auditors() {
     own.contributors = vec!["qa-engineer".into()];
     let draft = desk.draft_data("1.0.0", own).await.expect("a version");
     assert_eq!(draft.contributors, ["data-engineer", "data-pipeline", "qa-engineer"]);
-    let audit = DatasetAudit { sample_digest: digest("s"), rows: 300, method: "arrays".into(), ..Default::default() };
-    let audit = RecordDatasetAuditRequest { name: draft.name.clone(), audit: Some(audit), ..Default::default() };
+    let audit =
+        DatasetAudit { sample_digest: digest("s"), rows: 300, method: "arrays".into(), ..Default::default() };
+    let audit =
+        RecordDatasetAuditRequest { name: draft.name.clone(), audit: Some(audit), ..Default::default() };
     let own = desk.datasets("qa-engineer").record_dataset_audit(audit.clone()).await.expect_err("built it");
     assert_eq!(reason(&own), "CONTRIBUTOR_MAY_NOT_APPROVE");
     desk.datasets("qa-engineer-deputy").record_dataset_audit(audit).await.expect("somebody else");
     let denied = CreateDatasetVersionRequest { parent: "datasets/rows".into(), ..Default::default() };
-    let denied = desk.datasets("data-engineer").create_dataset_version(denied).await.expect_err("the pipeline only");
+    let denied =
+        desk.datasets("data-engineer").create_dataset_version(denied).await.expect_err("the pipeline only");
     assert_eq!(denied.code(), Code::PermissionDenied);
 }
 
@@ -109,8 +133,12 @@ async fn a_run_ends_with_every_block_or_names_what_is_missing() {
     desk.start_run("thin", run).await.expect("a run");
     desk.log("thin", &["train/loss", "validation/accuracy"]).await.expect("points");
     let complete = CompleteTrainingRunRequest { name: "trainingRuns/thin".into(), ..Default::default() };
-    let refused = desk.runs("ml-engineer").complete_training_run(complete).await.expect_err("blocks are missing");
-    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "TRAINING_RUN_INCOMPLETE"));
+    let refused =
+        desk.runs("ml-engineer").complete_training_run(complete).await.expect_err("blocks are missing");
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (Code::FailedPrecondition, "TRAINING_RUN_INCOMPLETE")
+    );
     let all = findings(&refused).join("\n");
     for part in ["random seeds", "compute type", "checkpoint location", "Resource utilization"] {
         assert!(all.contains(part), "{part} in {all}");
@@ -167,7 +195,11 @@ async fn a_silent_run_is_failed() {
     desk.service.tasks().start();
     let state = async |id: &str| {
         let name = format!("trainingRuns/{id}");
-        desk.runs("auditor").get_training_run(GetTrainingRunRequest { name }).await.expect("a run").into_inner()
+        desk.runs("auditor")
+            .get_training_run(GetTrainingRunRequest { name })
+            .await
+            .expect("a run")
+            .into_inner()
     };
     for _ in 0..16 {
         desk.clock.advance(Duration::from_secs(60));

@@ -19,9 +19,28 @@ use tonic::Status;
 
 /// Principals are named after what they are; a deputy holds the same role and is somebody else.
 const PEOPLE: &[&str] = &[
-    "ml-lead", "ml-engineer", "data-engineer", "ml-ops-engineer", "qa-engineer", "ethics-reviewer", "data-owner", "legal",
-    "procurement", "security", "developer", "on-call", "ethics-board", "qa-lead", "chief-ai-officer", "business-owner",
-    "auditor", "admin", "ml-lead-deputy", "ml-engineer-deputy", "qa-engineer-deputy", "data-engineer-deputy",
+    "ml-lead",
+    "ml-engineer",
+    "data-engineer",
+    "ml-ops-engineer",
+    "qa-engineer",
+    "ethics-reviewer",
+    "data-owner",
+    "legal",
+    "procurement",
+    "security",
+    "developer",
+    "on-call",
+    "ethics-board",
+    "qa-lead",
+    "chief-ai-officer",
+    "business-owner",
+    "auditor",
+    "admin",
+    "ml-lead-deputy",
+    "ml-engineer-deputy",
+    "qa-engineer-deputy",
+    "data-engineer-deputy",
     "ethics-board-deputy",
 ];
 
@@ -85,7 +104,8 @@ impl Desk {
 
     pub async fn project(&self) -> Project {
         let project = Project { task: Task::BinaryClassification.into(), ..whole_plan() };
-        let request = CreateProjectRequest { project_id: "line".into(), project: Some(project), ..Default::default() };
+        let request =
+            CreateProjectRequest { project_id: "line".into(), project: Some(project), ..Default::default() };
         self.projects("ml-engineer").create_project(request).await.expect("a project").into_inner()
     }
 
@@ -101,10 +121,15 @@ impl Desk {
                 .into(),
             ..DataSource::default()
         };
-        let create =
-            CreateDataSourceRequest { data_source_id: "cancer".into(), data_source: Some(source), ..Default::default() };
-        let made = self.sources("data-engineer").create_data_source(create).await.expect("a source").into_inner();
-        let approve = ApproveDataSourceRequest { name: made.name.clone(), role: "legal".into(), ..Default::default() };
+        let create = CreateDataSourceRequest {
+            data_source_id: "cancer".into(),
+            data_source: Some(source),
+            ..Default::default()
+        };
+        let made =
+            self.sources("data-engineer").create_data_source(create).await.expect("a source").into_inner();
+        let approve =
+            ApproveDataSourceRequest { name: made.name.clone(), role: "legal".into(), ..Default::default() };
         self.sources("legal").approve_data_source(approve).await.expect("an approval");
         let confirm = ConfirmDataSourceCurrentRequest {
             name: made.name,
@@ -116,7 +141,8 @@ impl Desk {
 
     pub async fn dataset(&self) -> Dataset {
         let dataset = Dataset { project: "projects/line".into(), ..Dataset::default() };
-        let create = CreateDatasetRequest { dataset_id: "rows".into(), dataset: Some(dataset), ..Default::default() };
+        let create =
+            CreateDatasetRequest { dataset_id: "rows".into(), dataset: Some(dataset), ..Default::default() };
         self.datasets("data-engineer").create_dataset(create).await.expect("a dataset").into_inner()
     }
 
@@ -132,10 +158,17 @@ impl Desk {
 
     /// Audited by QA, signed by the lead, released by the data engineer.
     pub async fn release(&self, name: &str, wrong_rows: u64) -> DatasetVersion {
-        let audit = DatasetAudit { sample_digest: digest("sample"), rows: 300, wrong_rows, method: "arrays".into(), ..Default::default() };
+        let audit = DatasetAudit {
+            sample_digest: digest("sample"),
+            rows: 300,
+            wrong_rows,
+            method: "arrays".into(),
+            ..Default::default()
+        };
         let audit = RecordDatasetAuditRequest { name: name.into(), audit: Some(audit), ..Default::default() };
         self.datasets("qa-engineer").record_dataset_audit(audit).await.expect("an audit");
-        let sign = SignDatasetRelevanceRequest { name: name.into(), note: "fits".into(), ..Default::default() };
+        let sign =
+            SignDatasetRelevanceRequest { name: name.into(), note: "fits".into(), ..Default::default() };
         self.datasets("ml-lead").sign_dataset_relevance(sign).await.expect("relevance");
         let release = ReleaseDatasetVersionRequest { name: name.into(), ..Default::default() };
         self.datasets("data-engineer").release_dataset_version(release).await.expect("a release").into_inner()
@@ -159,21 +192,28 @@ impl Desk {
     /// A completed run on the READY data.
     pub async fn run(&self, id: &str) -> TrainingRun {
         self.start_run(id, whole_run()).await.expect("a run");
-        self.log(id, &["train/loss", "validation/accuracy", "system/cpu_percent", "checkpoint"]).await.expect("points");
-        let complete = CompleteTrainingRunRequest { name: format!("trainingRuns/{id}"), ..Default::default() };
+        self.log(id, &["train/loss", "validation/accuracy", "system/cpu_percent", "checkpoint"])
+            .await
+            .expect("points");
+        let complete =
+            CompleteTrainingRunRequest { name: format!("trainingRuns/{id}"), ..Default::default() };
         self.runs("ml-engineer").complete_training_run(complete).await.expect("completed").into_inner()
     }
 
     pub async fn start_run(&self, id: &str, run: TrainingRun) -> Result<TrainingRun, Status> {
-        let create =
-            CreateTrainingRunRequest { training_run_id: id.into(), training_run: Some(run), ..Default::default() };
+        let create = CreateTrainingRunRequest {
+            training_run_id: id.into(),
+            training_run: Some(run),
+            ..Default::default()
+        };
         Ok(self.runs("ml-engineer").create_training_run(create).await?.into_inner())
     }
 
     pub async fn log(&self, id: &str, series: &[&str]) -> Result<TrainingRun, Status> {
         let point = |metric: &&str| MetricPoint { metric: (*metric).into(), step: 1, value: 0.5, time: None };
         let points = series.iter().map(point).collect();
-        let log = LogTrainingMetricsRequest { name: format!("trainingRuns/{id}"), points, ..Default::default() };
+        let log =
+            LogTrainingMetricsRequest { name: format!("trainingRuns/{id}"), points, ..Default::default() };
         Ok(self.runs("ml-engineer").log_training_metrics(log).await?.into_inner())
     }
 
@@ -196,7 +236,8 @@ impl Desk {
             primary_metric: "accuracy".into(),
             ..Model::default()
         };
-        let create = CreateModelRequest { model_id: "screen".into(), model: Some(model), ..Default::default() };
+        let create =
+            CreateModelRequest { model_id: "screen".into(), model: Some(model), ..Default::default() };
         self.models("ml-engineer").create_model(create).await.expect("a model").into_inner()
     }
 
@@ -360,7 +401,9 @@ pub fn clean_data() -> DatasetVersion {
 }
 
 pub fn whole_run() -> TrainingRun {
-    let pairs = |all: &[(&str, &str)]| all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let pairs = |all: &[(&str, &str)]| {
+        all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
     TrainingRun {
         project: "projects/line".into(),
         technique: Technique::FromScratch.into(),
@@ -394,7 +437,8 @@ pub fn reason(status: &Status) -> String {
 
 /// Clause, subject and text of every finding of a refusal.
 pub fn findings(status: &Status) -> Vec<String> {
-    let told = |one: runtime::PreconditionViolation| format!("{} {}: {}", one.r#type, one.subject, one.description);
+    let told =
+        |one: runtime::PreconditionViolation| format!("{} {}: {}", one.r#type, one.subject, one.description);
     runtime::status::precondition_violations(status).into_iter().map(told).collect()
 }
 

@@ -13,26 +13,40 @@ async fn a_policy_takes_force_with_its_third_signature() {
     let desk = Desk::start().await;
     let ask = GetPolicyRequest::default();
     let first = desk.policies("auditor").get_policy(ask.clone()).await.expect("built in").into_inner();
-    assert_eq!((first.version.as_str(), first.state(), first.signatures.len()), ("1.0", policy_version::State::Active, 3));
+    assert_eq!(
+        (first.version.as_str(), first.state(), first.signatures.len()),
+        ("1.0", policy_version::State::Active, 3)
+    );
     assert_eq!(first.digest, lifecycle::Policy::builtin().digest());
 
-    let propose = |yaml: String| ProposePolicyRequest { yaml, change_note: "a trial".into(), ..Default::default() };
+    let propose =
+        |yaml: String| ProposePolicyRequest { yaml, change_note: "a trial".into(), ..Default::default() };
     let old = desk.policies("ml-lead").propose_policy(propose(other("0.9"))).await.expect_err("not above");
     assert_eq!(reason(&old), "VERSION_NOT_GREATER");
-    let broken = desk.policies("ml-lead").propose_policy(propose("a: b".into())).await.expect_err("no policy");
+    let broken =
+        desk.policies("ml-lead").propose_policy(propose("a: b".into())).await.expect_err("no policy");
     assert_eq!((broken.code(), bad_fields(&broken)), (Code::InvalidArgument, vec!["yaml".to_owned()]));
-    let next = desk.policies("ml-lead").propose_policy(propose(other("1.1"))).await.expect("proposed").into_inner();
+    let next =
+        desk.policies("ml-lead").propose_policy(propose(other("1.1"))).await.expect("proposed").into_inner();
 
-    let sign = |role: &str| SignPolicyRequest { name: next.name.clone(), role: role.into(), ..Default::default() };
+    let sign =
+        |role: &str| SignPolicyRequest { name: next.name.clone(), role: role.into(), ..Default::default() };
     desk.policies("ml-lead").sign_policy(sign("ml-lead")).await.expect("one");
-    let twice = desk.policies("ml-lead-deputy").sign_policy(sign("ml-lead")).await.expect_err("the role has signed");
+    let twice =
+        desk.policies("ml-lead-deputy").sign_policy(sign("ml-lead")).await.expect_err("the role has signed");
     assert_eq!(reason(&twice), "SIGNED_BEFORE");
-    let borrowed = desk.policies("qa-lead").sign_policy(sign("chief-ai-officer")).await.expect_err("not held");
+    let borrowed =
+        desk.policies("qa-lead").sign_policy(sign("chief-ai-officer")).await.expect_err("not held");
     assert_eq!(borrowed.code(), Code::PermissionDenied);
     desk.policies("qa-lead").sign_policy(sign("qa-lead")).await.expect("two");
     let active = desk.policies("auditor").get_policy(ask.clone()).await.expect("still").into_inner();
     assert_eq!(active.digest, first.digest);
-    let signed = desk.policies("chief-ai-officer").sign_policy(sign("chief-ai-officer")).await.expect("three").into_inner();
+    let signed = desk
+        .policies("chief-ai-officer")
+        .sign_policy(sign("chief-ai-officer"))
+        .await
+        .expect("three")
+        .into_inner();
     assert_eq!(signed.state(), policy_version::State::Active);
     let active = desk.policies("auditor").get_policy(ask).await.expect("the new one").into_inner();
     assert_eq!((active.version.as_str(), active.signatures.len()), ("1.1", 3));
@@ -41,7 +55,8 @@ async fn a_policy_takes_force_with_its_third_signature() {
     assert_eq!(before.state(), policy_version::State::Superseded);
 
     desk.project().await;
-    let listed = desk.policies("auditor").list_policies(ListPoliciesRequest::default()).await.expect("a list");
+    let listed =
+        desk.policies("auditor").list_policies(ListPoliciesRequest::default()).await.expect("a list");
     assert_eq!(listed.into_inner().policies.len(), 2);
 }
 

@@ -18,8 +18,14 @@ fn approve() -> ApprovePlanRequest {
 }
 
 fn decision() -> DecideSelectionRequest {
-    let criteria =
-        ["task-performance", "latency", "resource-requirements", "privacy-locality", "cost", "maintainability"];
+    let criteria = [
+        "task-performance",
+        "latency",
+        "resource-requirements",
+        "privacy-locality",
+        "cost",
+        "maintainability",
+    ];
     let candidate = |id: &str, score: f64| Candidate {
         candidate_id: id.into(),
         scores: criteria.iter().map(|name| ((*name).to_owned(), score)).collect(),
@@ -56,20 +62,28 @@ async fn a_plan_is_approved_by_another_and_opens_the_data_phase() {
     let made = desk.project().await;
     assert_eq!((made.phase(), made.plan_state(), made.etag.as_str()), (Phase::Plan, PlanState::Draft, "W/1"));
 
-    let refused = desk.projects("ml-lead").advance_phase(advance(Phase::Data)).await.expect_err("nothing is there");
+    let refused =
+        desk.projects("ml-lead").advance_phase(advance(Phase::Data)).await.expect_err("nothing is there");
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "RECORDS_MISSING"));
     assert_eq!(findings(&refused).len(), 3, "{:?}", findings(&refused));
 
     desk.projects("ml-lead").approve_plan(approve()).await.expect("approved");
     desk.projects("ml-lead").decide_selection(decision()).await.expect("decided");
     record_outputs(&desk).await;
-    let next = desk.projects("ml-lead").advance_phase(advance(Phase::Data)).await.expect("advanced").into_inner();
+    let next =
+        desk.projects("ml-lead").advance_phase(advance(Phase::Data)).await.expect("advanced").into_inner();
     assert_eq!(next.phase(), Phase::Data);
-    let policy = desk.policies("auditor").get_policy(GetPolicyRequest::default()).await.expect("a policy").into_inner();
+    let policy = desk
+        .policies("auditor")
+        .get_policy(GetPolicyRequest::default())
+        .await
+        .expect("a policy")
+        .into_inner();
     let selection = next.selection.clone().expect("a decision");
     assert_eq!((selection.winner.as_str(), selection.policy_digest), ("forest", policy.digest));
 
-    let skipped = desk.projects("ml-lead").advance_phase(advance(Phase::Deploy)).await.expect_err("no such arrow");
+    let skipped =
+        desk.projects("ml-lead").advance_phase(advance(Phase::Deploy)).await.expect_err("no such arrow");
     assert_eq!(reason(&skipped), "ILLEGAL_TRANSITION");
     let late = UpdateProjectRequest { project: Some(next), ..Default::default() };
     let late = desk.projects("ml-engineer").update_project(late).await.expect_err("sealed");
@@ -84,7 +98,8 @@ async fn a_plan_without_an_input_names_all_that_is_missing() {
     plan.requirements.pop();
     plan.inputs.as_mut().expect("inputs").budget_constraint.clear();
     plan.inputs.as_mut().expect("inputs").target_users.clear();
-    let create = CreateProjectRequest { project_id: "line".into(), project: Some(plan), ..Default::default() };
+    let create =
+        CreateProjectRequest { project_id: "line".into(), project: Some(plan), ..Default::default() };
     desk.projects("ml-engineer").create_project(create).await.expect("a project");
     let refused = desk.projects("ml-lead").approve_plan(approve()).await.expect_err("incomplete");
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "PLAN_INCOMPLETE"));
@@ -99,12 +114,14 @@ async fn a_plan_without_an_input_names_all_that_is_missing() {
 async fn who_wrote_a_plan_does_not_approve_it() {
     let desk = Desk::start().await;
     let plan = Project { task: 1, ..whole_plan() };
-    let create = CreateProjectRequest { project_id: "line".into(), project: Some(plan), ..Default::default() };
+    let create =
+        CreateProjectRequest { project_id: "line".into(), project: Some(plan), ..Default::default() };
     desk.projects("ml-lead").create_project(create).await.expect("a project");
     let refused = desk.projects("ml-lead").approve_plan(approve()).await.expect_err("the author");
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("someone who did not contribute"), "{}", refused.message());
-    let refused = desk.projects("business-owner").approve_plan(approve()).await.expect_err("no approver of the policy");
+    let refused =
+        desk.projects("business-owner").approve_plan(approve()).await.expect_err("no approver of the policy");
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, "ROLE_REQUIRED"));
     desk.projects("ml-lead-deputy").approve_plan(approve()).await.expect("another lead");
 }
@@ -118,12 +135,19 @@ async fn the_database_refuses_a_contributor() {
         let made = desk.project().await;
         let update = UpdateProjectRequest { project: Some(made), ..Default::default() };
         desk.projects("ml-engineer-deputy").update_project(update.clone()).await.expect("an edit");
-        let edited = UpdateProjectRequest { project: update.project.map(|it| Project { etag: String::new(), ..it }), ..Default::default() };
+        let edited = UpdateProjectRequest {
+            project: update.project.map(|it| Project { etag: String::new(), ..it }),
+            ..Default::default()
+        };
         // a lead may not call UpdateProject with a stale etag, but may edit
         desk.projects("ml-lead").update_project(edited).await.expect("an edit");
         let refused = desk.projects("ml-lead").approve_plan(approve()).await.expect_err("contributed");
-        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "SEPARATION_OF_DUTIES"));
-        let after = desk.projects("auditor").get_project(GetProjectRequest { name: "projects/line".into() }).await;
+        assert_eq!(
+            (refused.code(), reason(&refused).as_str()),
+            (Code::FailedPrecondition, "SEPARATION_OF_DUTIES")
+        );
+        let after =
+            desk.projects("auditor").get_project(GetProjectRequest { name: "projects/line".into() }).await;
         assert_eq!(after.expect("there").into_inner().plan_state(), PlanState::Draft, "nothing half-written");
         desk.projects("ml-lead-deputy").approve_plan(approve()).await.expect("somebody else");
     }
@@ -146,21 +170,25 @@ async fn the_five_selection_steps_keep_their_order_and_sizes() {
         ..Default::default()
     };
     let engineer = || desk.projects("ml-engineer");
-    let early = engineer().record_selection_step(step("selection", &["forest"])).await.expect_err("too early");
+    let early =
+        engineer().record_selection_step(step("selection", &["forest"])).await.expect_err("too early");
     assert_eq!(reason(&early), "SELECTION_STEP_REFUSED");
     engineer().record_selection_step(step("baseline", &[])).await.expect("baseline");
     let all = ["forest", "linear", "boosted", "neighbours", "bayes", "kernel"];
     engineer().record_selection_step(step("literature_review", &all)).await.expect("review");
     for size in [2, 6] {
-        let refused = engineer().record_selection_step(step("quick_evaluation", &all[..size])).await.expect_err("size");
+        let refused =
+            engineer().record_selection_step(step("quick_evaluation", &all[..size])).await.expect_err("size");
         assert!(refused.message().contains("required 3-5"), "{}", refused.message());
     }
     engineer().record_selection_step(step("quick_evaluation", &all[..3])).await.expect("shortlist");
     engineer().record_selection_step(step("detailed_evaluation", &all[..3])).await.expect("comparison");
-    let undecided = engineer().record_selection_step(step("selection", &["forest"])).await.expect_err("no decision");
+    let undecided =
+        engineer().record_selection_step(step("selection", &["forest"])).await.expect_err("no decision");
     assert!(undecided.message().contains("weighted decision record"), "{}", undecided.message());
     desk.projects("ml-lead").decide_selection(decision()).await.expect("decided");
-    let done = engineer().record_selection_step(step("selection", &["forest"])).await.expect("chosen").into_inner();
+    let done =
+        engineer().record_selection_step(step("selection", &["forest"])).await.expect("chosen").into_inner();
     assert_eq!(done.selection_steps.len(), 5);
 }
 
@@ -171,7 +199,8 @@ async fn bad_input_names_every_field_and_writes_nothing() {
     plan.task = 77;
     plan.requirements[0].document_digest = "sha256:short".into();
     plan.inputs.as_mut().expect("inputs").success_criteria[0].value = f64::NAN;
-    let create = CreateProjectRequest { project_id: "../x".into(), project: Some(plan), request_id: "a b".into() };
+    let create =
+        CreateProjectRequest { project_id: "../x".into(), project: Some(plan), request_id: "a b".into() };
     let refused = desk.projects("ml-engineer").create_project(create).await.expect_err("bad");
     assert_eq!(refused.code(), Code::InvalidArgument);
     let wanted = [
@@ -182,11 +211,14 @@ async fn bad_input_names_every_field_and_writes_nothing() {
         "project.inputs.success_criteria[0].value",
     ];
     assert_eq!(bad_fields(&refused), wanted);
-    let listed = desk.projects("auditor").list_projects(ListProjectsRequest::default()).await.expect("a list");
+    let listed =
+        desk.projects("auditor").list_projects(ListProjectsRequest::default()).await.expect("a list");
     assert!(listed.into_inner().projects.is_empty());
-    let missing = desk.projects("auditor").get_project(GetProjectRequest { name: "projects/none".into() }).await;
+    let missing =
+        desk.projects("auditor").get_project(GetProjectRequest { name: "projects/none".into() }).await;
     assert_eq!(missing.expect_err("none").code(), Code::NotFound);
-    let unknown = desk.projects("nobody").get_project(GetProjectRequest { name: "projects/none".into() }).await;
+    let unknown =
+        desk.projects("nobody").get_project(GetProjectRequest { name: "projects/none".into() }).await;
     assert_eq!(unknown.expect_err("no such key").code(), Code::Unauthenticated);
     let denied = desk.projects("ml-engineer").approve_plan(approve()).await.expect_err("role");
     assert_eq!(denied.code(), Code::PermissionDenied);
@@ -202,17 +234,21 @@ async fn a_request_id_gives_the_same_answer_and_a_stale_etag_is_aborted() {
             project: Some(Project { task: 1, display_name: name.into(), ..whole_plan() }),
             request_id: "6f1e3c52-8f0f-4f0e-9c0e-0a2d1f3b7a10".into(),
         };
-        let first = desk.projects("ml-engineer").create_project(create("one")).await.expect("made").into_inner();
-        let again = desk.projects("ml-engineer").create_project(create("one")).await.expect("replayed").into_inner();
+        let first =
+            desk.projects("ml-engineer").create_project(create("one")).await.expect("made").into_inner();
+        let again =
+            desk.projects("ml-engineer").create_project(create("one")).await.expect("replayed").into_inner();
         assert_eq!(first, again);
-        let other = desk.projects("ml-engineer").create_project(create("two")).await.expect_err("another payload");
+        let other =
+            desk.projects("ml-engineer").create_project(create("two")).await.expect_err("another payload");
         assert_eq!((other.code(), reason(&other).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
         let twice = CreateProjectRequest { request_id: String::new(), ..create("one") };
         let twice = desk.projects("ml-engineer").create_project(twice).await.expect_err("exists");
         assert_eq!((twice.code(), reason(&twice).as_str()), (Code::AlreadyExists, "RESOURCE_EXISTS"));
 
         let update = UpdateProjectRequest { project: Some(first.clone()), ..Default::default() };
-        let second = desk.projects("ml-engineer").update_project(update.clone()).await.expect("updated").into_inner();
+        let second =
+            desk.projects("ml-engineer").update_project(update.clone()).await.expect("updated").into_inner();
         assert_eq!(second.etag, "W/2");
         let stale = desk.projects("ml-engineer").update_project(update).await.expect_err("stale");
         assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "STALE_ETAG"));

@@ -29,7 +29,10 @@ async fn the_bump_follows_from_what_changed() {
     assert_eq!((wrong.code(), reason(&wrong).as_str()), (Code::FailedPrecondition, "VERSION_NOT_SUCCESSOR"));
     let one = desk.version("1.0.0", &first, "first").await.expect("the first");
     assert_eq!((one.required_bump(), one.state()), (Bump::First, model_version::State::Draft));
-    assert_eq!((one.model_id.as_str(), one.training_data_version.as_str()), ("screen-v1.0.0", "datasets/rows/versions/1.0.0"));
+    assert_eq!(
+        (one.model_id.as_str(), one.training_data_version.as_str()),
+        ("screen-v1.0.0", "datasets/rows/versions/1.0.0")
+    );
     assert_eq!((one.inputs[0].name.as_str(), one.inputs[0].dims.as_slice()), ("x", &[-1, 4][..]));
     assert_eq!(one.contributors, ["data-engineer", "data-pipeline", "ml-engineer"]);
 
@@ -73,7 +76,9 @@ async fn a_version_needs_its_artifact_its_run_and_fit_data() {
     let mut run = whole_run();
     run.training_data.as_mut().expect("data").dataset_version = draft.name.clone();
     desk.start_run("unfit", run).await.expect("a run");
-    desk.log("unfit", &["train/loss", "validation/accuracy", "system/cpu", "checkpoint"]).await.expect("points");
+    desk.log("unfit", &["train/loss", "validation/accuracy", "system/cpu", "checkpoint"])
+        .await
+        .expect("points");
     let complete = CompleteTrainingRunRequest { name: "trainingRuns/unfit".into(), ..Default::default() };
     desk.runs("ml-engineer").complete_training_run(complete).await.expect("completed");
     let unfit = desk.version("1.0.0", &good, "unfit").await.expect_err("unfit data");
@@ -102,12 +107,24 @@ async fn parallel_creates_get_unique_numbers_in_order() {
         let mut patches = futures::future::join_all(clients).await;
         patches.sort_unstable();
         assert_eq!(patches, (0..64).collect::<Vec<u32>>());
-        let list = ListModelVersionsRequest { parent: "models/screen".into(), page_size: 1000, ..Default::default() };
-        let all = desk.models("auditor").list_model_versions(list).await.expect("a list").into_inner().model_versions;
+        let list = ListModelVersionsRequest {
+            parent: "models/screen".into(),
+            page_size: 1000,
+            ..Default::default()
+        };
+        let all = desk
+            .models("auditor")
+            .list_model_versions(list)
+            .await
+            .expect("a list")
+            .into_inner()
+            .model_versions;
         assert_eq!(all.len(), 64);
         for version in all {
-            let patch: u32 = version.name.rsplit('.').next().and_then(|text| text.parse().ok()).expect("a number");
-            let expected = if patch == 0 { String::new() } else { format!("models/screen/versions/1.0.{}", patch - 1) };
+            let patch: u32 =
+                version.name.rsplit('.').next().and_then(|text| text.parse().ok()).expect("a number");
+            let expected =
+                if patch == 0 { String::new() } else { format!("models/screen/versions/1.0.{}", patch - 1) };
             assert_eq!(version.predecessor, expected);
         }
     }
@@ -131,21 +148,32 @@ async fn a_version_is_submitted_once_and_revoked_for_good() {
     let desk = ready().await;
     let artifact = uploaded(&desk, &onnx(4, 1)).await;
     let made = desk.version("1.0.0", &artifact, "first").await.expect("a version");
-    let submit = SubmitModelVersionRequest { name: made.name.clone(), etag: made.etag.clone(), ..Default::default() };
-    let next = desk.models("ml-engineer").submit_model_version(submit.clone()).await.expect("submitted").into_inner();
+    let submit =
+        SubmitModelVersionRequest { name: made.name.clone(), etag: made.etag.clone(), ..Default::default() };
+    let next = desk
+        .models("ml-engineer")
+        .submit_model_version(submit.clone())
+        .await
+        .expect("submitted")
+        .into_inner();
     assert_eq!(next.state(), model_version::State::Evaluating);
     let stale = desk.models("ml-engineer").submit_model_version(submit).await.expect_err("stale");
     assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "STALE_ETAG"));
     let again = SubmitModelVersionRequest { name: made.name.clone(), ..Default::default() };
     let again = desk.models("ml-engineer").submit_model_version(again).await.expect_err("not a draft");
     assert_eq!(reason(&again), "VERSION_STATE");
-    let revoke = RevokeModelVersionRequest { name: made.name.clone(), reason: "leaks".into(), ..Default::default() };
-    let gone = desk.models("security").revoke_model_version(revoke.clone()).await.expect("revoked").into_inner();
+    let revoke =
+        RevokeModelVersionRequest { name: made.name.clone(), reason: "leaks".into(), ..Default::default() };
+    let gone =
+        desk.models("security").revoke_model_version(revoke.clone()).await.expect("revoked").into_inner();
     assert_eq!((gone.state(), gone.revoke_reason.as_str()), (model_version::State::Revoked, "leaks"));
     let twice = desk.models("security").revoke_model_version(revoke).await.expect_err("already");
     assert_eq!(twice.code(), Code::FailedPrecondition);
     let by_id = GetModelVersionRequest { name: "screen-v1.0.0".into() };
-    assert_eq!(desk.models("auditor").get_model_version(by_id).await.expect("by its id").into_inner().name, made.name);
+    assert_eq!(
+        desk.models("auditor").get_model_version(by_id).await.expect("by its id").into_inner().name,
+        made.name
+    );
     let export = ExportModelVersionRequest { name: made.name };
     let export = desk.models("auditor").export_model_version(export).await.expect_err("never evaluated");
     assert_eq!(reason(&export), "ENTRY_INCOMPLETE");

@@ -54,6 +54,7 @@ pub struct Verify {
 #[derive(Debug, Args)]
 struct Tables {
     /// Reads the tables themselves, `sqlite://data/registry/registry.db` or `postgres://…`; verify then checks the records too.
+    /// It needs to be writable (SQLite keeps its journal beside it); nothing is written.
     #[arg(long)]
     database: Option<String>,
     /// PEM file of the public key that must have signed. Pin it: a file's own key proves only that the file is whole.
@@ -63,7 +64,9 @@ struct Tables {
 
 impl Tables {
     fn pinned(&self) -> anyhow::Result<Option<String>> {
-        let read = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+        };
         self.key.as_ref().map(read).transpose()
     }
 
@@ -97,7 +100,10 @@ impl Export {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let (entries, key) = match &self.from.database {
             Some(url) => {
-                let key = self.from.pinned()?.context("--database needs --key: the tables do not hold the public key")?;
+                let key = self
+                    .from
+                    .pinned()?
+                    .context("--database needs --key: the tables do not hold the public key")?;
                 (self.from.open(url).await?.1, key)
             }
             None => {
@@ -108,7 +114,9 @@ impl Export {
             }
         };
         let mut out: Box<dyn Write> = match &self.out {
-            Some(path) => Box::new(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
+            Some(path) => {
+                Box::new(File::create(path).with_context(|| format!("cannot write {}", path.display()))?)
+            }
             None => Box::new(std::io::stdout().lock()),
         };
         audit_file::write(&mut BufWriter::new(&mut out), &key, &entries)?;

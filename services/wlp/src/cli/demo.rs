@@ -105,7 +105,8 @@ impl Demo {
         println!("\nwhere to look");
         for to in To::ALL {
             let rpc = reach.address(to).map_or_else(String::new, |at| at.to_string());
-            let metrics = reach.metrics_address(to).map_or_else(String::new, |at| format!("http://{at}/metrics"));
+            let metrics =
+                reach.metrics_address(to).map_or_else(String::new, |at| format!("http://{at}/metrics"));
             println!("  {:14} grpc {rpc:16} {metrics}", to.name());
         }
         println!("  documents      {}", folder.join("documents").display());
@@ -114,15 +115,23 @@ impl Demo {
         println!("  keys           {}", files(folder).1.display());
         println!("  resources      wlp list models/digits/versions --names --data-dir {}", folder.display());
         match self.otlp_endpoint.as_str() {
-            "" => println!("  traces         give --otlp-endpoint http://127.0.0.1:4317, then look in Jaeger at http://127.0.0.1:16686"),
-            endpoint => println!("  traces         sent to {endpoint}; Jaeger shows them at http://127.0.0.1:16686"),
+            "" => println!(
+                "  traces         give --otlp-endpoint http://127.0.0.1:4317, then look in Jaeger at http://127.0.0.1:16686"
+            ),
+            endpoint => {
+                println!("  traces         sent to {endpoint}; Jaeger shows them at http://127.0.0.1:16686")
+            }
         }
         let gateway = reach.address(To::Gateway).map_or_else(String::new, |at| at.to_string());
         let key = reach.key("client").unwrap_or_default();
         println!("\nfrom Python (pip install tritonclient[grpc]):");
         println!("  import numpy, tritonclient.grpc as triton");
         println!("  client = triton.InferenceServerClient({gateway:?})");
-        println!("  pixels = triton.InferInput('pixels', [1, 64], 'FP32'); pixels.set_data_from_numpy(numpy.zeros((1, 64), 'float32'))");
-        println!("  print(client.infer('digits', [pixels], headers={{'authorization': 'Bearer {key}'}}).as_numpy('label'))");
+        println!(
+            "  pixels = triton.InferInput('pixels', [1, 64], 'FP32'); pixels.set_data_from_numpy(numpy.zeros((1, 64), 'float32'))"
+        );
+        println!(
+            "  print(client.infer('digits', [pixels], headers={{'authorization': 'Bearer {key}'}}).as_numpy('label'))"
+        );
     }
 }

@@ -70,10 +70,12 @@ impl Evaluate {
             ..Default::default()
         };
         let peer = self.caller.peer(To::Evaluator, "qa-engineer")?;
-        let begun = EvaluatorServiceClient::new(peer.clone()).evaluate_model_version(request).await?.into_inner();
+        let begun =
+            EvaluatorServiceClient::new(peer.clone()).evaluate_model_version(request).await?.into_inner();
         let mut evaluation: Evaluation = operation(peer, begun).await?;
         if self.sign_off {
-            let mut evaluations = EvaluationServiceClient::new(self.caller.peer(To::Registry, "qa-engineer")?);
+            let mut evaluations =
+                EvaluationServiceClient::new(self.caller.peer(To::Registry, "qa-engineer")?);
             let request = SignOffEvaluationRequest { name: evaluation.name, ..Default::default() };
             evaluation = evaluations.sign_off_evaluation(request).await?.into_inner();
         }
@@ -83,7 +85,10 @@ impl Evaluate {
 }
 
 fn show(evaluation: &Evaluation) {
-    println!("{}: {} rows of {} {}", evaluation.name, evaluation.rows, evaluation.dataset_version, evaluation.split);
+    println!(
+        "{}: {} rows of {} {}",
+        evaluation.name, evaluation.rows, evaluation.dataset_version, evaluation.split
+    );
     println!("{} on {}, seed {}", evaluation.engine, evaluation.provider, evaluation.seed);
     for one in &evaluation.measurements {
         println!("  {}", measured(one));
@@ -102,12 +107,18 @@ fn measured(one: &Measurement) -> String {
     let interval = match (one.lower, one.upper) {
         (None, None) => String::new(),
         (lower, upper) => {
-            let bound = |bound: Option<f64>| bound.map_or_else(|| "…".to_owned(), |bound| format!("{bound:.5}"));
+            let bound =
+                |bound: Option<f64>| bound.map_or_else(|| "…".to_owned(), |bound| format!("{bound:.5}"));
             format!(" [{}, {}] at {:.0} %", bound(lower), bound(upper), one.confidence * 100.0)
         }
     };
-    let value = if one.undefined_reason.is_empty() { format!("{:.5}", one.value) } else { format!("undefined: {}", one.undefined_reason) };
-    let name = if one.slice.is_empty() { one.metric.clone() } else { format!("{} {}", one.metric, one.slice) };
+    let value = if one.undefined_reason.is_empty() {
+        format!("{:.5}", one.value)
+    } else {
+        format!("undefined: {}", one.undefined_reason)
+    };
+    let name =
+        if one.slice.is_empty() { one.metric.clone() } else { format!("{} {}", one.metric, one.slice) };
     let unit = if one.unit.is_empty() { String::new() } else { format!(" {}", one.unit) };
     let convention = if one.convention.is_empty() { String::new() } else { format!(" ({})", one.convention) };
     format!("{name:32} {value}{unit}{interval} n={}{convention}", one.sample_size)

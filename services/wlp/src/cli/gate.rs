@@ -27,7 +27,8 @@ impl Gate {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let Self::Replay(Replay { name, caller }) = self;
         let mut gates = GateServiceClient::new(caller.peer(To::Registry, "auditor")?);
-        let again = gates.replay_gate_decision(ReplayGateDecisionRequest { name: name.clone() }).await?.into_inner();
+        let again =
+            gates.replay_gate_decision(ReplayGateDecisionRequest { name: name.clone() }).await?.into_inner();
         let stored = again.stored.unwrap_or_default();
         let word = |passed| if passed { "passed" } else { "refused" };
         println!("{name}: stored {}, replayed {}", word(stored.passed), word(again.passed));

@@ -73,8 +73,14 @@ impl Create {
             Holder::Program => Kind::Program,
             Holder::Service => Kind::Service,
         };
-        let entry =
-            Entry { sha256, principal: self.principal, kind, roles: self.roles, expires: self.expires, development: false };
+        let entry = Entry {
+            sha256,
+            principal: self.principal,
+            kind,
+            roles: self.roles,
+            expires: self.expires,
+            development: false,
+        };
         Credentials::from_entries(vec![entry.clone()])?; // a bad row is refused before anything is written
         append(&self.file, &entry)?;
         println!("{key}");
@@ -97,7 +103,9 @@ fn separate(roles: &[String], policy: &lifecycle::Policy) -> anyhow::Result<()> 
     }
     let never = &policy.people.never_with_admin;
     match never.value.iter().find(|role| roles.iter().any(|held| held == role.as_str())) {
-        Some(role) => anyhow::bail!("{}: admin together with {role}, required: one or the other", never.clause),
+        Some(role) => {
+            anyhow::bail!("{}: admin together with {role}, required: one or the other", never.clause)
+        }
         None => Ok(()),
     }
 }

@@ -64,10 +64,22 @@ const LIST: &[(&str, &str, &str)] = &[
     ("trainingRuns/{r}/metrics", "/wlp.registry.v1.TrainingRunService/ListTrainingMetrics", "name"),
     ("models", "/wlp.registry.v1.ModelService/ListModels", ""),
     ("models/{m}/versions", "/wlp.registry.v1.ModelService/ListModelVersions", "parent"),
-    ("models/{m}/versions/{version}/evaluations", "/wlp.registry.v1.EvaluationService/ListEvaluations", "parent"),
-    ("models/{m}/versions/{version}/testReports", "/wlp.registry.v1.EvaluationService/ListTestReports", "parent"),
+    (
+        "models/{m}/versions/{version}/evaluations",
+        "/wlp.registry.v1.EvaluationService/ListEvaluations",
+        "parent",
+    ),
+    (
+        "models/{m}/versions/{version}/testReports",
+        "/wlp.registry.v1.EvaluationService/ListTestReports",
+        "parent",
+    ),
     ("models/{m}/versions/{version}/reviews", "/wlp.registry.v1.ReviewService/ListReviews", "parent"),
-    ("models/{m}/versions/{version}/gateDecisions", "/wlp.registry.v1.GateService/ListGateDecisions", "parent"),
+    (
+        "models/{m}/versions/{version}/gateDecisions",
+        "/wlp.registry.v1.GateService/ListGateDecisions",
+        "parent",
+    ),
     ("retirements", "/wlp.registry.v1.RetirementService/ListRetirements", ""),
     ("deployments", "/wlp.registry.v1.DeploymentService/ListDeployments", ""),
     ("deployments/{d}/rollouts", "/wlp.registry.v1.RolloutService/ListRollouts", "parent"),
@@ -85,8 +97,11 @@ const LIST: &[(&str, &str, &str)] = &[
 ];
 
 fn serving(method: &str) -> anyhow::Result<To> {
-    let package = method.trim_start_matches('/').rsplit_once('/').and_then(|(service, _)| service.rsplit_once('.'));
-    package.and_then(|(package, _)| To::serving(package)).ok_or_else(|| anyhow::anyhow!("{method}: nobody serves it"))
+    let package =
+        method.trim_start_matches('/').rsplit_once('/').and_then(|(service, _)| service.rsplit_once('.'));
+    package
+        .and_then(|(package, _)| To::serving(package))
+        .ok_or_else(|| anyhow::anyhow!("{method}: nobody serves it"))
 }
 
 impl Get {
@@ -131,7 +146,8 @@ impl List {
         let peer = self.caller.peer(serving(method)?, "auditor")?;
         let mut token = String::new();
         loop {
-            let mut fields: Vec<(&str, Value)> = parent.iter().map(|(field, text)| (*field, Value::String(text.clone()))).collect();
+            let mut fields: Vec<(&str, Value)> =
+                parent.iter().map(|(field, text)| (*field, Value::String(text.clone()))).collect();
             if !token.is_empty() {
                 fields.push(("page_token", Value::String(token.clone())));
             }

@@ -12,8 +12,8 @@ use contracts::monitor::v1::{
     feedback_service_client::FeedbackServiceClient, observation_service_client::ObservationServiceClient,
 };
 use contracts::pipeline::v1::{
-    dataset_build_service_client::DatasetBuildServiceClient, dataset_read_service_client::DatasetReadServiceClient,
-    upload_service_client::UploadServiceClient,
+    dataset_build_service_client::DatasetBuildServiceClient,
+    dataset_read_service_client::DatasetReadServiceClient, upload_service_client::UploadServiceClient,
 };
 use contracts::registry::v1::{
     artifact_service_client::ArtifactServiceClient, audit_service_client::AuditServiceClient,
@@ -122,7 +122,8 @@ pub async fn operation_of<M: prost::Message + Default>(
         }
         // Real time: the work is done by processors, whatever the clock of the mesh says.
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        operation = operations.get_operation(GetOperationRequest { name: operation.name }).await?.into_inner();
+        operation =
+            operations.get_operation(GetOperationRequest { name: operation.name }).await?.into_inner();
     }
 }
 

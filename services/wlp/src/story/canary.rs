@@ -71,9 +71,12 @@ async fn up(story: &Story, rollout_name: &str) -> anyhow::Result<String> {
 pub async fn close(story: &Story, rollout_name: &str) -> anyhow::Result<()> {
     let close = || CloseRolloutRequest { name: rollout_name.into(), ..Default::default() };
     story
-        .refused("record closed before the four items after the deployment", "§8.2", &["DEPLOYMENT_INCOMPLETE"], async {
-            Ok(story.actors.rollouts("ml-ops-engineer")?.close_rollout(close()).await?)
-        })
+        .refused(
+            "record closed before the four items after the deployment",
+            "§8.2",
+            &["DEPLOYMENT_INCOMPLETE"],
+            async { Ok(story.actors.rollouts("ml-ops-engineer")?.close_rollout(close()).await?) },
+        )
         .await;
     story
         .step("four items after the deployment, record closed", "§8.2", async {
@@ -87,8 +90,13 @@ pub async fn close(story: &Story, rollout_name: &str) -> anyhow::Result<()> {
                 item(story, rollout_name, name, "ml-ops-engineer", note).await?;
             }
             let closed = story.actors.rollouts("ml-ops-engineer")?.close_rollout(close()).await?.into_inner();
-            let document =
-                documents::document(story, DocumentTemplate::DeploymentRecord, rollout_name, "ml-ops-engineer").await?;
+            let document = documents::document(
+                story,
+                DocumentTemplate::DeploymentRecord,
+                rollout_name,
+                "ml-ops-engineer",
+            )
+            .await?;
             Ok(((), format!("{}, {} signed", closed.state().as_str_name(), document.name)))
         })
         .await

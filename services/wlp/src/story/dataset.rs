@@ -3,8 +3,8 @@
 use contracts::common::v1::Verdict;
 use contracts::pipeline::v1::derived_column::Operation;
 use contracts::pipeline::v1::{
-    Augmentation, BuildDatasetVersionRequest, BuildPlan, ColumnRule, DataFormat, DataInput, DerivedColumn, Splits,
-    UploadDataRequest,
+    Augmentation, BuildDatasetVersionRequest, BuildPlan, ColumnRule, DataFormat, DataInput, DerivedColumn,
+    Splits, UploadDataRequest,
 };
 use contracts::registry::v1::{
     DatasetVersion, ReleaseDatasetVersionRequest, SignDatasetRelevanceRequest, dataset_version::State,
@@ -28,7 +28,13 @@ pub async fn dataset(story: &Story, csv: &[u8]) -> anyhow::Result<()> {
         .step("dataset 1.0.0 through seven steps", "§5.3", async {
             let version = build_dataset(story, "1.0.0", csv).await?;
             let splits = version.splits.iter().map(|split| format!("{} {}", split.split, split.rows));
-            let said = format!("{}: {} steps, {} rows: {}", version.tag, version.steps.len(), version.rows, splits.collect::<Vec<_>>().join(", "));
+            let said = format!(
+                "{}: {} steps, {} rows: {}",
+                version.tag,
+                version.steps.len(),
+                version.rows,
+                splits.collect::<Vec<_>>().join(", ")
+            );
             Ok((version, said))
         })
         .await?;
@@ -41,9 +47,20 @@ pub async fn dataset(story: &Story, csv: &[u8]) -> anyhow::Result<()> {
     story
         .step("dataset 1.0.0 released", "§5.2", async {
             let version = release(story, &version.name).await?;
-            anyhow::ensure!(version.state() == State::Ready, "{}: {}", version.state().as_str_name(), failures(&version.findings));
+            anyhow::ensure!(
+                version.state() == State::Ready,
+                "{}: {}",
+                version.state().as_str_name(),
+                failures(&version.findings)
+            );
             let passed = version.findings.iter().filter(|one| one.verdict() == Verdict::Pass).count();
-            Ok(((), format!("READY, {passed} of {} dimensions pass, the others do not apply", version.findings.len())))
+            Ok((
+                (),
+                format!(
+                    "READY, {passed} of {} dimensions pass, the others do not apply",
+                    version.findings.len()
+                ),
+            ))
         })
         .await
 }
@@ -65,7 +82,11 @@ pub async fn build_dirty(story: &Story, csv: &[u8]) -> anyhow::Result<()> {
             story.actors.datasets("ml-lead")?.sign_dataset_relevance(request).await?;
             let version = release(story, &version.name).await?;
             let failed = failures(&version.findings);
-            anyhow::ensure!(version.state() == State::Unfit && !failed.is_empty(), "{}", version.state().as_str_name());
+            anyhow::ensure!(
+                version.state() == State::Unfit && !failed.is_empty(),
+                "{}",
+                version.state().as_str_name()
+            );
             Ok(((), format!("UNFIT: {failed}")))
         })
         .await
@@ -76,10 +97,13 @@ async fn sign(story: &Story, name: &str) -> anyhow::Result<()> {
         .step("relevance signed by the ML lead", "§5.2", async {
             let request = SignDatasetRelevanceRequest {
                 name: name.into(),
-                note: "pictures of the digits that the forms have; one source, so nothing to be consistent with".into(),
+                note:
+                    "pictures of the digits that the forms have; one source, so nothing to be consistent with"
+                        .into(),
                 ..Default::default()
             };
-            let version = story.actors.datasets("ml-lead")?.sign_dataset_relevance(request).await?.into_inner();
+            let version =
+                story.actors.datasets("ml-lead")?.sign_dataset_relevance(request).await?.into_inner();
             Ok(((), format!("by {}", version.relevance_signed_by)))
         })
         .await
@@ -117,7 +141,8 @@ async fn upload(story: &Story, bytes: &[u8]) -> anyhow::Result<String> {
         offset: 0,
         chunk: all[offset..(offset + PIECE).min(all.len())].to_vec().into(),
     });
-    let done = story.actors.uploads("data-engineer")?.upload_data(futures::stream::iter(pieces)).await?.into_inner();
+    let done =
+        story.actors.uploads("data-engineer")?.upload_data(futures::stream::iter(pieces)).await?.into_inner();
     Ok(done.digest)
 }
 
@@ -148,10 +173,17 @@ pub fn digits_plan() -> BuildPlan {
             labels: vec!["first-batch".into(), "second-batch".into()],
         }],
         augmentation: Some(Augmentation {
-            not_applicable_reason: "the model is exact on the intensities of the scanner; more pictures would be made up".into(),
+            not_applicable_reason:
+                "the model is exact on the intensities of the scanner; more pictures would be made up".into(),
             ..Default::default()
         }),
-        splits: Some(Splits { train: 0.4, validation: 0.1, test: 0.5, stratify_column: "digit".into(), ..Default::default() }),
+        splits: Some(Splits {
+            train: 0.4,
+            validation: 0.1,
+            test: 0.5,
+            stratify_column: "digit".into(),
+            ..Default::default()
+        }),
         seed: 2026,
         ..Default::default()
     }

@@ -21,9 +21,13 @@ pub async fn deploy(story: &Story) -> anyhow::Result<()> {
     story
         .step("deployment `digits` created", "§8.2", async {
             let deployment = Deployment { model: names::MODEL.into(), ..Default::default() };
-            let request =
-                CreateDeploymentRequest { deployment_id: names::ENDPOINT.into(), deployment: Some(deployment), ..Default::default() };
-            let made = story.actors.deployments("ml-ops-engineer")?.create_deployment(request).await?.into_inner();
+            let request = CreateDeploymentRequest {
+                deployment_id: names::ENDPOINT.into(),
+                deployment: Some(deployment),
+                ..Default::default()
+            };
+            let made =
+                story.actors.deployments("ml-ops-engineer")?.create_deployment(request).await?.into_inner();
             Ok(((), made.name))
         })
         .await
@@ -37,14 +41,31 @@ pub async fn prepare(story: &Story, version: &ModelVersion, evaluation: &str) ->
     let who = &story.actors;
     let rollout = open(story, version).await?;
     story
-        .refused("canary before staging, rehearsal and checklist", "§8.2", &["PRE_DEPLOYMENT_INCOMPLETE", "STAGE_INCOMPLETE"], async {
-            start(story, &rollout).await
-        })
+        .refused(
+            "canary before staging, rehearsal and checklist",
+            "§8.2",
+            &["PRE_DEPLOYMENT_INCOMPLETE", "STAGE_INCOMPLETE"],
+            async { start(story, &rollout).await },
+        )
         .await;
     story
         .step("packaged, scanned, served in staging", "§8.1", async {
-            item(story, &rollout, "containerize", "ml-ops-engineer", "one image of the gateway serves every artifact by its digest").await?;
-            item(story, &rollout, "security", "security", "no external data, no custom operators, opset known; no open finding").await?;
+            item(
+                story,
+                &rollout,
+                "containerize",
+                "ml-ops-engineer",
+                "one image of the gateway serves every artifact by its digest",
+            )
+            .await?;
+            item(
+                story,
+                &rollout,
+                "security",
+                "security",
+                "no external data, no custom operators, opset known; no open finding",
+            )
+            .await?;
             let request = StageRolloutRequest { name: rollout.clone(), ..Default::default() };
             who.rollouts("ml-ops-engineer")?.stage_rollout(request).await?;
             staged(story, version).await?;
@@ -55,9 +76,16 @@ pub async fn prepare(story: &Story, version: &ModelVersion, evaluation: &str) ->
     rehearse(story, &rollout).await?;
     story
         .step("on-call acknowledged", "§8.2", async {
-            let rollout = item(story, &rollout, "on-call-notified", "on-call", "the rollout of today is known").await?;
+            let rollout =
+                item(story, &rollout, "on-call-notified", "on-call", "the rollout of today is known").await?;
             let done = rollout.pre_deployment.iter().filter(|one| one.done).count();
-            Ok(((), format!("{done} of {} items attested, the others follow from records", rollout.pre_deployment.len())))
+            Ok((
+                (),
+                format!(
+                    "{done} of {} items attested, the others follow from records",
+                    rollout.pre_deployment.len()
+                ),
+            ))
         })
         .await?;
     documents::of_version(story, version, evaluation).await?;
@@ -109,7 +137,13 @@ pub async fn rollout(story: &Story, name: &str) -> anyhow::Result<Rollout> {
 ///
 /// # Errors
 /// The refusal of the registry.
-pub async fn item(story: &Story, rollout: &str, item: &str, who: &str, note: &str) -> anyhow::Result<Rollout> {
+pub async fn item(
+    story: &Story,
+    rollout: &str,
+    item: &str,
+    who: &str,
+    note: &str,
+) -> anyhow::Result<Rollout> {
     let request = RecordRolloutItemRequest {
         name: rollout.into(),
         item: item.into(),
@@ -126,8 +160,11 @@ async fn staged(story: &Story, version: &ModelVersion) -> anyhow::Result<()> {
     story
         .until("the gateway serves the staging endpoint", Shape::Silent, async || {
             let request = ListBackendsRequest { endpoint: endpoint.clone() };
-            let backends = story.actors.serving("ml-ops-engineer")?.list_backends(request).await?.into_inner().backends;
-            let ready = |one: &&contracts::gateway::v1::ServedBackend| one.version == version.name && one.state == "ready";
+            let backends =
+                story.actors.serving("ml-ops-engineer")?.list_backends(request).await?.into_inner().backends;
+            let ready = |one: &&contracts::gateway::v1::ServedBackend| {
+                one.version == version.name && one.state == "ready"
+            };
             Ok(backends.iter().find(ready).map(|_| ()))
         })
         .await
@@ -141,13 +178,16 @@ async fn tests_in_staging(story: &Story, rollout: &str) -> anyhow::Result<()> {
             anyhow::ensure!(smoke.failures() == 0, "smoke test: {smoke}");
             item(story, rollout, "smoke-tests", "ml-ops-engineer", &format!("smoke test: {smoke}")).await?;
             let start = std::time::Instant::now();
-            let stress = story.load.send(&story.actors, "qa-engineer", &endpoint, STRESS, Shape::Clean).await?;
+            let stress =
+                story.load.send(&story.actors, "qa-engineer", &endpoint, STRESS, Shape::Clean).await?;
             anyhow::ensure!(stress.failures() == 0, "load test: {stress}");
             let rate = stress.answers() as f64 / start.elapsed().as_secs_f64();
-            let said = format!("{SMOKE} smoke requests, {STRESS} under load at {rate:.0} a second, none failed");
+            let said =
+                format!("{SMOKE} smoke requests, {STRESS} under load at {rate:.0} a second, none failed");
             item(story, rollout, "verify-metrics", "ml-ops-engineer", &said).await?;
             item(story, rollout, "load-tests", "ml-ops-engineer", &said).await?;
-            item(story, rollout, "manual-qa", "qa-engineer", "twenty pictures looked at and read alike").await?;
+            item(story, rollout, "manual-qa", "qa-engineer", "twenty pictures looked at and read alike")
+                .await?;
             Ok(((), said))
         })
         .await
@@ -162,7 +202,11 @@ async fn rehearse(story: &Story, rollout_name: &str) -> anyhow::Result<()> {
                     let request = RehearseRollbackRequest { name: rollout_name.into(), ..Default::default() };
                     match story.actors.rollouts("ml-ops-engineer")?.rehearse_rollback(request).await {
                         Ok(_) => Ok(Some(())),
-                        Err(status) if runtime::status::reason(&status).as_deref() == Some("STAGING_NOT_SERVED") => Ok(None),
+                        Err(status)
+                            if runtime::status::reason(&status).as_deref() == Some("STAGING_NOT_SERVED") =>
+                        {
+                            Ok(None)
+                        }
                         Err(status) => Err(status.into()),
                     }
                 })
@@ -173,8 +217,19 @@ async fn rehearse(story: &Story, rollout_name: &str) -> anyhow::Result<()> {
                     Ok(rehearsal.restored_time.is_some().then_some(rehearsal))
                 })
                 .await?;
-            let took = rehearsal.rollback_duration.as_ref().and_then(contracts::time::duration_from_wire).unwrap_or_default();
-            Ok(((), format!("rolled back in {} ms by {}, restored", took.as_millis(), short(&rehearsal.principal))))
+            let took = rehearsal
+                .rollback_duration
+                .as_ref()
+                .and_then(contracts::time::duration_from_wire)
+                .unwrap_or_default();
+            Ok((
+                (),
+                format!(
+                    "rolled back in {} ms by {}, restored",
+                    took.as_millis(),
+                    short(&rehearsal.principal)
+                ),
+            ))
         })
         .await
 }

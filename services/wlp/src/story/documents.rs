@@ -15,9 +15,15 @@ pub async fn document(
     subject: &str,
     owner: &str,
 ) -> anyhow::Result<Document> {
-    let request = GenerateDocumentRequest { template: template.into(), subject: subject.into(), ..Default::default() };
+    let request =
+        GenerateDocumentRequest { template: template.into(), subject: subject.into(), ..Default::default() };
     let document = story.actors.documents(owner)?.generate_document(request).await?.into_inner();
-    anyhow::ensure!(document.missing_parts.is_empty(), "{} lacks {}", document.name, document.missing_parts.join(", "));
+    anyhow::ensure!(
+        document.missing_parts.is_empty(),
+        "{} lacks {}",
+        document.name,
+        document.missing_parts.join(", ")
+    );
     keep(story, &document)?;
     let document = if document.signed_by.is_empty() {
         let request = SignDocumentRequest { name: document.name, ..Default::default() };

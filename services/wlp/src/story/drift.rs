@@ -14,8 +14,18 @@ pub async fn drift(story: &Story) -> anyhow::Result<Alert> {
             story.pace.hurry(true).await?;
             let found = story
                 .until("the drift alert", Shape::Inverted, async || {
-                    let request = ListAlertsRequest { deployment: names::DEPLOYMENT.into(), page_size: 100, ..Default::default() };
-                    let alerts = story.actors.alerts("ml-ops-engineer")?.list_alerts(request).await?.into_inner().alerts;
+                    let request = ListAlertsRequest {
+                        deployment: names::DEPLOYMENT.into(),
+                        page_size: 100,
+                        ..Default::default()
+                    };
+                    let alerts = story
+                        .actors
+                        .alerts("ml-ops-engineer")?
+                        .list_alerts(request)
+                        .await?
+                        .into_inner()
+                        .alerts;
                     Ok(alerts.into_iter().find(|alert| alert.rule == "data_drift"))
                 })
                 .await;

@@ -3,7 +3,8 @@
 use contracts::common::v1::Verdict;
 use contracts::evaluator::v1::{EvaluateModelVersionRequest, EvaluationPlan};
 use contracts::registry::v1::{
-    DecideGateRequest, Evaluation, Gate, GateDecision, ImportTestReportRequest, ModelVersion, SignOffEvaluationRequest,
+    DecideGateRequest, Evaluation, Gate, GateDecision, ImportTestReportRequest, ModelVersion,
+    SignOffEvaluationRequest,
 };
 
 use super::makers::{Suite, Trained, Variant};
@@ -36,7 +37,8 @@ pub async fn import_tests(
                     content: content.into(),
                     ..Default::default()
                 };
-                let report = story.actors.evaluations("qa-engineer")?.import_test_report(request).await?.into_inner();
+                let report =
+                    story.actors.evaluations("qa-engineer")?.import_test_report(request).await?.into_inner();
                 said.push(format!("{}: {} passed, {} failed", report.category, report.passed, report.failed));
             }
             Ok(((), said.join("; ")))
@@ -51,32 +53,38 @@ pub async fn import_tests(
 pub async fn evaluate(story: &Story, version: &ModelVersion) -> anyhow::Result<Evaluation> {
     let who = &story.actors;
     story
-        .step(&format!("{} evaluated in five dimensions, signed off", version.model_id), "§7.1, §7.3", async {
-            let plan = EvaluationPlan {
-                split: "test".into(),
-                label_column: "digit".into(),
-                group_columns: vec!["cohort".into()],
-                favourable_labels: vec!["0".into()],
-                seed: 2026,
-                ..Default::default()
-            };
-            let request = EvaluateModelVersionRequest {
-                model_version: version.name.clone(),
-                dataset_version: names::DATASET_VERSION.into(),
-                plan: Some(plan),
-                evaluation_id: "release".into(),
-                ..Default::default()
-            };
-            let operation = who.evaluator("qa-engineer")?.evaluate_model_version(request).await?.into_inner();
-            let evaluation: Evaluation = who.outcome(To::Evaluator, "qa-engineer", operation).await?;
-            let request = SignOffEvaluationRequest {
-                name: evaluation.name,
-                note: "the model chooses among ten digits; it writes and asserts nothing".into(),
-                ..Default::default()
-            };
-            let evaluation = who.evaluations("qa-engineer")?.sign_off_evaluation(request).await?.into_inner();
-            Ok((evaluation.clone(), told(&evaluation)))
-        })
+        .step(
+            &format!("{} evaluated in five dimensions, signed off", version.model_id),
+            "§7.1, §7.3",
+            async {
+                let plan = EvaluationPlan {
+                    split: "test".into(),
+                    label_column: "digit".into(),
+                    group_columns: vec!["cohort".into()],
+                    favourable_labels: vec!["0".into()],
+                    seed: 2026,
+                    ..Default::default()
+                };
+                let request = EvaluateModelVersionRequest {
+                    model_version: version.name.clone(),
+                    dataset_version: names::DATASET_VERSION.into(),
+                    plan: Some(plan),
+                    evaluation_id: "release".into(),
+                    ..Default::default()
+                };
+                let operation =
+                    who.evaluator("qa-engineer")?.evaluate_model_version(request).await?.into_inner();
+                let evaluation: Evaluation = who.outcome(To::Evaluator, "qa-engineer", operation).await?;
+                let request = SignOffEvaluationRequest {
+                    name: evaluation.name,
+                    note: "the model chooses among ten digits; it writes and asserts nothing".into(),
+                    ..Default::default()
+                };
+                let evaluation =
+                    who.evaluations("qa-engineer")?.sign_off_evaluation(request).await?.into_inner();
+                Ok((evaluation.clone(), told(&evaluation)))
+            },
+        )
         .await
 }
 
@@ -105,7 +113,14 @@ pub async fn gate(story: &Story, version: &ModelVersion, gate: Gate, title: &str
         .step(&format!("{title} of {}", version.model_id), "§8.1", async {
             let decision = decide(story, &version.name, gate).await?;
             anyhow::ensure!(decision.passed, "refused: {}", failures(&decision.findings));
-            Ok(((), format!("passed, {} findings, evidence {}", decision.findings.len(), short(&decision.evidence_digest))))
+            Ok((
+                (),
+                format!(
+                    "passed, {} findings, evidence {}",
+                    decision.findings.len(),
+                    short(&decision.evidence_digest)
+                ),
+            ))
         })
         .await
 }

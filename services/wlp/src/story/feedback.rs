@@ -3,7 +3,8 @@
 use contracts::monitor::v1::feedback::Kind;
 use contracts::monitor::v1::feedback_finding::Decision;
 use contracts::monitor::v1::{
-    CloseFindingRequest, CreateFindingRequest, DecideFindingRequest, Feedback, FeedbackFinding, SubmitFeedbackRequest,
+    CloseFindingRequest, CreateFindingRequest, DecideFindingRequest, Feedback, FeedbackFinding,
+    SubmitFeedbackRequest,
 };
 use contracts::registry::v1::ModelVersion;
 
@@ -50,7 +51,11 @@ pub async fn collect_feedback(story: &Story, version: &ModelVersion, alert: &str
                 comparison: "pictures of the other scanners are read as before".into(),
                 ..Default::default()
             };
-            let request = CreateFindingRequest { finding_id: "inverted-pictures".into(), finding: Some(finding), ..Default::default() };
+            let request = CreateFindingRequest {
+                finding_id: "inverted-pictures".into(),
+                finding: Some(finding),
+                ..Default::default()
+            };
             let finding = who.feedback("ml-engineer")?.create_finding(request).await?.into_inner();
             Ok(((), format!("{} {}", finding.name, finding.state().as_str_name())))
         })

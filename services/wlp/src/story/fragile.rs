@@ -5,7 +5,8 @@ use std::time::Instant;
 use contracts::gateway::v1::ListBackendsRequest;
 use contracts::registry::v1::rollout::State;
 use contracts::registry::v1::{
-    AcknowledgeIncidentRequest, DocumentTemplate, GetIncidentRequest, Incident, ResolveIncidentRequest, Rollout,
+    AcknowledgeIncidentRequest, DocumentTemplate, GetIncidentRequest, Incident, ResolveIncidentRequest,
+    Rollout,
 };
 
 use super::makers::Variant;
@@ -28,16 +29,23 @@ pub async fn fragile(story: &Story, number: &str) -> anyhow::Result<()> {
         })
         .await?;
     let rolled_back = story
-        .step("saturated pictures: the gateway takes the canary off, the rollout is rolled back", "§8.3", async {
-            let rolled_back = off(story, &release.version.name, &rollout).await?;
-            Ok(rolled_back)
-        })
+        .step(
+            "saturated pictures: the gateway takes the canary off, the rollout is rolled back",
+            "§8.3",
+            async {
+                let rolled_back = off(story, &release.version.name, &rollout).await?;
+                Ok(rolled_back)
+            },
+        )
         .await?;
     answer(story, &rolled_back.incident).await?;
     story
-        .refused("the rolled back version is rolled out again", "§8.3", &["VERSION_STATE", "RESOURCE_EXISTS"], async {
-            deployment::open_rollout(story, &release.version).await
-        })
+        .refused(
+            "the rolled back version is rolled out again",
+            "§8.3",
+            &["VERSION_STATE", "RESOURCE_EXISTS"],
+            async { deployment::open_rollout(story, &release.version).await },
+        )
         .await;
     Ok(())
 }
@@ -47,8 +55,11 @@ async fn warm(story: &Story, version: &str) -> anyhow::Result<()> {
     story
         .until("the canary takes traffic", Shape::Clean, async || {
             let request = ListBackendsRequest { endpoint: names::ENDPOINT.into() };
-            let backends = story.actors.serving("ml-ops-engineer")?.list_backends(request).await?.into_inner().backends;
-            let takes = |one: &&contracts::gateway::v1::ServedBackend| one.version == version && one.traffic_percent > 0;
+            let backends =
+                story.actors.serving("ml-ops-engineer")?.list_backends(request).await?.into_inner().backends;
+            let takes = |one: &&contracts::gateway::v1::ServedBackend| {
+                one.version == version && one.traffic_percent > 0
+            };
             Ok(backends.iter().find(takes).map(|_| ()))
         })
         .await
@@ -60,8 +71,11 @@ async fn off(story: &Story, version: &str, rollout_name: &str) -> anyhow::Result
     let backend = story
         .until("the breaker trips", Shape::Saturated, async || {
             let request = ListBackendsRequest { endpoint: names::ENDPOINT.into() };
-            let backends = story.actors.serving("ml-ops-engineer")?.list_backends(request).await?.into_inner().backends;
-            let gone = |one: &contracts::gateway::v1::ServedBackend| one.version == version && one.state == "tripped";
+            let backends =
+                story.actors.serving("ml-ops-engineer")?.list_backends(request).await?.into_inner().backends;
+            let gone = |one: &contracts::gateway::v1::ServedBackend| {
+                one.version == version && one.state == "tripped"
+            };
             // Once the registry knows, the backend is drained and no longer listed.
             let known = deployment::rollout(story, rollout_name).await?.state() == State::RolledBack;
             let tripped = backends.iter().find(|one| gone(one)).cloned();

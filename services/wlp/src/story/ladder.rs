@@ -19,7 +19,11 @@ pub struct Release {
 ///
 /// # Errors
 /// The first step that was not accepted.
-pub async fn register(story: &Story, variant: Variant, number: &str) -> anyhow::Result<(ModelVersion, Trained)> {
+pub async fn register(
+    story: &Story,
+    variant: Variant,
+    number: &str,
+) -> anyhow::Result<(ModelVersion, Trained)> {
     let trained = training::train(story, variant).await?;
     let version = submitted(story, &trained, number).await?;
     Ok((version, trained))
@@ -34,8 +38,14 @@ pub async fn submitted(story: &Story, trained: &Trained, number: &str) -> anyhow
         .step(&format!("version {number} registered and submitted"), "§6.4", async {
             let version = create_version(story, number, trained).await?;
             let request = SubmitModelVersionRequest { name: version.name, ..Default::default() };
-            let version = story.actors.models("ml-engineer")?.submit_model_version(request).await?.into_inner();
-            let said = format!("{}: {} change, {}", version.model_id, version.bump().as_str_name(), version.state().as_str_name());
+            let version =
+                story.actors.models("ml-engineer")?.submit_model_version(request).await?.into_inner();
+            let said = format!(
+                "{}: {} change, {}",
+                version.model_id,
+                version.bump().as_str_name(),
+                version.state().as_str_name()
+            );
             Ok((version, said))
         })
         .await

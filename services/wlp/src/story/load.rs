@@ -88,10 +88,12 @@ impl Load {
     pub fn take(&self, csv: &[u8]) -> anyhow::Result<()> {
         let text = std::str::from_utf8(csv)?;
         let mut lines = text.lines();
-        let pixels = lines.next().unwrap_or_default().split(',').filter(|name| name.starts_with("pixel_")).count();
+        let pixels =
+            lines.next().unwrap_or_default().split(',').filter(|name| name.starts_with("pixel_")).count();
         let mut pictures = Vec::new();
         for line in lines.filter(|line| !line.trim().is_empty()) {
-            let cells: Result<Vec<f32>, _> = line.split(',').take(pixels).map(|cell| cell.trim().parse()).collect();
+            let cells: Result<Vec<f32>, _> =
+                line.split(',').take(pixels).map(|cell| cell.trim().parse()).collect();
             pictures.push(cells?);
         }
         anyhow::ensure!(!pictures.is_empty(), "no pictures in the data");
@@ -143,7 +145,8 @@ impl Load {
             let request = request(endpoint, number, picture);
             async move { client.model_infer(request).await.map(tonic::Response::into_inner) }
         });
-        let answers: Vec<Result<ModelInferResponse, Status>> = sent.buffer_unordered(AT_A_TIME).collect().await;
+        let answers: Vec<Result<ModelInferResponse, Status>> =
+            sent.buffer_unordered(AT_A_TIME).collect().await;
         let mut burst = Burst::default();
         for answer in answers {
             let (table, name) = match answer {
@@ -183,7 +186,8 @@ fn picture(pictures: &[Vec<f32>], number: usize, shape: Shape) -> Vec<f32> {
 fn request(endpoint: &str, number: usize, picture: Vec<f32>) -> ModelInferRequest {
     let shape = vec![1, picture.len() as i64];
     let bytes: Vec<u8> = picture.into_iter().flat_map(f32::to_le_bytes).collect();
-    let input = InferInputTensor { name: "pixels".into(), datatype: "FP32".into(), shape, ..Default::default() };
+    let input =
+        InferInputTensor { name: "pixels".into(), datatype: "FP32".into(), shape, ..Default::default() };
     ModelInferRequest {
         model_name: endpoint.to_owned(),
         id: format!("picture-{number}"),
@@ -200,7 +204,8 @@ mod tests {
     #[test]
     fn six_of_ten_pictures_are_saturated() {
         let pictures = vec![vec![1.0; 64]];
-        let hurt = (0..1000).filter(|number| picture(&pictures, *number, Shape::Saturated).contains(&SATURATED));
+        let hurt =
+            (0..1000).filter(|number| picture(&pictures, *number, Shape::Saturated).contains(&SATURATED));
         assert_eq!(hurt.count(), 600);
         assert_eq!(picture(&pictures, 3, Shape::Inverted), vec![15.0; 64]);
     }

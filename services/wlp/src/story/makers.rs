@@ -80,8 +80,13 @@ pub trait Makers: Send + Sync {
     async fn train(&self, variant: Variant, dataset_version: &str, project: &str) -> anyhow::Result<Trained>;
 
     /// Tests a trained model; JUnit XML.
-    async fn test(&self, variant: Variant, suite: Suite, trained: &Trained, dataset_version: &str)
-    -> anyhow::Result<Vec<u8>>;
+    async fn test(
+        &self,
+        variant: Variant,
+        suite: Suite,
+        trained: &Trained,
+        dataset_version: &str,
+    ) -> anyhow::Result<Vec<u8>>;
 
     /// Name and version of the test tool.
     fn test_tool(&self) -> (String, String);

@@ -40,14 +40,14 @@ use tonic::{Code, Status};
 
 pub use actors::{Actors, operation_of as operation};
 pub use canary::climb;
-pub use dataset::{dataset, build_dataset, build_dirty, digits_plan};
+pub use dataset::{build_dataset, build_dirty, dataset, digits_plan};
 pub use deployment::prepare;
 pub use documents::document;
 pub use drift::drift;
 pub use evaluation::{evaluate, gate, import_tests};
 pub use feedback::{close_feedback, collect_feedback};
 pub use fragile::fragile;
-pub use ladder::{Release, release, register};
+pub use ladder::{Release, register, release};
 pub use load::{Burst, Load, Shape};
 pub use makers::{Data, Makers, Suite, Trained, Variant};
 pub use pace::{FilePace, ManualPace, Pace};
@@ -169,7 +169,11 @@ impl Story {
                     let clause = !told && reasons.iter().any(|one| status.message().starts_with(one));
                     let expected = clause || reasons.contains(&reason.as_str());
                     let said = format!("refused: {}", refusal::text(status));
-                    let wanted = if expected { String::new() } else { format!(" (required: {})", reasons.join(" or ")) };
+                    let wanted = if expected {
+                        String::new()
+                    } else {
+                        format!(" (required: {})", reasons.join(" or "))
+                    };
                     (said + &wanted, expected)
                 }
                 None => (format!("FAILED: {error:#}"), false),
@@ -194,7 +198,13 @@ impl Story {
     }
 
     fn tell(&self, title: &str, clause: &str, said: String, expected: bool, start: Instant) {
-        let outcome = Outcome { title: title.to_owned(), clause: clause.to_owned(), said, expected, took: start.elapsed() };
+        let outcome = Outcome {
+            title: title.to_owned(),
+            clause: clause.to_owned(),
+            said,
+            expected,
+            took: start.elapsed(),
+        };
         self.teller.end(&outcome);
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
     }
@@ -255,7 +265,8 @@ fn passing(error: &anyhow::Error) -> bool {
 /// A finding in one line: clause, what was looked at, what was required and observed.
 pub fn finding_line(finding: &Finding) -> String {
     let Finding { clause, subject, required, observed, .. } = finding;
-    let verdict = finding.verdict().as_str_name().trim_start_matches("VERDICT_").to_lowercase().replace('_', " ");
+    let verdict =
+        finding.verdict().as_str_name().trim_start_matches("VERDICT_").to_lowercase().replace('_', " ");
     format!("{verdict:14} {clause} {subject} {observed}, required {required}")
 }
 
@@ -263,6 +274,7 @@ pub fn finding_line(finding: &Finding) -> String {
 pub fn failures(findings: &[Finding]) -> String {
     use contracts::common::v1::Verdict;
     let open = |one: &&Finding| !matches!(one.verdict(), Verdict::Pass | Verdict::NotApplicable);
-    let told = |one: &Finding| format!("{} {} {}, required {}", one.clause, one.subject, one.observed, one.required);
+    let told =
+        |one: &Finding| format!("{} {} {}, required {}", one.clause, one.subject, one.observed, one.required);
     findings.iter().filter(open).map(told).collect::<Vec<_>>().join("; ")
 }

@@ -3,7 +3,8 @@
 use contracts::common::v1::Task;
 use contracts::registry::v1::{
     AdvancePhaseRequest, ApprovePlanRequest, Candidate, Comparator, CreateProjectRequest, Criterion,
-    DecideSelectionRequest, Phase, PlanningInputs, Project, RecordPlanningOutputRequest, Requirement, RequirementType,
+    DecideSelectionRequest, Phase, PlanningInputs, Project, RecordPlanningOutputRequest, Requirement,
+    RequirementType,
 };
 
 use super::{Story, names::PROJECT};
@@ -31,21 +32,34 @@ pub async fn plan(story: &Story) -> anyhow::Result<()> {
     story
         .step("plan with six inputs and five requirements", "§4.1", async {
             let project = written(story)?;
-            let request = CreateProjectRequest { project_id: "digits".into(), project: Some(project), ..Default::default() };
+            let request = CreateProjectRequest {
+                project_id: "digits".into(),
+                project: Some(project),
+                ..Default::default()
+            };
             let project = who.projects("ml-engineer")?.create_project(request).await?.into_inner();
-            let said = format!("{} is in {}, {} requirements", project.name, project.phase().as_str_name(), project.requirements.len());
+            let said = format!(
+                "{} is in {}, {} requirements",
+                project.name,
+                project.phase().as_str_name(),
+                project.requirements.len()
+            );
             Ok(((), said))
         })
         .await?;
     let approve = || ApprovePlanRequest { name: PROJECT.into(), ..Default::default() };
     story
-        .refused("approval of a plan by its author", "§4.3", &["PERMISSION_DENIED", "ROLE_REQUIRED", "ROLE_MAY_NOT"], async {
-            Ok(who.projects("ml-engineer")?.approve_plan(approve()).await?)
-        })
+        .refused(
+            "approval of a plan by its author",
+            "§4.3",
+            &["PERMISSION_DENIED", "ROLE_REQUIRED", "ROLE_MAY_NOT"],
+            async { Ok(who.projects("ml-engineer")?.approve_plan(approve()).await?) },
+        )
         .await;
     story
         .refused("data phase before the plan is approved", "§3", &["RECORDS_MISSING"], async {
-            let request = AdvancePhaseRequest { name: PROJECT.into(), phase: Phase::Data.into(), ..Default::default() };
+            let request =
+                AdvancePhaseRequest { name: PROJECT.into(), phase: Phase::Data.into(), ..Default::default() };
             Ok(who.projects("ml-lead")?.advance_phase(request).await?)
         })
         .await;
@@ -68,8 +82,12 @@ pub(super) async fn advance(story: &Story, phase: Phase, reason: &str) -> anyhow
     let title = format!("the line goes to {}", phase.as_str_name().trim_start_matches("PHASE_"));
     story
         .step(&title, "§3", async {
-            let request =
-                AdvancePhaseRequest { name: PROJECT.into(), phase: phase.into(), reason: reason.into(), ..Default::default() };
+            let request = AdvancePhaseRequest {
+                name: PROJECT.into(),
+                phase: phase.into(),
+                reason: reason.into(),
+                ..Default::default()
+            };
             let project = story.actors.projects("ml-lead")?.advance_phase(request).await?.into_inner();
             Ok(((), project.phase().as_str_name().to_owned()))
         })
@@ -79,22 +97,35 @@ pub(super) async fn advance(story: &Story, phase: Phase, reason: &str) -> anyhow
 async fn choose(story: &Story) -> anyhow::Result<()> {
     story
         .step("weighted choice among five candidates", "§4.2", async {
-            let evidence = story.evidence("selection", "scores of five candidates on the digits of scikit-learn, 0 to 1")?;
+            let evidence = story
+                .evidence("selection", "scores of five candidates on the digits of scikit-learn, 0 to 1")?;
             let candidates = CANDIDATES.iter().map(|(name, scores)| Candidate {
                 candidate_id: (*name).to_owned(),
-                scores: CRITERIA.iter().zip(scores).map(|(criterion, score)| ((*criterion).to_owned(), *score)).collect(),
-                evidence: CRITERIA.iter().map(|criterion| ((*criterion).to_owned(), evidence.clone())).collect(),
+                scores: CRITERIA
+                    .iter()
+                    .zip(scores)
+                    .map(|(criterion, score)| ((*criterion).to_owned(), *score))
+                    .collect(),
+                evidence: CRITERIA
+                    .iter()
+                    .map(|criterion| ((*criterion).to_owned(), evidence.clone()))
+                    .collect(),
             });
             let request = DecideSelectionRequest {
                 name: PROJECT.into(),
                 candidates: candidates.collect(),
                 normalisation: "min-max".into(),
-                justification: "accurate enough, answers in a fraction of a millisecond, runs on any host".into(),
+                justification: "accurate enough, answers in a fraction of a millisecond, runs on any host"
+                    .into(),
                 ..Default::default()
             };
             let project = story.actors.projects("ml-lead")?.decide_selection(request).await?.into_inner();
             let selection = project.selection.unwrap_or_default();
-            let firm = if selection.sensitive { selection.sensitivity.join("; ") } else { "no weight moved by 5 points changes it".into() };
+            let firm = if selection.sensitive {
+                selection.sensitivity.join("; ")
+            } else {
+                "no weight moved by 5 points changes it".into()
+            };
             Ok(((), format!("{} of {}; {firm}", selection.winner, selection.ranking.join(" > "))))
         })
         .await
@@ -144,24 +175,49 @@ fn written(story: &Story) -> anyhow::Result<Project> {
         compute_constraint: "two CPU cores".into(),
         budget_constraint: "no bought hardware".into(),
     };
-    let one = |id: &str, kind: RequirementType, statement: &str, document: &str, criterion: Option<Criterion>| {
-        let document_digest = story.evidence(document, statement)?;
-        anyhow::Ok(Requirement {
-            requirement_id: id.into(),
-            r#type: kind.into(),
-            statement: statement.into(),
-            document: document.into(),
-            document_digest,
-            criterion,
-            evidence: Vec::new(),
-        })
-    };
+    let one =
+        |id: &str, kind: RequirementType, statement: &str, document: &str, criterion: Option<Criterion>| {
+            let document_digest = story.evidence(document, statement)?;
+            anyhow::Ok(Requirement {
+                requirement_id: id.into(),
+                r#type: kind.into(),
+                statement: statement.into(),
+                document: document.into(),
+                document_digest,
+                criterion,
+                evidence: Vec::new(),
+            })
+        };
     use RequirementType::{Compliance, Data, Ethical, Functional, NonFunctional};
     let requirements = vec![
-        one("r1", Functional, "64 pixels 0 to 16 in, the digit and ten scores out", "spec", Some(criterion("accuracy", Comparator::Greater, 0.9, "share")))?,
-        one("r2", NonFunctional, "answers within 2 s, 99.9 % available", "sla", Some(criterion("latency-p95", Comparator::Less, 2000.0, "ms")))?,
-        one("r3", Data, "at least 1000 rows of ten digits, less than 5 % missing", "data_requirements", None)?,
-        one("r4", Ethical, "both batches of writers are read alike", "ethics_review", Some(criterion("demographic-parity", Comparator::Greater, 0.9, "share")))?,
+        one(
+            "r1",
+            Functional,
+            "64 pixels 0 to 16 in, the digit and ten scores out",
+            "spec",
+            Some(criterion("accuracy", Comparator::Greater, 0.9, "share")),
+        )?,
+        one(
+            "r2",
+            NonFunctional,
+            "answers within 2 s, 99.9 % available",
+            "sla",
+            Some(criterion("latency-p95", Comparator::Less, 2000.0, "ms")),
+        )?,
+        one(
+            "r3",
+            Data,
+            "at least 1000 rows of ten digits, less than 5 % missing",
+            "data_requirements",
+            None,
+        )?,
+        one(
+            "r4",
+            Ethical,
+            "both batches of writers are read alike",
+            "ethics_review",
+            Some(criterion("demographic-parity", Comparator::Greater, 0.9, "share")),
+        )?,
         one("r5", Compliance, "licence of the data permits the use", "compliance_checklist", None)?,
     ];
     Ok(Project {

@@ -1,6 +1,8 @@
 //! What remains: the audit log holds offline, every gate decision replays.
 
-use contracts::registry::v1::{ListGateDecisionsRequest, ListModelVersionsRequest, ReplayGateDecisionRequest};
+use contracts::registry::v1::{
+    ListGateDecisionsRequest, ListModelVersionsRequest, ReplayGateDecisionRequest,
+};
 
 use super::{Story, names};
 use crate::{audit_export, audit_file};
@@ -25,18 +27,29 @@ pub async fn proofs(story: &Story) -> anyhow::Result<()> {
                 *byte ^= 1;
             }
             let found = spoiled.verify(None).err().map(|error| error.to_string()).unwrap_or_default();
-            anyhow::ensure!(found.starts_with(&format!("audit entry {middle}:")), "a changed entry was not found: {found:?}");
+            anyhow::ensure!(
+                found.starts_with(&format!("audit entry {middle}:")),
+                "a changed entry was not found: {found:?}"
+            );
             Ok(((), format!("{} entries hold; one changed byte is found: {found}", verified.size)))
         })
         .await?;
     story
         .step("every gate decision replayed", "§8.1", async {
-            let request = ListModelVersionsRequest { parent: names::MODEL.into(), page_size: 100, ..Default::default() };
-            let versions = who.models("auditor")?.list_model_versions(request).await?.into_inner().model_versions;
+            let request = ListModelVersionsRequest {
+                parent: names::MODEL.into(),
+                page_size: 100,
+                ..Default::default()
+            };
+            let versions =
+                who.models("auditor")?.list_model_versions(request).await?.into_inner().model_versions;
             let (mut all, mut passed) = (0, 0);
             for version in versions {
-                let request = ListGateDecisionsRequest { parent: version.name, page_size: 100, ..Default::default() };
-                for decision in who.gates("auditor")?.list_gate_decisions(request).await?.into_inner().gate_decisions {
+                let request =
+                    ListGateDecisionsRequest { parent: version.name, page_size: 100, ..Default::default() };
+                for decision in
+                    who.gates("auditor")?.list_gate_decisions(request).await?.into_inner().gate_decisions
+                {
                     let request = ReplayGateDecisionRequest { name: decision.name.clone() };
                     let again = who.gates("auditor")?.replay_gate_decision(request).await?.into_inner();
                     anyhow::ensure!(again.same, "{} came out otherwise", decision.name);
@@ -44,7 +57,10 @@ pub async fn proofs(story: &Story) -> anyhow::Result<()> {
                     passed += u32::from(decision.passed);
                 }
             }
-            Ok(((), format!("{all} decisions, {passed} passed, {} refused, each the same again", all - passed)))
+            Ok((
+                (),
+                format!("{all} decisions, {passed} passed, {} refused, each the same again", all - passed),
+            ))
         })
         .await
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use contracts::registry::v1::{
-    AdvanceRetirementRequest, DocumentTemplate, ModelVersion, Retirement, RetirementCriterion, StartRetirementRequest,
+    AdvanceRetirementRequest, DocumentTemplate, ModelVersion, Retirement, RetirementCriterion,
+    StartRetirementRequest,
 };
 
 use super::{Story, documents};
@@ -25,7 +26,9 @@ pub async fn retire(story: &Story, old: &ModelVersion, successor: &ModelVersion)
         ..Default::default()
     };
     let advance = async |request: AdvanceRetirementRequest| {
-        anyhow::Ok(story.actors.retirements("ml-ops-engineer")?.advance_retirement(request).await?.into_inner())
+        anyhow::Ok(
+            story.actors.retirements("ml-ops-engineer")?.advance_retirement(request).await?.into_inner(),
+        )
     };
     story
         .refused("archive before the users are gone", "§10.3", &["STEP_OUT_OF_ORDER"], async {
@@ -34,7 +37,9 @@ pub async fn retire(story: &Story, old: &ModelVersion, successor: &ModelVersion)
         .await;
     story
         .step("users migrated: no caller is left", "§10.3", async {
-            let retirement = advance(steps("migrate-users", "every caller uses the endpoint, which serves the successor")).await?;
+            let retirement =
+                advance(steps("migrate-users", "every caller uses the endpoint, which serves the successor"))
+                    .await?;
             Ok(((), format!("step {} comes next", retirement.next_step)))
         })
         .await?;
@@ -80,15 +85,23 @@ async fn begin(story: &Story, old: &ModelVersion, successor: &ModelVersion) -> a
         ..Default::default()
     };
     story
-        .refused("a business decision declared by operations", "§10.2", &["ROLE_REQUIRED", "ROLE_MAY_NOT"], async {
-            Ok(story.actors.retirements("ml-ops-engineer")?.start_retirement(start()).await?)
-        })
+        .refused(
+            "a business decision declared by operations",
+            "§10.2",
+            &["ROLE_REQUIRED", "ROLE_MAY_NOT"],
+            async { Ok(story.actors.retirements("ml-ops-engineer")?.start_retirement(start()).await?) },
+        )
         .await;
     story
-        .step(&format!("retirement of {} announced by the business owner", old.model_id), "§10.2, §10.3", async {
-            let begun = story.actors.retirements("business-owner")?.start_retirement(start()).await?.into_inner();
-            let said = format!("{}: {}", begun.criterion().as_str_name(), begun.facts);
-            Ok((begun, said))
-        })
+        .step(
+            &format!("retirement of {} announced by the business owner", old.model_id),
+            "§10.2, §10.3",
+            async {
+                let begun =
+                    story.actors.retirements("business-owner")?.start_retirement(start()).await?.into_inner();
+                let said = format!("{}: {}", begun.criterion().as_str_name(), begun.facts);
+                Ok((begun, said))
+            },
+        )
         .await
 }

@@ -1,7 +1,8 @@
 //! §7.4 and G3: the ethics review and the approval of quality, by others than those who contributed.
 
 use contracts::registry::v1::{
-    ApproveReviewRequest, CreateReviewRequest, Gate, ModelVersion, RecordReviewItemRequest, Review, ReviewKind,
+    ApproveReviewRequest, CreateReviewRequest, Gate, ModelVersion, RecordReviewItemRequest, Review,
+    ReviewKind,
 };
 
 use super::{Story, evaluation};
@@ -58,9 +59,12 @@ pub async fn ethics(story: &Story, version: &ModelVersion) -> anyhow::Result<()>
 pub async fn quality(story: &Story, version: &ModelVersion) -> anyhow::Result<()> {
     let name = open(story, version, "qa", ReviewKind::Qa, "qa-engineer").await?;
     story
-        .refused("the author approves their own model", "§8.1 G3", &["ROLE_REQUIRED", "QA_APPROVAL_REFUSED"], async {
-            approve(story, &name, "ml-engineer", "qa-engineer").await
-        })
+        .refused(
+            "the author approves their own model",
+            "§8.1 G3",
+            &["ROLE_REQUIRED", "QA_APPROVAL_REFUSED"],
+            async { approve(story, &name, "ml-engineer", "qa-engineer").await },
+        )
         .await;
     story
         .step("quality approved by the QA engineer", "§8.1 G3", async {

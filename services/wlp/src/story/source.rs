@@ -1,8 +1,8 @@
 //! §5.1: the source of the data and its approval.
 
 use contracts::registry::v1::{
-    ApproveDataSourceRequest, ConfirmDataSourceCurrentRequest, CreateDataSourceRequest, CreateDatasetRequest, DataSource,
-    Dataset, SourceKind,
+    ApproveDataSourceRequest, ConfirmDataSourceCurrentRequest, CreateDataSourceRequest, CreateDatasetRequest,
+    DataSource, Dataset, SourceKind,
 };
 use contracts::time::to_wire;
 
@@ -31,8 +31,11 @@ pub async fn source(story: &Story, csv: &[u8]) -> anyhow::Result<()> {
                 .into(),
                 ..Default::default()
             };
-            let request =
-                CreateDataSourceRequest { data_source_id: "sklearn-digits".into(), data_source: Some(source), ..Default::default() };
+            let request = CreateDataSourceRequest {
+                data_source_id: "sklearn-digits".into(),
+                data_source: Some(source),
+                ..Default::default()
+            };
             let source = who.sources("data-engineer")?.create_data_source(request).await?.into_inner();
             let dataset = Dataset {
                 display_name: "Digits".into(),
@@ -40,18 +43,26 @@ pub async fn source(story: &Story, csv: &[u8]) -> anyhow::Result<()> {
                 description: "64 pixels and the digit that was meant".into(),
                 update_frequency: "none: the source is closed".into(),
                 privacy_note: "no personal data; the writers agreed to publication".into(),
-                collection_note: "written on forms by 43 people, scanned, normalised to 8x8 and 17 intensities".into(),
+                collection_note:
+                    "written on forms by 43 people, scanned, normalised to 8x8 and 17 intensities".into(),
                 ..Default::default()
             };
-            let request = CreateDatasetRequest { dataset_id: "digits".into(), dataset: Some(dataset), ..Default::default() };
+            let request = CreateDatasetRequest {
+                dataset_id: "digits".into(),
+                dataset: Some(dataset),
+                ..Default::default()
+            };
             who.datasets("data-engineer")?.create_dataset(request).await?;
             Ok(((), format!("{} {}", source.name, source.state().as_str_name())))
         })
         .await?;
     story
-        .refused("dataset from a source that is not approved", "§5.1", &["SOURCE_NOT_APPROVED", "§5.1"], async {
-            build_dataset(story, "1.0.0", csv).await
-        })
+        .refused(
+            "dataset from a source that is not approved",
+            "§5.1",
+            &["SOURCE_NOT_APPROVED", "§5.1"],
+            async { build_dataset(story, "1.0.0", csv).await },
+        )
         .await;
     story
         .step("source approved by legal, data confirmed as current by its owner", "§5.1", async {

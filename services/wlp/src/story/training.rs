@@ -16,8 +16,14 @@ use super::{Story, names};
 /// The first step that was not accepted.
 pub async fn choose_model(story: &Story) -> anyhow::Result<()> {
     let names_of = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let accuracy = |value| vec![Measurement { metric: "accuracy".into(), value, sample_size: 179, ..Default::default() }];
-    let on_data = |step: SelectionStep| SelectionStep { dataset_version: names::DATASET_VERSION.into(), seed: Some(2026), ..step };
+    let accuracy = |value| {
+        vec![Measurement { metric: "accuracy".into(), value, sample_size: 179, ..Default::default() }]
+    };
+    let on_data = |step: SelectionStep| SelectionStep {
+        dataset_version: names::DATASET_VERSION.into(),
+        seed: Some(2026),
+        ..step
+    };
     let step = |step: &str, summary: &str, candidates: &[&str], metrics: Vec<Measurement>| SelectionStep {
         step: step.into(),
         summary: summary.into(),
@@ -25,12 +31,28 @@ pub async fn choose_model(story: &Story) -> anyhow::Result<()> {
         metrics,
         ..Default::default()
     };
-    let all = ["kernel-ridge", "nearest-neighbours", "logistic-regression", "convolutional-network", "hosted-vision-service"];
+    let all = [
+        "kernel-ridge",
+        "nearest-neighbours",
+        "logistic-regression",
+        "convolutional-network",
+        "hosted-vision-service",
+    ];
     let record = async |step: SelectionStep| {
-        let request = RecordSelectionStepRequest { name: names::PROJECT.into(), step: Some(step), ..Default::default() };
+        let request = RecordSelectionStepRequest {
+            name: names::PROJECT.into(),
+            step: Some(step),
+            ..Default::default()
+        };
         anyhow::Ok(story.actors.projects("ml-lead")?.record_selection_step(request).await?)
     };
-    record_first(story, &record, step("baseline", "always the most frequent digit", &[], accuracy(0.10)), step("literature-review", "five families are in use for small pictures", &all, Vec::new())).await?;
+    record_first(
+        story,
+        &record,
+        step("baseline", "always the most frequent digit", &[], accuracy(0.10)),
+        step("literature-review", "five families are in use for small pictures", &all, Vec::new()),
+    )
+    .await?;
     story
         .refused("a shortlist of two", "§6.1", &["SELECTION_STEP_REFUSED"], async {
             record(step("quick-evaluation", "two only", &all[..2], Vec::new())).await
@@ -38,9 +60,17 @@ pub async fn choose_model(story: &Story) -> anyhow::Result<()> {
         .await;
     story
         .step("three models shortlisted, compared on one dataset version, one selected", "§6.1", async {
-            record(step("quick-evaluation", "three are fast and accurate enough", &SHORTLIST, Vec::new())).await?;
-            record(on_data(step("detailed-evaluation", "the same validation split and seed for each", &SHORTLIST, accuracy(0.98)))).await?;
-            record(step("selection", "the winner of the weighted decision", &SHORTLIST[..1], Vec::new())).await?;
+            record(step("quick-evaluation", "three are fast and accurate enough", &SHORTLIST, Vec::new()))
+                .await?;
+            record(on_data(step(
+                "detailed-evaluation",
+                "the same validation split and seed for each",
+                &SHORTLIST,
+                accuracy(0.98),
+            )))
+            .await?;
+            record(step("selection", "the winner of the weighted decision", &SHORTLIST[..1], Vec::new()))
+                .await?;
             Ok(((), format!("{} of {}", SHORTLIST[0], SHORTLIST.join(", "))))
         })
         .await?;
@@ -74,12 +104,15 @@ pub async fn create_model(story: &Story) -> anyhow::Result<()> {
                 project: names::PROJECT.into(),
                 task: Task::MulticlassClassification.into(),
                 primary_metric: "accuracy".into(),
-                description: "kernel ridge regression over the training pictures, behind a lookup table of intensities".into(),
+                description:
+                    "kernel ridge regression over the training pictures, behind a lookup table of intensities"
+                        .into(),
                 intended_uses: vec!["reading single digits of forms".into()],
                 limitations: vec!["8x8 pictures of the scanner's seventeen intensities; nothing else".into()],
                 ..Default::default()
             };
-            let request = CreateModelRequest { model_id: "digits".into(), model: Some(model), ..Default::default() };
+            let request =
+                CreateModelRequest { model_id: "digits".into(), model: Some(model), ..Default::default() };
             let model = story.actors.models("ml-engineer")?.create_model(request).await?.into_inner();
             Ok(((), model.name))
         })

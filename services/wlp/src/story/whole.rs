@@ -5,7 +5,8 @@ use contracts::registry::v1::{DocumentTemplate, Phase};
 use super::makers::Variant;
 use super::plan::advance;
 use super::{
-    Story, dataset, deployment, documents, drift, feedback, fragile, ladder, plan, proofs, retirement, source, training, worse,
+    Story, dataset, deployment, documents, drift, feedback, fragile, ladder, plan, proofs, retirement,
+    source, training, worse,
 };
 
 /// Tells everything.
@@ -32,7 +33,8 @@ pub async fn tell(story: &Story) -> anyhow::Result<()> {
     advance(story, Phase::Deploy, "").await?;
     ladder::to_production(story, &second).await?;
     advance(story, Phase::Monitor, "").await?;
-    let card = documents::document(story, DocumentTemplate::ModelCard, &second.version.name, "ml-engineer").await?;
+    let card =
+        documents::document(story, DocumentTemplate::ModelCard, &second.version.name, "ml-engineer").await?;
     feedback::close_feedback(story, &second.version, &card.name).await?;
 
     story.chapter("retirement, proofs");

@@ -20,7 +20,11 @@ pub async fn worse(story: &Story, number: &str) -> anyhow::Result<()> {
             anyhow::ensure!(!decision.passed, "G2 let a worse version pass");
             let request = GetModelVersionRequest { name: version.name.clone() };
             let version = story.actors.models("auditor")?.get_model_version(request).await?.into_inner();
-            anyhow::ensure!(version.state() == State::Rejected, "the version is {}", version.state().as_str_name());
+            anyhow::ensure!(
+                version.state() == State::Rejected,
+                "the version is {}",
+                version.state().as_str_name()
+            );
             Ok(((), format!("G2 refused: {}", failures(&decision.findings))))
         })
         .await?;

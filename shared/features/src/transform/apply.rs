@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Field, Schema};
 
@@ -22,7 +23,12 @@ pub fn one(step: &Step, rows: &RecordBatch) -> Result<RecordBatch> {
             let clipped: ArrayRef = match Values::in_batch(rows, column)? {
                 Values::Int64(array) => {
                     let (low, high) = (low.ceil() as i64, high.floor() as i64);
-                    Arc::new(array.iter().map(|value| value.map(|it| it.max(low).min(high))).collect::<Int64Array>())
+                    Arc::new(
+                        array
+                            .iter()
+                            .map(|value| value.map(|it| it.max(low).min(high)))
+                            .collect::<Int64Array>(),
+                    )
                 }
                 values => Arc::new(numbers(column, values, |it| it.max(*low).min(*high))?),
             };
@@ -40,7 +46,8 @@ pub fn one(step: &Step, rows: &RecordBatch) -> Result<RecordBatch> {
             let values = Values::in_batch(rows, column)?;
             let places = places(values, levels);
             let hot = |(at, level): (usize, &String)| {
-                let flags: Int64Array = places.iter().map(|place| Some(i64::from(*place == Some(Some(at))))).collect();
+                let flags: Int64Array =
+                    places.iter().map(|place| Some(i64::from(*place == Some(Some(at))))).collect();
                 (format!("{column}={level}"), Arc::new(flags) as ArrayRef)
             };
             replace(rows, column, levels.iter().enumerate().map(hot).collect())
@@ -68,7 +75,11 @@ fn fill(column: &str, values: Values<'_>, constant: &str) -> Result<ArrayRef> {
     };
     Ok(match values {
         Values::Float64(array) => {
-            let with: f64 = constant.parse().ok().filter(|it: &f64| it.is_finite()).ok_or_else(|| unreadable("a number"))?;
+            let with: f64 = constant
+                .parse()
+                .ok()
+                .filter(|it: &f64| it.is_finite())
+                .ok_or_else(|| unreadable("a number"))?;
             let known = |value: Option<f64>| value.filter(|it| !it.is_nan()).or(Some(with));
             Arc::new(array.iter().map(known).collect::<Float64Array>())
         }
@@ -126,7 +137,8 @@ fn tokenise(rows: &RecordBatch, column: &str, vocabulary: &[String]) -> Result<R
     let array = texts(rows, column)?;
     let count = |wanted: Option<&str>| -> ArrayRef {
         let matching = |text: &str| {
-            text.split_whitespace().filter(|token| wanted.is_none_or(|wanted| wanted == *token)).count() as i64
+            text.split_whitespace().filter(|token| wanted.is_none_or(|wanted| wanted == *token)).count()
+                as i64
         };
         Arc::new(array.iter().map(|text| text.map(matching)).collect::<Int64Array>())
     };

@@ -11,7 +11,10 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
 }
 
 fn parse<E: Error>(text: &str) -> Result<f64, E> {
-    text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(|| E::custom(format!("{text:?} is no number")))
+    text.parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite())
+        .ok_or_else(|| E::custom(format!("{text:?} is no number")))
 }
 
 /// The same for lists.

@@ -10,15 +10,21 @@ use crate::error::{Error, Result};
 
 pub fn one(operation: &Operation, training: &RecordBatch) -> Result<Step> {
     Ok(match operation {
-        Operation::FillMedian(column) => Step::Fill { column: column.clone(), value: median(training, column)? },
+        Operation::FillMedian(column) => {
+            Step::Fill { column: column.clone(), value: median(training, column)? }
+        }
         Operation::FillMode(column) => Step::Fill { column: column.clone(), value: mode(training, column)? },
         Operation::FillConstant(column, value) => Step::Fill { column: column.clone(), value: value.clone() },
         Operation::Clip(column, share) => clip(training, column, *share)?,
         Operation::Derive(derived) => Step::Derive(derived.clone()),
         Operation::Standardise(column) => standardise(training, column)?,
         Operation::MinMax(column) => min_max(training, column)?,
-        Operation::OneHot(column) => Step::OneHot { column: column.clone(), levels: levels(training, column)? },
-        Operation::Ordinal(column) => Step::Ordinal { column: column.clone(), levels: levels(training, column)? },
+        Operation::OneHot(column) => {
+            Step::OneHot { column: column.clone(), levels: levels(training, column)? }
+        }
+        Operation::Ordinal(column) => {
+            Step::Ordinal { column: column.clone(), levels: levels(training, column)? }
+        }
         Operation::Lowercase(column) => Step::Lowercase { column: column.clone() },
         Operation::Tokenise(column, size) => tokens(training, column, *size)?,
     })
@@ -113,7 +119,8 @@ fn tokens(training: &RecordBatch, column: &str, size: usize) -> Result<Step> {
     }
     let mut order: Vec<_> = counts.into_iter().collect();
     order.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-    let mut vocabulary: Vec<_> = order.into_iter().take(size.min(LEVELS)).map(|(token, _)| token.to_owned()).collect();
+    let mut vocabulary: Vec<_> =
+        order.into_iter().take(size.min(LEVELS)).map(|(token, _)| token.to_owned()).collect();
     vocabulary.sort_unstable();
     Ok(Step::Tokenise { column: column.to_owned(), vocabulary })
 }

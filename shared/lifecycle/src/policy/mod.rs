@@ -5,19 +5,19 @@
 pub mod acceptance;
 mod canonical;
 mod cited;
-pub mod gates;
 pub mod deployment;
+pub mod gates;
 pub mod monitoring;
 pub mod people;
 pub mod phases;
-pub mod rollout;
-pub mod upkeep;
 pub mod planning;
 mod problem;
 pub mod quality;
 pub mod roles;
+pub mod rollout;
 pub mod sources;
 pub mod training;
+pub mod upkeep;
 
 use std::sync::LazyLock;
 

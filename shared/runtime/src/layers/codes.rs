@@ -75,15 +75,21 @@ fn corrected(headers: &HeaderMap) -> Option<Status> {
     if !matches!(code, Code::Internal | Code::OutOfRange) || headers.contains_key("grpc-status-details-bin") {
         return None;
     }
-    let status = Status::from_header_map(headers)?;
+    deserved(&Status::from_header_map(headers)?)
+}
+
+/// The status that the sender of an unreadable message deserved, where the transport blames itself; none for any other.
+/// A handler that reads a stream of requests asks here, since its answer began before the message was read.
+pub fn deserved(status: &Status) -> Option<Status> {
     let message = status.message();
     if message.contains(NOT_THE_CALLERS) {
         return None;
     }
     let text = &message[..message.floor_char_boundary(ECHO_BYTES.min(message.len()))];
-    if code == Code::OutOfRange && message.starts_with(TOO_LARGE) {
+    if status.code() == Code::OutOfRange && message.starts_with(TOO_LARGE) {
         return Some(crate::status(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", text, []));
     }
-    let unreadable = code == Code::Internal && MALFORMED.iter().any(|start| message.starts_with(start));
+    let unreadable =
+        status.code() == Code::Internal && MALFORMED.iter().any(|start| message.starts_with(start));
     unreadable.then(|| crate::status(Code::InvalidArgument, "MALFORMED_REQUEST", text, []))
 }

@@ -244,7 +244,7 @@ impl AuditLog {
     /// Up to `limit` entries from `sequence` on, in order.
     pub async fn read(&self, sequence: u64, limit: u64) -> Result<Vec<Logged>, Error> {
         let rows = audit_entry::Entity::find()
-            .filter(audit_entry::Column::Sequence.gte(sequence as i64))
+            .filter(audit_entry::Column::Sequence.gte(place(sequence)))
             .order_by_asc(audit_entry::Column::Sequence)
             .limit(limit)
             .all(self.db.connection())
@@ -263,7 +263,7 @@ impl AuditLog {
         let rows = audit_entry::Entity::find()
             .filter(audit_entry::Column::Kind.eq(kind))
             .filter(audit_entry::Column::Name.eq(name))
-            .filter(audit_entry::Column::Sequence.gte(sequence as i64))
+            .filter(audit_entry::Column::Sequence.gte(place(sequence)))
             .order_by_asc(audit_entry::Column::Sequence)
             .limit(limit)
             .all(self.db.connection())
@@ -321,4 +321,9 @@ fn head(row: audit_head::Model) -> Result<SignedHead, Error> {
         time: from_micros(row.time),
         signature: row.signature.as_slice().try_into().map_err(|_| damaged())?,
     })
+}
+
+/// A sequence number as the database keeps it; what no log will ever reach stays beyond its end.
+fn place(sequence: u64) -> i64 {
+    i64::try_from(sequence).unwrap_or(i64::MAX)
 }

@@ -38,7 +38,8 @@ impl DocumentService for Registry {
         let ListDocumentsRequest { page_size, page_token, subject } = request.into_inner();
         let mut fields = Fields::default();
         fields.optional_text("subject", &subject);
-        let (found, next_page_token) = self.page::<Document>(page_size, &page_token, fields, |query| query).await?;
+        let (found, next_page_token) =
+            self.page::<Document>(page_size, &page_token, fields, |query| query).await?;
         let mut documents = Vec::new();
         for document in found.into_iter().filter(|one| subject.is_empty() || one.subject == subject) {
             documents.push(self.fresh_or_stale(document).await?);
@@ -46,7 +47,10 @@ impl DocumentService for Registry {
         Ok(Response::new(ListDocumentsResponse { documents, next_page_token }))
     }
 
-    async fn sign_document(&self, request: Request<SignDocumentRequest>) -> Result<Response<Document>, Status> {
+    async fn sign_document(
+        &self,
+        request: Request<SignDocumentRequest>,
+    ) -> Result<Response<Document>, Status> {
         self.carry_out(request).await
     }
 }
@@ -90,11 +94,18 @@ impl Draft {
         let row = row(template, &policy.documents)?;
         let mut reader = Reader { records, sources: Vec::new() };
         let mut texts = parts::write(&mut reader, template, subject, policy).await?;
-        let parts = row.parts.iter().map(|part| (part.clone(), texts.remove(part.as_str()).unwrap_or_default()));
+        let parts =
+            row.parts.iter().map(|part| (part.clone(), texts.remove(part.as_str()).unwrap_or_default()));
         let parts = parts.collect();
         reader.sources.sort_by(|one, other| one.resource.cmp(&other.resource));
         reader.sources.dedup();
-        Ok(Self { template, subject: subject.to_owned(), owner: row.owner.to_string(), parts, sources: reader.sources })
+        Ok(Self {
+            template,
+            subject: subject.to_owned(),
+            owner: row.owner.to_string(),
+            parts,
+            sources: reader.sources,
+        })
     }
 
     /// The name of the document: one for each template and subject.
@@ -205,7 +216,9 @@ impl Verb for GenerateDocumentRequest {
         match work.find::<Document>(&document.name).await? {
             None => work.insert(document, "generate").await,
             // nothing changed: the signature, if there is one, still holds
-            Some(seen) if seen.digest == document.digest && seen.sources == document.sources => Ok(seen.into_inner()),
+            Some(seen) if seen.digest == document.digest && seen.sources == document.sources => {
+                Ok(seen.into_inner())
+            }
             Some(seen) => work.save(&seen, document, "generate").await,
         }
     }

@@ -48,9 +48,14 @@ async fn model_card(
     let ethics = reviews.iter().filter(|one| one.kind() == ReviewKind::Ethics);
     let ethics = ethics.max_by_key(|one| (one.record().create_time, one.name.clone()));
     let tensors = |specs: &[contracts::common::v1::TensorSpec]| {
-        specs.iter().map(|one| format!("{} {} {:?}", one.name, one.datatype, one.dims)).collect::<Vec<_>>().join("; ")
+        specs
+            .iter()
+            .map(|one| format!("{} {} {:?}", one.name, one.datatype, one.dims))
+            .collect::<Vec<_>>()
+            .join("; ")
     };
-    let uses: Vec<String> = std::iter::once(&version.intended_use).chain(&model.intended_uses).cloned().collect();
+    let uses: Vec<String> =
+        std::iter::once(&version.intended_use).chain(&model.intended_uses).cloned().collect();
     let mut parts = Parts::new();
     parts.insert(
         "overview",
@@ -91,12 +96,17 @@ async fn model_card(
     }
     parts.insert("limitations", list(&model.limitations));
     if let Some(review) = ethics {
-        let votes = review.approvals.iter().map(|vote| format!("{} ({}), {}", vote.principal, vote.role, time(vote.time)));
+        let votes = review
+            .approvals
+            .iter()
+            .map(|vote| format!("{} ({}), {}", vote.principal, vote.role, time(vote.time)));
         let votes: Vec<String> = votes.collect();
         let state = facts(&[("review", review.name.clone()), ("state", Resource::state(&**review))]);
         parts.insert("ethics", format!("{state}{}{}", checklist(&review.items), list(&votes)));
     }
-    let duty = |row: &lifecycle::policy::upkeep::DutyRow| format!("{:?}: {:?}, {}", row.activity, row.frequency, row.role);
+    let duty = |row: &lifecycle::policy::upkeep::DutyRow| {
+        format!("{:?}: {:?}, {}", row.activity, row.frequency, row.role)
+    };
     let duties: Vec<String> = policy.duties.activities.iter().map(duty).collect();
     let before = facts(&[("predecessor", version.predecessor.clone())]);
     parts.insert("maintenance", format!("{before}{}", list(&duties)));
@@ -135,24 +145,53 @@ async fn data_card(reader: &mut Reader<'_, impl Read>, subject: &str) -> Result<
     }
     let of_sources: Vec<Vec<String>> = sources
         .iter()
-        .map(|one| vec![one.name.clone(), one.kind().as_str_name().to_lowercase(), one.origin.clone(), one.license.clone(), one.owner.clone()])
+        .map(|one| {
+            vec![
+                one.name.clone(),
+                one.kind().as_str_name().to_lowercase(),
+                one.origin.clone(),
+                one.license.clone(),
+                one.owner.clone(),
+            ]
+        })
         .collect();
     let flag = |flag: bool, word: &str| if flag { word.to_owned() } else { String::new() };
     let columns: Vec<Vec<String>> = version
         .columns
         .iter()
-        .map(|one| vec![one.name.clone(), one.r#type.clone(), flag(one.label, "label"), flag(one.sensitive, "sensitive")])
+        .map(|one| {
+            vec![
+                one.name.clone(),
+                one.r#type.clone(),
+                flag(one.label, "label"),
+                flag(one.sensitive, "sensitive"),
+            ]
+        })
         .collect();
     let steps: Vec<Vec<String>> = version
         .steps
         .iter()
         .map(|one| {
-            let told = if one.not_applicable_reason.is_empty() { &one.parameters } else { &one.not_applicable_reason };
-            vec![one.step.clone(), one.rows_in.to_string(), one.rows_out.to_string(), one.rejects.to_string(), told.clone(), one.output_digest.clone()]
+            let told = if one.not_applicable_reason.is_empty() {
+                &one.parameters
+            } else {
+                &one.not_applicable_reason
+            };
+            vec![
+                one.step.clone(),
+                one.rows_in.to_string(),
+                one.rows_out.to_string(),
+                one.rejects.to_string(),
+                told.clone(),
+                one.output_digest.clone(),
+            ]
         })
         .collect();
-    let splits: Vec<Vec<String>> =
-        version.splits.iter().map(|one| vec![one.split.clone(), one.rows.to_string(), one.digest.clone()]).collect();
+    let splits: Vec<Vec<String>> = version
+        .splits
+        .iter()
+        .map(|one| vec![one.split.clone(), one.rows.to_string(), one.digest.clone()])
+        .collect();
     let profiles: Vec<Vec<String>> = version
         .profiles
         .iter()
@@ -161,7 +200,15 @@ async fn data_card(reader: &mut Reader<'_, impl Read>, subject: &str) -> Result<
     let groups: Vec<Vec<String>> = version
         .group_shares
         .iter()
-        .map(|one| vec![one.column.clone(), one.group.clone(), one.rows.to_string(), one.share.to_string(), one.reference_share.to_string()])
+        .map(|one| {
+            vec![
+                one.column.clone(),
+                one.group.clone(),
+                one.rows.to_string(),
+                one.share.to_string(),
+                one.reference_share.to_string(),
+            ]
+        })
         .collect();
     let unfair: Vec<String> = version
         .quality
@@ -169,18 +216,69 @@ async fn data_card(reader: &mut Reader<'_, impl Read>, subject: &str) -> Result<
         .filter(|one| one.dimension == "fairness" && !one.not_applicable_reason.is_empty())
         .map(|one| format!("fairness not applicable: {}", one.not_applicable_reason))
         .collect();
-    let sensitive: Vec<&str> = version.columns.iter().filter(|one| one.sensitive).map(|one| one.name.as_str()).collect();
-    let rows = [("rows", version.rows.to_string()), ("rows before cleaning", version.rows_in.to_string()), ("manifest", version.manifest_digest.clone())];
-    let purpose = [("purpose", dataset.description.clone()), ("tag", version.tag.clone()), ("state", Resource::state(&*version))];
+    let sensitive: Vec<&str> =
+        version.columns.iter().filter(|one| one.sensitive).map(|one| one.name.as_str()).collect();
+    let rows = [
+        ("rows", version.rows.to_string()),
+        ("rows before cleaning", version.rows_in.to_string()),
+        ("manifest", version.manifest_digest.clone()),
+    ];
+    let purpose = [
+        ("purpose", dataset.description.clone()),
+        ("tag", version.tag.clone()),
+        ("state", Resource::state(&*version)),
+    ];
     Ok(Parts::from([
-        ("overview", format!("{}{}{}", facts(&purpose), facts(&rows), table(&["source", "kind", "origin", "licence", "owner"], &of_sources))),
+        (
+            "overview",
+            format!(
+                "{}{}{}",
+                facts(&purpose),
+                facts(&rows),
+                table(&["source", "kind", "origin", "licence", "owner"], &of_sources)
+            ),
+        ),
         ("composition", table(&["column", "type", "label", "sensitive"], &columns)),
-        ("collection", format!("{}{}", facts(&[("collection", dataset.collection_note.as_str())]), table(&["source", "kind", "origin", "licence", "owner"], &of_sources))),
+        (
+            "collection",
+            format!(
+                "{}{}",
+                facts(&[("collection", dataset.collection_note.as_str())]),
+                table(&["source", "kind", "origin", "licence", "owner"], &of_sources)
+            ),
+        ),
         ("preprocessing", table(&["step", "rows in", "rows out", "rejects", "parameters", "output"], &steps)),
-        ("distribution", format!("{}\n{}", table(&["split", "rows", "digest"], &splits), table(&["column", "rows", "missing"], &profiles))),
-        ("bias-analysis", format!("{}{}", table(&["column", "group", "rows", "share", "reference"], &groups), list(&unfair))),
-        ("ethical-review", facts(&[("privacy and consent", dataset.privacy_note.clone()), ("sensitive columns", sensitive.join(", "))])),
-        ("maintenance", facts(&[("update frequency", dataset.update_frequency.clone()), ("version", version.name.clone()), ("relevance signed by", version.relevance_signed_by.clone())])),
+        (
+            "distribution",
+            format!(
+                "{}\n{}",
+                table(&["split", "rows", "digest"], &splits),
+                table(&["column", "rows", "missing"], &profiles)
+            ),
+        ),
+        (
+            "bias-analysis",
+            format!(
+                "{}{}",
+                table(&["column", "group", "rows", "share", "reference"], &groups),
+                list(&unfair)
+            ),
+        ),
+        (
+            "ethical-review",
+            facts(&[
+                ("privacy and consent", dataset.privacy_note.clone()),
+                ("sensitive columns", sensitive.join(", ")),
+            ]),
+        ),
+        (
+            "maintenance",
+            facts(&[
+                ("update frequency", dataset.update_frequency.clone()),
+                ("version", version.name.clone()),
+                ("relevance signed by", version.relevance_signed_by.clone()),
+            ]),
+        ),
     ]))
 }
 
@@ -189,9 +287,18 @@ fn training_report(run: &TrainingRun) -> Parts {
     let compute = run.compute.clone().unwrap_or_default();
     let checkpoints = run.checkpointing.clone().unwrap_or_default();
     let seconds = compute.duration.map(|span| format!("{} s", span.seconds)).unwrap_or_default();
-    let seeds: BTreeMap<String, String> = run.seeds.iter().map(|(name, seed)| (name.clone(), seed.to_string())).collect();
-    let devices = [("device", compute.device_type.clone()), ("count", compute.device_count.to_string()), ("duration", seconds)];
-    let data = [("dataset version", data.dataset_version.clone()), ("splits", data.splits.join(", ")), ("sampling", data.sampling)];
+    let seeds: BTreeMap<String, String> =
+        run.seeds.iter().map(|(name, seed)| (name.clone(), seed.to_string())).collect();
+    let devices = [
+        ("device", compute.device_type.clone()),
+        ("count", compute.device_count.to_string()),
+        ("duration", seconds),
+    ];
+    let data = [
+        ("dataset version", data.dataset_version.clone()),
+        ("splits", data.splits.join(", ")),
+        ("sampling", data.sampling),
+    ];
     let ended = [
         ("state", Resource::state(run)),
         ("failure", run.failure.clone()),
@@ -200,12 +307,26 @@ fn training_report(run: &TrainingRun) -> Parts {
         ("code", run.code_digest.clone()),
     ];
     Parts::from([
-        ("hyperparameters", format!("{}{}", facts(&[("search strategy", run.search_strategy.as_str())]), pairs(&run.hyperparameters))),
+        (
+            "hyperparameters",
+            format!(
+                "{}{}",
+                facts(&[("search strategy", run.search_strategy.as_str())]),
+                pairs(&run.hyperparameters)
+            ),
+        ),
         ("training-data", facts(&data)),
         ("compute-resources", if compute.device_type.is_empty() { String::new() } else { facts(&devices) }),
         ("random-seeds", pairs(&seeds)),
         ("checkpointing", facts(&[("frequency", checkpoints.frequency), ("location", checkpoints.location)])),
-        ("monitoring", format!("{}{}", facts(&[("tracker", run.experiment_tracker.as_str())]), list(&run.metrics_logged))),
+        (
+            "monitoring",
+            format!(
+                "{}{}",
+                facts(&[("tracker", run.experiment_tracker.as_str())]),
+                list(&run.metrics_logged)
+            ),
+        ),
         ("results", facts(&ended)),
     ])
 }
@@ -213,14 +334,21 @@ fn training_report(run: &TrainingRun) -> Parts {
 fn evaluation_report(evaluation: &Evaluation) -> Parts {
     let mut parts = Parts::new();
     for dimension in ["performance", "fairness", "robustness", "safety", "explainability"] {
-        let named: Vec<&String> =
-            evaluation.slots.iter().filter(|slot| slot.dimension == dimension).flat_map(|slot| &slot.metrics).collect();
+        let named: Vec<&String> = evaluation
+            .slots
+            .iter()
+            .filter(|slot| slot.dimension == dimension)
+            .flat_map(|slot| &slot.metrics)
+            .collect();
         let own = evaluation.measurements.iter().filter(|one| named.contains(&&one.metric));
         parts.insert(dimension, format!("{}{}", slots(evaluation, dimension), measurements(own)));
     }
     let head = facts(&[
         ("artifact", evaluation.artifact_digest.clone()),
-        ("dataset version", format!("{} ({}, {} rows)", evaluation.dataset_version, evaluation.split, evaluation.rows)),
+        (
+            "dataset version",
+            format!("{} ({}, {} rows)", evaluation.dataset_version, evaluation.split, evaluation.rows),
+        ),
         ("evaluator", evaluation.evaluator_version.clone()),
         ("engine", format!("{} {}", evaluation.engine, evaluation.provider)),
         ("seed", evaluation.seed.to_string()),
@@ -239,17 +367,38 @@ async fn deployment_record(reader: &mut Reader<'_, impl Read>, subject: &str) ->
         .iter()
         .map(|one| {
             let passed = if one.passed { "passed" } else { "refused" };
-            vec![one.name.clone(), passed.to_owned(), one.decided_by.clone(), time(one.create_time), one.evidence_digest.clone()]
+            vec![
+                one.name.clone(),
+                passed.to_owned(),
+                one.decided_by.clone(),
+                time(one.create_time),
+                one.evidence_digest.clone(),
+            ]
         })
         .collect();
     let steps: Vec<Vec<String>> = rollout
         .history
         .iter()
-        .map(|one| vec![format!("{} %", one.traffic_percent), time(one.time), one.cause.clone(), one.gate_decision.clone()])
+        .map(|one| {
+            vec![
+                format!("{} %", one.traffic_percent),
+                time(one.time),
+                one.cause.clone(),
+                one.gate_decision.clone(),
+            ]
+        })
         .collect();
     let plan = rollout.rehearsal.clone().map(|one| {
-        let took = one.rollback_duration.map(|span| format!("{}.{:09} s", span.seconds, span.nanos)).unwrap_or_default();
-        facts(&[("rehearsed by", one.principal), ("rolled back", time(one.rolled_back_time)), ("took", took), ("restored", time(one.restored_time))])
+        let took = one
+            .rollback_duration
+            .map(|span| format!("{}.{:09} s", span.seconds, span.nanos))
+            .unwrap_or_default();
+        facts(&[
+            ("rehearsed by", one.principal),
+            ("rolled back", time(one.rolled_back_time)),
+            ("took", took),
+            ("restored", time(one.restored_time)),
+        ])
     });
     let head = [
         ("version", version.model_id.clone()),
@@ -259,7 +408,11 @@ async fn deployment_record(reader: &mut Reader<'_, impl Read>, subject: &str) ->
         ("cause", rollout.cause.clone()),
         ("incident", rollout.incident.clone()),
     ];
-    let during = [checklist(&rollout.activities), checklist(&rollout.deployment_items), table(&["traffic", "time", "cause", "gate decision"], &steps)];
+    let during = [
+        checklist(&rollout.activities),
+        checklist(&rollout.deployment_items),
+        table(&["traffic", "time", "cause", "gate decision"], &steps),
+    ];
     Ok(Parts::from([
         ("version", facts(&head)),
         ("gates", table(&["decision", "outcome", "by", "time", "evidence"], &rows)),
@@ -276,7 +429,10 @@ async fn incident_report(reader: &mut Reader<'_, impl Read>, subject: &str) -> R
     if incident.subject.contains("/rollouts/") {
         let rollout = reader.one::<Rollout>(&incident.subject).await?;
         let reached = rollout.history.iter().map(|step| step.traffic_percent).max().unwrap_or(0);
-        hit.push_str(&facts(&[("version", rollout.version.clone()), ("traffic at most", format!("{reached} %"))]));
+        hit.push_str(&facts(&[
+            ("version", rollout.version.clone()),
+            ("traffic at most", format!("{reached} %")),
+        ]));
     }
     let severity = incident.severity().as_str_name().trim_start_matches("SEVERITY_").to_lowercase();
     let fired = incident.trigger().as_str_name().trim_start_matches("ROLLBACK_TRIGGER_").to_lowercase();
@@ -293,7 +449,12 @@ async fn incident_report(reader: &mut Reader<'_, impl Read>, subject: &str) -> R
         ("escalated", time(incident.escalate_time)),
         ("resolved", time(incident.resolve_time)),
     ]);
-    let told = [("title", incident.title.clone()), ("severity", severity), ("state", Resource::state(&*incident)), ("reported by", incident.reported_by.clone())];
+    let told = [
+        ("title", incident.title.clone()),
+        ("severity", severity),
+        ("state", Resource::state(&*incident)),
+        ("reported by", incident.reported_by.clone()),
+    ];
     Ok(Parts::from([
         ("summary", facts(&told)),
         ("timeline", when),

@@ -41,7 +41,11 @@ pub fn measurements<'a>(all: impl IntoIterator<Item = &'a Measurement>) -> Strin
         .into_iter()
         .map(|one| {
             let bound = |bound: Option<f64>| bound.map_or_else(String::new, |bound| bound.to_string());
-            let value = if one.value.is_nan() { format!("undefined: {}", one.undefined_reason) } else { one.value.to_string() };
+            let value = if one.value.is_nan() {
+                format!("undefined: {}", one.undefined_reason)
+            } else {
+                one.value.to_string()
+            };
             vec![
                 one.metric.clone(),
                 one.slice.clone(),
@@ -73,7 +77,14 @@ pub fn checklist(items: &[ChecklistItem]) -> String {
     let line = |one: &ChecklistItem| {
         let proof = if one.evidence_digest.is_empty() { &one.note } else { &one.evidence_digest };
         match one.done {
-            true => format!("- [x] {}: {} ({}), {}, {}\n", one.item, one.principal, one.role, time(one.time), inline(proof)),
+            true => format!(
+                "- [x] {}: {} ({}), {}, {}\n",
+                one.item,
+                one.principal,
+                one.role,
+                time(one.time),
+                inline(proof)
+            ),
             false => format!("- [ ] {}\n", one.item),
         }
     };

@@ -1,13 +1,18 @@
 //! What a gate judges, gathered from the records.
 
-use contracts::registry::v1::{self as wire, CanaryHealth, DatasetVersion, EvidenceRef, GateDecision, Model, ModelVersion, Review, ReviewKind, TestReport, review};
+use contracts::registry::v1::{
+    self as wire, CanaryHealth, DatasetVersion, EvidenceRef, GateDecision, Model, ModelVersion, Review,
+    ReviewKind, TestReport, review,
+};
 use lifecycle::evaluation::TestCategory;
 use lifecycle::gate::{Candidate, Carried, Evidence, Gate};
 use lifecycle::{Bump, dataset};
 use std::collections::BTreeMap;
 
 use crate::Error;
-use crate::convert::{dataset as data_domain, evaluation, gate as domain, gate::Judged, model, review as review_domain};
+use crate::convert::{
+    dataset as data_domain, evaluation, gate as domain, gate::Judged, model, review as review_domain,
+};
 use crate::handlers::reviews::newest_evaluation;
 use crate::store::{Read, Resource, Stored};
 use crate::work::Work;
@@ -49,7 +54,8 @@ pub async fn gather(
 /// The version as gates and rollouts look at it, with every decision so far, oldest first.
 pub async fn candidate(work: &Work, version: &Stored<ModelVersion>) -> Result<Candidate, Error> {
     let parent = work.read::<Model>(version.parent()).await?;
-    let task = model::task(parent.task()).ok_or_else(|| Error::Damaged(format!("task of {}", parent.name)))?;
+    let task =
+        model::task(parent.task()).ok_or_else(|| Error::Damaged(format!("task of {}", parent.name)))?;
     let decided = decisions(work, &version.name).await?;
     Ok(Candidate {
         name: version.name.clone(),

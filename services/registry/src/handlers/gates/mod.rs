@@ -19,7 +19,10 @@ use evidence::{Gathered, decisions, gather};
 
 #[tonic::async_trait]
 impl GateService for Registry {
-    async fn decide_gate(&self, request: Request<DecideGateRequest>) -> Result<Response<GateDecision>, Status> {
+    async fn decide_gate(
+        &self,
+        request: Request<DecideGateRequest>,
+    ) -> Result<Response<GateDecision>, Status> {
         self.carry_out(request).await
     }
 
@@ -70,7 +73,8 @@ impl Registry {
     fn signed(&self, stored: &GateDecision) -> bool {
         let signature = Signature::from_slice(&stored.signature);
         let message = contracts::signed::gate_decision(stored);
-        signature.is_ok_and(|signature| self.signer().public_key().verify_strict(&message, &signature).is_ok())
+        signature
+            .is_ok_and(|signature| self.signer().public_key().verify_strict(&message, &signature).is_ok())
     }
 }
 

@@ -150,7 +150,8 @@ impl Registry {
         let damaged = |what: String| Error::Damaged(format!("the archive does not restore: {what}"));
         let bytes = self.blobs().read(digest).await?;
         let bundle: Bundle = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        let artifact: Digest = bundle.artifact_digest.parse().map_err(|_| damaged("artifact digest".into()))?;
+        let artifact: Digest =
+            bundle.artifact_digest.parse().map_err(|_| damaged("artifact digest".into()))?;
         self.blobs().check(&artifact).await?;
         let root = head_holds(&bundle.head).map_err(damaged)?;
         let empty = storage::connect("sqlite::memory:").await?;
@@ -160,7 +161,13 @@ impl Registry {
         for kept in &bundle.records {
             let body = proven(kept, bundle.head.size, &root).map_err(damaged)?;
             let Kept { kind, name, parent, state, .. } = kept;
-            let draft = Draft { kind: kind.clone(), name: name.clone(), parent: parent.clone(), state: state.clone(), body };
+            let draft = Draft {
+                kind: kind.clone(),
+                name: name.clone(),
+                parent: parent.clone(),
+                state: state.clone(),
+                body,
+            };
             unit.insert(draft, "restore").await?;
         }
         unit.commit(&[]).await?;
@@ -213,5 +220,9 @@ fn proven(kept: &Kept, size: u64, root: &Hash) -> Result<Vec<u8>, String> {
     let proof: Option<Vec<Hash>> =
         kept.proof.iter().map(|hash| hex::decode(hash).ok().and_then(|hash| hash.try_into().ok())).collect();
     let proof = proof.ok_or_else(|| wrong("proof"))?;
-    if verify_inclusion(&leaf_hash(&bytes), kept.sequence, size, &proof, root) { Ok(body) } else { Err(wrong("proof")) }
+    if verify_inclusion(&leaf_hash(&bytes), kept.sequence, size, &proof, root) {
+        Ok(body)
+    } else {
+        Err(wrong("proof"))
+    }
 }

@@ -54,7 +54,11 @@ pub async fn holds(
         if is_degraded(&days, retirement) {
             return Ok((by, observed));
         }
-        return refuse("days in a row below acceptable", format!("at least {}", retirement.degraded_days.value), observed);
+        return refuse(
+            "days in a row below acceptable",
+            format!("at least {}", retirement.degraded_days.value),
+            observed,
+        );
     }
     if request.successor.is_empty() {
         return Err(Error::field("successor", "required: the version that supersedes"));
@@ -62,11 +66,19 @@ pub async fn holds(
     let required = format!("at least {}", retirement.improvement.value);
     match measured(work, version, &request.successor).await? {
         Some(comparison) => {
-            let relative = comparison.relative().map_or_else(|| "undefined".to_owned(), |gain| gain.to_string());
-            let observed = format!("{relative}, {} against {} ± {}", comparison.new, comparison.old, comparison.uncertainty);
+            let relative =
+                comparison.relative().map_or_else(|| "undefined".to_owned(), |gain| gain.to_string());
+            let observed = format!(
+                "{relative}, {} against {} ± {}",
+                comparison.new, comparison.old, comparison.uncertainty
+            );
             match comparison.supersedes(retirement) {
                 true => Ok((by, observed)),
-                false => refuse("relative improvement of the successor", format!("{required} and above its uncertainty"), observed),
+                false => refuse(
+                    "relative improvement of the successor",
+                    format!("{required} and above its uncertainty"),
+                    observed,
+                ),
             }
         }
         None if retirement.improvement.value <= request.relative_improvement => {
@@ -83,14 +95,19 @@ async fn measured(
     successor: &str,
 ) -> Result<Option<Comparison>, Error> {
     let model = work.read::<Model>(version.parent()).await?;
-    let same = |name: &str| name == model.primary_metric || (metric(name).is_some() && metric(name) == metric(&model.primary_metric));
+    let same = |name: &str| {
+        name == model.primary_metric
+            || (metric(name).is_some() && metric(name) == metric(&model.primary_metric))
+    };
     let mut olds = work.children::<Evaluation>(&version.name).await?;
     let mut news = work.children::<Evaluation>(successor).await?;
     for all in [&mut olds, &mut news] {
         all.sort_by_key(|one| std::cmp::Reverse((one.record().create_time, one.name.clone())));
     }
     for new in &news {
-        for old in olds.iter().filter(|old| old.dataset_digest == new.dataset_digest && old.split == new.split) {
+        for old in
+            olds.iter().filter(|old| old.dataset_digest == new.dataset_digest && old.split == new.split)
+        {
             let value = |evaluation: &Evaluation| {
                 evaluation.measurements.iter().find(|one| one.slice.is_empty() && same(&one.metric)).cloned()
             };
@@ -116,6 +133,8 @@ fn higher_is_better(name: &str) -> bool {
     match metric(name) {
         Some(Metric::TaskAccuracy | Metric::DemographicParity) => true,
         Some(_) => false,
-        None => !["latency", "error", "loss", "rmse", "mae", "perplexity"].iter().any(|low| name.contains(low)),
+        None => {
+            !["latency", "error", "loss", "rmse", "mae", "perplexity"].iter().any(|low| name.contains(low))
+        }
     }
 }

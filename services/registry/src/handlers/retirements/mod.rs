@@ -29,7 +29,10 @@ impl RetirementService for Registry {
         self.carry_out(request).await
     }
 
-    async fn get_retirement(&self, request: Request<GetRetirementRequest>) -> Result<Response<Retirement>, Status> {
+    async fn get_retirement(
+        &self,
+        request: Request<GetRetirementRequest>,
+    ) -> Result<Response<Retirement>, Status> {
         self.get(&request.into_inner().name).await
     }
 
@@ -76,14 +79,18 @@ impl Verb for StartRetirementRequest {
 
     async fn decide(self, work: &mut Work) -> Result<Retirement, Error> {
         let version = work.read::<ModelVersion>(&self.parent).await?;
-        let wanted = [State::Approved, State::Production, State::Superseded, State::RolledBack, State::Revoked];
+        let wanted =
+            [State::Approved, State::Production, State::Superseded, State::RolledBack, State::Revoked];
         if !wanted.contains(&version.state()) {
-            return Err(not_in_state(&version, "APPROVED, PRODUCTION, SUPERSEDED, ROLLED_BACK or REVOKED").into());
+            return Err(
+                not_in_state(&version, "APPROVED, PRODUCTION, SUPERSEDED, ROLLED_BACK or REVOKED").into()
+            );
         }
         if !self.successor.is_empty() {
             work.read::<ModelVersion>(&self.successor).await?;
         }
-        let criterion = criterion::of(self.criterion()).ok_or_else(|| Error::field("criterion", "required"))?;
+        let criterion =
+            criterion::of(self.criterion()).ok_or_else(|| Error::field("criterion", "required"))?;
         let (by, observed) = criterion::holds(work, &version, criterion, &self).await?;
         let policy = work.policy();
         let now = work.now();

@@ -46,8 +46,11 @@ impl Verb for AdvanceRetirementRequest {
         let after = before.complete(&fact, done.clone(), now, &policy.retirement)?;
         carry_out(work, &version, step).await?;
         domain::put(&mut next.steps, domain::item(step.as_str(), &done, by.role.as_str()));
-        let place = after.next(&policy.retirement).and_then(|step| policy.retirement.steps.iter().position(|one| *one == step));
-        next.next_step = u32::try_from(place.unwrap_or(policy.retirement.steps.len()) + 1).unwrap_or(u32::MAX);
+        let place = after
+            .next(&policy.retirement)
+            .and_then(|step| policy.retirement.steps.iter().position(|one| *one == step));
+        next.next_step =
+            u32::try_from(place.unwrap_or(policy.retirement.steps.len()) + 1).unwrap_or(u32::MAX);
         if step == Step::RetainRecords {
             let row = policy.retirement.retention.iter().find(|row| row.class == self.retention_class);
             next.retain_until_time = row.and_then(|row| now.checked_add(row.keep.get())).map(to_wire);
@@ -79,7 +82,10 @@ async fn fact(
         Step::TrafficToZero => {
             // its own routes go with this step; only a rollout of it keeps traffic that is not this step's to take
             let percent = canary_percent(work, version).await?;
-            (Fact::Traffic { percent, requests: 0 }, format!("route table of audit entry {}", serving::next_sequence(work.connection()).await?))
+            (
+                Fact::Traffic { percent, requests: 0 },
+                format!("route table of audit entry {}", serving::next_sequence(work.connection()).await?),
+            )
         }
         Step::Archive => {
             let digest = serving::archive_of(work.connection(), &request.name).await?.unwrap_or_default();
@@ -91,7 +97,10 @@ async fn fact(
         Step::DeleteDeployment => (Fact::Deleted, deletable(work, version).await?),
         Step::RetainRecords => {
             let (class, legal_hold) = (request.retention_class.clone(), request.legal_hold);
-            (Fact::Retained { class, legal_hold }, format!("class {}, legal hold {legal_hold}", request.retention_class))
+            (
+                Fact::Retained { class, legal_hold },
+                format!("class {}, legal hold {legal_hold}", request.retention_class),
+            )
         }
     })
 }
@@ -110,13 +119,16 @@ async fn canary_percent(work: &Work, version: &Stored<ModelVersion>) -> Result<u
 
 /// The model card says what the records say now.
 async fn documented(work: &Work, version: &Stored<ModelVersion>) -> Result<String, Error> {
-    let Some((template, subject)) = subjects_of(version, None).into_iter().next() else { return Ok(String::new()) };
+    let Some((template, subject)) = subjects_of(version, None).into_iter().next() else {
+        return Ok(String::new());
+    };
     let draft = Draft::make(work, template, &subject).await?;
     let made = work.find::<Document>(&draft.name()).await?;
     match made.filter(|made| made.sources == draft.sources) {
         Some(made) => Ok(made.digest.clone()),
         None => {
-            let finding = Finding::new("§10.3", "model card", "made after the announcement", "missing or stale");
+            let finding =
+                Finding::new("§10.3", "model card", "made after the announcement", "missing or stale");
             Err(Rejection::one("DOCUMENT_STALE", "retirement", finding).into())
         }
     }
@@ -137,7 +149,11 @@ async fn left_behind(work: &Work, version: &Stored<ModelVersion>) -> Result<Vec<
 
 async fn deletable(work: &Work, version: &Stored<ModelVersion>) -> Result<String, Error> {
     let names: Vec<String> = left_behind(work, version).await?.iter().map(|one| one.name.clone()).collect();
-    Ok(if names.is_empty() { "no deployment serves this version".into() } else { format!("deleted {}", names.join(", ")) })
+    Ok(if names.is_empty() {
+        "no deployment serves this version".into()
+    } else {
+        format!("deleted {}", names.join(", "))
+    })
 }
 
 /// What a step changes beyond the record of the retirement.

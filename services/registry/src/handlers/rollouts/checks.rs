@@ -21,9 +21,14 @@ use crate::work::Work;
 ///
 /// # Errors
 /// Of the records.
-pub async fn fill_activities(work: &Work, version: &Stored<ModelVersion>, next: &mut Rollout) -> Result<(), Error> {
+pub async fn fill_activities(
+    work: &Work,
+    version: &Stored<ModelVersion>,
+    next: &mut Rollout,
+) -> Result<(), Error> {
     let policy = work.policy();
-    let all: Vec<Activity> = policy.deployment.stages.iter().flat_map(|stage| stage.activities.clone()).collect();
+    let all: Vec<Activity> =
+        policy.deployment.stages.iter().flat_map(|stage| stage.activities.clone()).collect();
     for activity in all {
         if domain::pipeline(next)?.passed(activity) {
             continue;
@@ -98,7 +103,11 @@ async fn passed(work: &Work, version: &Stored<ModelVersion>, gate: Rule) -> Resu
 ///
 /// # Errors
 /// Of the records.
-pub async fn pre_facts(work: &Work, version: &Stored<ModelVersion>, rollout: &Rollout) -> Result<PreFacts, Error> {
+pub async fn pre_facts(
+    work: &Work,
+    version: &Stored<ModelVersion>,
+    rollout: &Rollout,
+) -> Result<PreFacts, Error> {
     let attested = |item: PreItem| {
         let found = rollout.pre_deployment.iter().find(|one| one.done && one.item == item.as_str());
         found.map(domain::done)
@@ -142,7 +151,10 @@ fn rehearsed(rehearsal: &Rehearsal) -> Option<Rehearsed> {
     let took = rehearsal.rollback_duration.as_ref().and_then(contracts::time::duration_from_wire);
     Some(Rehearsed {
         done: Done {
-            evidence: format!("route table {} and {}", rehearsal.rollback_sequence, rehearsal.restore_sequence),
+            evidence: format!(
+                "route table {} and {}",
+                rehearsal.rollback_sequence, rehearsal.restore_sequence
+            ),
             who: rehearsal.principal.clone(),
             when: time(rehearsal.restored_time.or(rehearsal.rolled_back_time).as_ref()),
         },
@@ -166,9 +178,13 @@ pub async fn ethics_approval(work: &Work, version: &Stored<ModelVersion>) -> Res
     let mut at = version.clone();
     loop {
         let mut reviews = work.children::<Review>(&at.name).await?;
-        reviews.retain(|review| review.kind() == ReviewKind::Ethics && review.artifact_digest == at.artifact_digest);
+        reviews.retain(|review| {
+            review.kind() == ReviewKind::Ethics && review.artifact_digest == at.artifact_digest
+        });
         // the newest counts: a rejection after an approval closes it again
-        if let Some(review) = reviews.into_iter().max_by_key(|one| (one.record().create_time, one.name.clone())) {
+        if let Some(review) =
+            reviews.into_iter().max_by_key(|one| (one.record().create_time, one.name.clone()))
+        {
             let domain = review_domain::ethics(&review, work.contributors(&at.name).await?)?;
             let holds = review.state() == review::State::Approved
                 && ethics::missing(&domain, &policy.ethics).is_empty()
@@ -202,7 +218,8 @@ async fn documents(
         stale |= draft.sources != made.sources;
         let when = made.record().update_time;
         if oldest.as_ref().is_none_or(|oldest| when < oldest.when) {
-            let who = if made.signed_by.is_empty() { made.owner_role.clone() } else { made.signed_by.clone() };
+            let who =
+                if made.signed_by.is_empty() { made.owner_role.clone() } else { made.signed_by.clone() };
             oldest = Some(Done { evidence: made.digest.clone(), who, when });
         }
     }

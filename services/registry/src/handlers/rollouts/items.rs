@@ -51,8 +51,18 @@ const ATTESTED: &[Attested] = &[
         ..NOTHING
     },
     Attested { names: &["load-tests"], by: OPERATORS, activity: Some(Activity::LoadTests), ..NOTHING },
-    Attested { names: &["manual-qa"], by: &[Role::QaEngineer], activity: Some(Activity::ManualQa), ..NOTHING },
-    Attested { names: &["verify-metrics"], by: OPERATORS, deploy: Some(DeployItem::VerifyMetrics), ..NOTHING },
+    Attested {
+        names: &["manual-qa"],
+        by: &[Role::QaEngineer],
+        activity: Some(Activity::ManualQa),
+        ..NOTHING
+    },
+    Attested {
+        names: &["verify-metrics"],
+        by: OPERATORS,
+        deploy: Some(DeployItem::VerifyMetrics),
+        ..NOTHING
+    },
     Attested {
         names: &["on-call-notified"],
         by: &[Role::OnCall],
@@ -60,7 +70,12 @@ const ATTESTED: &[Attested] = &[
         pre: Some(PreItem::OnCallNotified),
         ..NOTHING
     },
-    Attested { names: &["verify-all-metrics"], by: OPERATORS, post: Some(PostItem::VerifyAllMetrics), ..NOTHING },
+    Attested {
+        names: &["verify-all-metrics"],
+        by: OPERATORS,
+        post: Some(PostItem::VerifyAllMetrics),
+        ..NOTHING
+    },
     Attested {
         names: &["update-status-page"],
         by: &[Role::MlOpsEngineer, Role::Developer],

@@ -47,7 +47,11 @@ impl Verb for StartRolloutRequest {
         next.started_by.clone_from(&by.principal);
         next.gate_decisions.clone_from(&version.gate_decisions);
         domain::move_to(&mut next, ladder, now, "started", "", &policy.rollout);
-        let done = Done { evidence: format!("{} % of {}", next.traffic_percent, deployment.name), who: by.principal, when: now };
+        let done = Done {
+            evidence: format!("{} % of {}", next.traffic_percent, deployment.name),
+            who: by.principal,
+            when: now,
+        };
         tick(&mut next, DeployItem::DeployCanary, Activity::Canary, &done, now, &policy)?;
         let mut canary = (*version).clone();
         canary.set_state(VersionState::Canary);

@@ -23,7 +23,10 @@ use crate::{Error, Registry, parse::Fields};
 
 #[tonic::async_trait]
 impl RolloutService for Registry {
-    async fn create_rollout(&self, request: Request<CreateRolloutRequest>) -> Result<Response<Rollout>, Status> {
+    async fn create_rollout(
+        &self,
+        request: Request<CreateRolloutRequest>,
+    ) -> Result<Response<Rollout>, Status> {
         self.carry_out(request).await
     }
 
@@ -63,7 +66,10 @@ impl RolloutService for Registry {
         self.carry_out(request).await
     }
 
-    async fn stage_rollout(&self, request: Request<StageRolloutRequest>) -> Result<Response<Rollout>, Status> {
+    async fn stage_rollout(
+        &self,
+        request: Request<StageRolloutRequest>,
+    ) -> Result<Response<Rollout>, Status> {
         self.carry_out(request).await
     }
 
@@ -74,19 +80,31 @@ impl RolloutService for Registry {
         self.carry_out(request).await
     }
 
-    async fn start_rollout(&self, request: Request<StartRolloutRequest>) -> Result<Response<Rollout>, Status> {
+    async fn start_rollout(
+        &self,
+        request: Request<StartRolloutRequest>,
+    ) -> Result<Response<Rollout>, Status> {
         self.carry_out(request).await
     }
 
-    async fn advance_rollout(&self, request: Request<AdvanceRolloutRequest>) -> Result<Response<Rollout>, Status> {
+    async fn advance_rollout(
+        &self,
+        request: Request<AdvanceRolloutRequest>,
+    ) -> Result<Response<Rollout>, Status> {
         self.carry_out(request).await
     }
 
-    async fn pause_rollout(&self, request: Request<PauseRolloutRequest>) -> Result<Response<Rollout>, Status> {
+    async fn pause_rollout(
+        &self,
+        request: Request<PauseRolloutRequest>,
+    ) -> Result<Response<Rollout>, Status> {
         self.carry_out(request).await
     }
 
-    async fn resume_rollout(&self, request: Request<ResumeRolloutRequest>) -> Result<Response<Rollout>, Status> {
+    async fn resume_rollout(
+        &self,
+        request: Request<ResumeRolloutRequest>,
+    ) -> Result<Response<Rollout>, Status> {
         self.carry_out(request).await
     }
 
@@ -94,7 +112,10 @@ impl RolloutService for Registry {
         self.carry_out(request).await
     }
 
-    async fn close_rollout(&self, request: Request<CloseRolloutRequest>) -> Result<Response<Rollout>, Status> {
+    async fn close_rollout(
+        &self,
+        request: Request<CloseRolloutRequest>,
+    ) -> Result<Response<Rollout>, Status> {
         self.carry_out(request).await
     }
 }
@@ -129,7 +150,8 @@ impl Verb for CreateRolloutRequest {
         }
         active(&deployment)?;
         if !deployment.active_rollout.is_empty() {
-            let finding = Finding::new("§8.2", "rollouts in progress", "none", deployment.active_rollout.clone());
+            let finding =
+                Finding::new("§8.2", "rollouts in progress", "none", deployment.active_rollout.clone());
             return Err(Rejection::one("ROLLOUT_IN_PROGRESS", deployment.name.clone(), finding).into());
         }
         if !matches!(version.state(), VersionState::Evaluating | VersionState::Approved) {
@@ -138,7 +160,8 @@ impl Verb for CreateRolloutRequest {
         may_roll_out(work, &version).await?;
         let policy = work.policy();
         let lists = &policy.deployment;
-        let activities = lists.stages.iter().flat_map(|stage| stage.activities.iter().map(|one| one.as_str()));
+        let activities =
+            lists.stages.iter().flat_map(|stage| stage.activities.iter().map(|one| one.as_str()));
         let mut rollout = Rollout {
             name: format!("{}/rollouts/{}", deployment.name, self.rollout_id),
             version: version.name.clone(),

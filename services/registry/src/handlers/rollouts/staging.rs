@@ -122,7 +122,11 @@ fn acknowledged(reports: &[ReportServingRequest], rollout: &Rollout) -> bool {
 ///
 /// # Errors
 /// Of the database.
-pub async fn advance_rehearsals(registry: &Registry, caller: &Caller, report: &ReportServingRequest) -> Result<(), Error> {
+pub async fn advance_rehearsals(
+    registry: &Registry,
+    caller: &Caller,
+    report: &ReportServingRequest,
+) -> Result<(), Error> {
     let reports = serving::fresh(registry.records().database().connection(), Clock::real().now()).await?;
     let preparing: Vec<Stored<Rollout>> = registry.all(Query::kind(Rollout::KIND).state("PREPARING")).await?;
     if preparing.iter().any(|rollout| acknowledged(&reports, rollout)) {
@@ -165,9 +169,12 @@ impl Verb for ReportServingRequest {
         let reports = serving::fresh(work.connection(), real_now).await?;
         let preparing: Vec<Stored<Rollout>> = work.all(Query::kind(Rollout::KIND).state("PREPARING")).await?;
         for seen in preparing {
-            let Some(rehearsal) = seen.rehearsal.clone().filter(|_| acknowledged(&reports, &seen)) else { continue };
+            let Some(rehearsal) = seen.rehearsal.clone().filter(|_| acknowledged(&reports, &seen)) else {
+                continue;
+            };
             let next = if rehearsal.rolled_back_time.is_none() {
-                let passed = work.now().duration_since(time(rehearsal.start_time.as_ref())).unwrap_or_default();
+                let passed =
+                    work.now().duration_since(time(rehearsal.start_time.as_ref())).unwrap_or_default();
                 let real = serving::rehearsed_for(work.connection(), &seen.name, real_now).await?;
                 // one tick at least: that two reports fall into one does not mean that nothing was timed
                 let took = passed.max(real).max(Duration::from_micros(1));

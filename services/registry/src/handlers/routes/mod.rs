@@ -22,7 +22,10 @@ pub const STAGING: &str = "-staging";
 impl RouteService for Registry {
     type WatchRouteTableStream = Pin<Box<dyn Stream<Item = Result<RouteTable, Status>> + Send>>;
 
-    async fn get_route_table(&self, _: Request<GetRouteTableRequest>) -> Result<Response<RouteTable>, Status> {
+    async fn get_route_table(
+        &self,
+        _: Request<GetRouteTableRequest>,
+    ) -> Result<Response<RouteTable>, Status> {
         Ok(Response::new(self.route_table().await?.table))
     }
 
@@ -39,20 +42,21 @@ impl RouteService for Registry {
         let shown = (told != seen).then_some(Ok(first.table));
         let registry = self.clone();
         let grown = log.watch(from);
-        let changes = stream::unfold((Box::pin(grown), registry, told), |(mut grown, registry, told)| async move {
-            loop {
-                let entry = grown.next().await?;
-                let now = match entry {
-                    Ok(_) => registry.route_table().await,
-                    Err(error) => Err(Error::from(error)),
-                };
-                match now {
-                    Ok(now) if now.sequence == told => {}
-                    Ok(now) => return Some((Ok(now.table), (grown, registry, now.sequence))),
-                    Err(error) => return Some((Err(Status::from(error)), (grown, registry, told))),
+        let changes =
+            stream::unfold((Box::pin(grown), registry, told), |(mut grown, registry, told)| async move {
+                loop {
+                    let entry = grown.next().await?;
+                    let now = match entry {
+                        Ok(_) => registry.route_table().await,
+                        Err(error) => Err(Error::from(error)),
+                    };
+                    match now {
+                        Ok(now) if now.sequence == told => {}
+                        Ok(now) => return Some((Ok(now.table), (grown, registry, now.sequence))),
+                        Err(error) => return Some((Err(Status::from(error)), (grown, registry, told))),
+                    }
                 }
-            }
-        });
+            });
         // driven apart from its client: one that does not read must not hold the table that all others wait for
         Ok(Response::new(self.forward("watch-route-table", stream::iter(shown).chain(changes)).boxed()))
     }

@@ -1,7 +1,8 @@
 //! Builds the route table. Its sequence is that of the last change of the audit log that changed what it says.
 
 use contracts::registry::v1::{
-    Backend, Deployment, GateDecision, ModelVersion, PolicyVersion, Rollout, Route, RouteTable, Routes, rollout::State,
+    Backend, Deployment, GateDecision, ModelVersion, PolicyVersion, Rollout, Route, RouteTable, Routes,
+    rollout::State,
 };
 use contracts::time::to_wire;
 use prost::Message as _;
@@ -102,7 +103,8 @@ fn digest(content: &Routes) -> String {
 async fn content(records: &impl Read) -> Result<Routes, Error> {
     let mut versions = Versions { records, known: BTreeMap::new() };
     let mut routes = Vec::new();
-    let deployments: Vec<Stored<Deployment>> = records.all(Query::kind(Deployment::KIND).state("ACTIVE")).await?;
+    let deployments: Vec<Stored<Deployment>> =
+        records.all(Query::kind(Deployment::KIND).state("ACTIVE")).await?;
     for deployment in &deployments {
         let rollouts: Vec<Stored<Rollout>> = records.children(&deployment.name).await?;
         let active = rollouts.iter().find(|rollout| rollout.name == deployment.active_rollout);
@@ -111,11 +113,13 @@ async fn content(records: &impl Read) -> Result<Routes, Error> {
             routes.push(staging(&mut versions, deployment, rollout).await?);
         }
     }
-    let revoked: Vec<Stored<ModelVersion>> = records.all(Query::kind(ModelVersion::KIND).state("REVOKED")).await?;
+    let revoked: Vec<Stored<ModelVersion>> =
+        records.all(Query::kind(ModelVersion::KIND).state("REVOKED")).await?;
     let mut revoked_digests: Vec<String> = revoked.iter().map(|one| one.artifact_digest.clone()).collect();
     revoked_digests.sort();
     revoked_digests.dedup();
-    let policies: Vec<Stored<PolicyVersion>> = records.all(Query::kind(PolicyVersion::KIND).state("ACTIVE")).await?;
+    let policies: Vec<Stored<PolicyVersion>> =
+        records.all(Query::kind(PolicyVersion::KIND).state("ACTIVE")).await?;
     let policy_digest = policies.first().map(|policy| policy.digest.clone()).unwrap_or_default();
     Ok(Routes { routes, revoked_digests, policy_digest, ..Routes::default() })
 }
@@ -170,7 +174,12 @@ struct Versions<'a, R> {
 
 impl<R: Read> Versions<'_, R> {
     /// A version as a backend; none where it was revoked: it takes no traffic, whatever a record says.
-    async fn backend(&mut self, name: &str, traffic_percent: u32, canary: bool) -> Result<Option<Backend>, Error> {
+    async fn backend(
+        &mut self,
+        name: &str,
+        traffic_percent: u32,
+        canary: bool,
+    ) -> Result<Option<Backend>, Error> {
         if !self.known.contains_key(name) {
             let made = self.make(name).await?;
             self.known.insert(name.to_owned(), made);
@@ -180,7 +189,8 @@ impl<R: Read> Versions<'_, R> {
     }
 
     async fn make(&self, name: &str) -> Result<Option<Backend>, Error> {
-        let siblings: Vec<Stored<ModelVersion>> = self.records.children(contracts::name::parent(name)).await?;
+        let siblings: Vec<Stored<ModelVersion>> =
+            self.records.children(contracts::name::parent(name)).await?;
         let Some(version) = siblings.into_iter().find(|one| one.name == name) else {
             return Err(Error::Damaged(format!("{name} is routed and not there")));
         };
@@ -193,7 +203,12 @@ impl<R: Read> Versions<'_, R> {
         let mut last: BTreeMap<i32, GateDecision> = BTreeMap::new();
         for decision in decisions {
             // the signature covers the digests; the evidence itself is read where it is asked for
-            let bare = GateDecision { evidence_body: Vec::new(), findings: Vec::new(), evidence: Vec::new(), ..(*decision).clone() };
+            let bare = GateDecision {
+                evidence_body: Vec::new(),
+                findings: Vec::new(),
+                evidence: Vec::new(),
+                ..(*decision).clone()
+            };
             last.insert(decision.gate, bare);
         }
         Ok(Some(Backend {

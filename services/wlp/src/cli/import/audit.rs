@@ -12,7 +12,13 @@ use super::Caller;
 use crate::reach::To;
 
 /// Draws rows, compares them, records the audit as the QA engineer; gives a line about it.
-pub async fn record(caller: &Caller, version: &str, files: &[PathBuf], rows: u32, seed: u64) -> anyhow::Result<String> {
+pub async fn record(
+    caller: &Caller,
+    version: &str,
+    files: &[PathBuf],
+    rows: u32,
+    seed: u64,
+) -> anyhow::Result<String> {
     let mut truth = Truth::default();
     for file in files {
         truth.read(file)?;
@@ -20,8 +26,10 @@ pub async fn record(caller: &Caller, version: &str, files: &[PathBuf], rows: u32
     let mut reader = DatasetReadServiceClient::new(caller.peer(To::DataPipeline, "qa-engineer")?);
     let request = DrawAuditSampleRequest { name: version.into(), rows, seed };
     let sample = reader.draw_audit_sample(request).await?.into_inner();
-    let known: Vec<_> = sample.columns.iter().map(|name| truth.names.iter().position(|one| one == name)).collect();
-    let wrong: Vec<String> = sample.rows.iter().filter_map(|row| truth.differs(row, &sample.columns, &known)).collect();
+    let known: Vec<_> =
+        sample.columns.iter().map(|name| truth.names.iter().position(|one| one == name)).collect();
+    let wrong: Vec<String> =
+        sample.rows.iter().filter_map(|row| truth.differs(row, &sample.columns, &known)).collect();
     let compared = known.iter().flatten().count() as u64;
     let audit = DatasetAudit {
         sample_digest: sample.digest,
@@ -33,8 +41,11 @@ pub async fn record(caller: &Caller, version: &str, files: &[PathBuf], rows: u32
         ..Default::default()
     };
     let said = format!("audit: {} rows, {} cells, {} wrong rows", audit.rows, audit.cells, audit.wrong_rows);
-    let request = RecordDatasetAuditRequest { name: version.into(), audit: Some(audit), ..Default::default() };
-    DatasetServiceClient::new(caller.peer(To::Registry, "qa-engineer")?).record_dataset_audit(request).await?;
+    let request =
+        RecordDatasetAuditRequest { name: version.into(), audit: Some(audit), ..Default::default() };
+    DatasetServiceClient::new(caller.peer(To::Registry, "qa-engineer")?)
+        .record_dataset_audit(request)
+        .await?;
     Ok(said)
 }
 
@@ -48,7 +59,8 @@ struct Truth {
 impl Truth {
     fn read(&mut self, file: &Path) -> anyhow::Result<()> {
         anyhow::ensure!(file.extension().is_some_and(|kind| kind == "csv"), "--audit takes CSV files only");
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         let mut records = records(text.trim_start_matches('\u{feff}'));
         anyhow::ensure!(!records.is_empty(), "{} is empty", file.display());
         let names = records.remove(0);
@@ -77,7 +89,8 @@ impl Truth {
 fn same(value: &str, expected: &str) -> bool {
     let (value, expected) = (value.trim(), expected.trim());
     let numbers = value.parse::<f64>().ok().zip(expected.parse::<f64>().ok());
-    let equal = numbers.is_some_and(|(one, other)| one.to_bits() == other.to_bits() || (one - other).abs() < f64::EPSILON);
+    let equal = numbers
+        .is_some_and(|(one, other)| one.to_bits() == other.to_bits() || (one - other).abs() < f64::EPSILON);
     value == expected || equal || (value.is_empty() && ["?", "NA", ""].contains(&expected))
 }
 

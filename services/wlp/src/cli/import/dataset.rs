@@ -10,13 +10,15 @@ use contracts::pipeline::v1::cleaning_rule::Action;
 use contracts::pipeline::v1::dataset_build_service_client::DatasetBuildServiceClient;
 use contracts::pipeline::v1::upload_service_client::UploadServiceClient;
 use contracts::pipeline::v1::{
-    Augmentation, BuildDatasetVersionRequest, BuildPlan, CleaningRule, DataFormat, DataInput, Splits, UploadDataRequest,
+    Augmentation, BuildDatasetVersionRequest, BuildPlan, CleaningRule, DataFormat, DataInput, Splits,
+    UploadDataRequest,
 };
 use contracts::registry::v1::data_source_service_client::DataSourceServiceClient;
 use contracts::registry::v1::dataset_service_client::DatasetServiceClient;
 use contracts::registry::v1::{
-    ApproveDataSourceRequest, ConfirmDataSourceCurrentRequest, CreateDataSourceRequest, CreateDatasetRequest, DataSource,
-    Dataset as WireDataset, DatasetVersion, ReleaseDatasetVersionRequest, SignDatasetRelevanceRequest, SourceKind,
+    ApproveDataSourceRequest, ConfirmDataSourceCurrentRequest, CreateDataSourceRequest, CreateDatasetRequest,
+    DataSource, Dataset as WireDataset, DatasetVersion, ReleaseDatasetVersionRequest,
+    SignDatasetRelevanceRequest, SourceKind,
 };
 
 use super::{Caller, TaskName, audit, pieces, project, read, unless_there};
@@ -127,8 +129,10 @@ impl Dataset {
     async fn source(&self) -> anyhow::Result<()> {
         let policy = lifecycle::Policy::builtin();
         let word = self.kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        let row = policy.sources.types.iter().find(|row| row.kind.as_str() == word).context("a kind of §5.1")?;
-        let declared = |what: &dyn std::fmt::Display| (what.to_string(), "declared by the importer".to_owned());
+        let row =
+            policy.sources.types.iter().find(|row| row.kind.as_str() == word).context("a kind of §5.1")?;
+        let declared =
+            |what: &dyn std::fmt::Display| (what.to_string(), "declared by the importer".to_owned());
         let source = DataSource {
             display_name: self.source.clone(),
             kind: self.kind.wire().into(),
@@ -138,15 +142,20 @@ impl Dataset {
             considerations: row.considerations.iter().map(|one| declared(one)).collect(),
             ..Default::default()
         };
-        let client = |who: &str| anyhow::Ok(DataSourceServiceClient::new(self.caller.peer(To::Registry, who)?));
-        let request =
-            CreateDataSourceRequest { data_source_id: self.source.clone(), data_source: Some(source), ..Default::default() };
+        let client =
+            |who: &str| anyhow::Ok(DataSourceServiceClient::new(self.caller.peer(To::Registry, who)?));
+        let request = CreateDataSourceRequest {
+            data_source_id: self.source.clone(),
+            data_source: Some(source),
+            ..Default::default()
+        };
         if unless_there(client("data-engineer")?.create_data_source(request).await)?.is_none() {
             return Ok(());
         }
         let name = format!("dataSources/{}", self.source);
         for role in &row.approvals {
-            let request = ApproveDataSourceRequest { name: name.clone(), role: role.to_string(), ..Default::default() };
+            let request =
+                ApproveDataSourceRequest { name: name.clone(), role: role.to_string(), ..Default::default() };
             client(role.as_str())?.approve_data_source(request).await?;
         }
         let current_time = Some(contracts::time::to_wire(runtime::Clock::real().now()));
@@ -165,7 +174,11 @@ impl Dataset {
             collection_note: "declared by the importer: see the source".into(),
             ..Default::default()
         };
-        let request = CreateDatasetRequest { dataset_id: self.dataset.clone(), dataset: Some(dataset), ..Default::default() };
+        let request = CreateDatasetRequest {
+            dataset_id: self.dataset.clone(),
+            dataset: Some(dataset),
+            ..Default::default()
+        };
         let mut datasets = DatasetServiceClient::new(self.caller.peer(To::Registry, "data-engineer")?);
         unless_there(datasets.create_dataset(request).await)?;
         Ok(())
@@ -192,7 +205,11 @@ impl Dataset {
                 Some("parquet") => DataFormat::Parquet,
                 _ => anyhow::bail!("{}: required .csv, .jsonl or .parquet", file.display()),
             };
-            inputs.push(DataInput { data_source: format!("dataSources/{}", self.source), digest, format: format.into() });
+            inputs.push(DataInput {
+                data_source: format!("dataSources/{}", self.source),
+                digest,
+                format: format.into(),
+            });
         }
         let request = BuildDatasetVersionRequest {
             parent: format!("datasets/{}", self.dataset),
@@ -201,7 +218,8 @@ impl Dataset {
             plan: Some(self.build_plan()?),
             ..Default::default()
         };
-        let begun = DatasetBuildServiceClient::new(peer.clone()).build_dataset_version(request).await?.into_inner();
+        let begun =
+            DatasetBuildServiceClient::new(peer.clone()).build_dataset_version(request).await?.into_inner();
         operation(peer, begun).await
     }
 
@@ -209,8 +227,10 @@ impl Dataset {
         let mut plan: BuildPlan = match &self.plan {
             None => BuildPlan::default(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-                wire_json::from_json("wlp.pipeline.v1.BuildPlan", &text).with_context(|| format!("{}", path.display()))?
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                wire_json::from_json("wlp.pipeline.v1.BuildPlan", &text)
+                    .with_context(|| format!("{}", path.display()))?
             }
         };
         if let Some(label) = &self.label {
@@ -230,7 +250,12 @@ impl Dataset {
             not_applicable_reason: "the data is taken as it is".into(),
             ..Default::default()
         });
-        plan.splits.get_or_insert_with(|| Splits { train: 0.7, validation: 0.1, test: 0.2, ..Default::default() });
+        plan.splits.get_or_insert_with(|| Splits {
+            train: 0.7,
+            validation: 0.1,
+            test: 0.2,
+            ..Default::default()
+        });
         if plan.seed == 0 {
             plan.seed = self.seed;
         }
@@ -249,16 +274,30 @@ impl Dataset {
 
 /// What was measured, dimension by dimension.
 fn show(version: &DatasetVersion) {
-    println!("{} {}: {} rows in, {} rows", version.name, version.state().as_str_name(), version.rows_in, version.rows);
+    println!(
+        "{} {}: {} rows in, {} rows",
+        version.name,
+        version.state().as_str_name(),
+        version.rows_in,
+        version.rows
+    );
     for split in &version.splits {
         println!("  {:12} {} rows {}", split.split, split.rows, split.digest);
     }
     for one in &version.quality {
-        let value = one.value.as_ref().map_or_else(|| "not measured".to_owned(), |value| format!("{:.5}", value.value));
+        let value = one
+            .value
+            .as_ref()
+            .map_or_else(|| "not measured".to_owned(), |value| format!("{:.5}", value.value));
         let why = if one.not_applicable_reason.is_empty() { &one.method } else { &one.not_applicable_reason };
         println!("  {:12} {value} ({} of {}) {why}", one.dimension, one.bad, one.all);
         for detail in one.details.iter().filter(|detail| detail.value != 0.0).take(20) {
-            println!("    {:24} {:.5} n={}", format!("{} {}", detail.metric, detail.slice), detail.value, detail.sample_size);
+            println!(
+                "    {:24} {:.5} n={}",
+                format!("{} {}", detail.metric, detail.slice),
+                detail.value,
+                detail.sample_size
+            );
         }
     }
 }

@@ -68,7 +68,8 @@ async fn project(caller: &Caller, id: &str, task: Task, primary_metric: &str) ->
         primary_metric: primary_metric.into(),
         ..Default::default()
     };
-    let request = CreateProjectRequest { project_id: id.into(), project: Some(project), ..Default::default() };
+    let request =
+        CreateProjectRequest { project_id: id.into(), project: Some(project), ..Default::default() };
     let mut projects = ProjectServiceClient::new(caller.peer(To::Registry, "ml-engineer")?);
     unless_there(projects.create_project(request).await)?;
     Ok(format!("projects/{id}"))
@@ -92,11 +93,20 @@ fn read(path: &Path) -> anyhow::Result<(Vec<u8>, String)> {
 
 /// The pieces of an upload: `(offset, bytes)`.
 fn pieces(bytes: &[u8]) -> impl Iterator<Item = (usize, Vec<u8>)> + '_ {
-    (0..bytes.len().max(1)).step_by(PIECE).map(|offset| (offset, bytes[offset..(offset + PIECE).min(bytes.len())].to_vec()))
+    (0..bytes.len().max(1))
+        .step_by(PIECE)
+        .map(|offset| (offset, bytes[offset..(offset + PIECE).min(bytes.len())].to_vec()))
 }
 
 /// `name=value`
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is no name=value"))?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// `name=number`
+fn number(text: &str) -> Result<(String, f64), String> {
+    let (name, value) = pair(text)?;
+    let value = value.parse().map_err(|_| format!("{value:?} is no number"))?;
+    Ok((name, value))
 }

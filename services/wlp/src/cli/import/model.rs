@@ -9,13 +9,14 @@ use contracts::registry::v1::artifact_service_client::ArtifactServiceClient;
 use contracts::registry::v1::model_service_client::ModelServiceClient;
 use contracts::registry::v1::training_run_service_client::TrainingRunServiceClient;
 use contracts::registry::v1::{
-    Checkpointing, CompleteTrainingRunRequest, ComputeResources, CreateModelRequest, CreateModelVersionRequest,
-    CreateTrainingRunRequest, Model as WireModel, ModelVersion, SubmitModelVersionRequest, Technique, TrainingData,
-    TrainingRun, UploadArtifactRequest,
+    Checkpointing, CompleteTrainingRunRequest, ComputeResources, CreateModelRequest,
+    CreateModelVersionRequest, CreateTrainingRunRequest, GetTrainingRunRequest, LogTrainingMetricsRequest,
+    MetricPoint, Model as WireModel, ModelVersion, SubmitModelVersionRequest, Technique, TrainingData,
+    TrainingRun, UploadArtifactRequest, training_run::State,
 };
 use contracts::time::duration_to_wire;
 
-use super::{Caller, TaskName, pair, pieces, project, read, unless_there};
+use super::{Caller, TaskName, number, pair, pieces, project, read, unless_there};
 use crate::reach::To;
 
 /// Said wherever the importer knows nothing better.
@@ -58,6 +59,9 @@ pub struct Model {
     /// Seconds that the training took.
     #[arg(long, default_value_t = 1.0)]
     training_seconds: f64,
+    /// `series=number` of the training, `train/loss=0.12`, `validation/accuracy=0.86`; may be given again.
+    #[arg(long = "metric", value_parser = number)]
+    metrics: Vec<(String, f64)>,
     /// Input that takes all feature columns.
     #[arg(long, default_value = "")]
     input: String,
@@ -120,7 +124,8 @@ impl Model {
         if seeds.is_empty() {
             seeds.insert(DECLARED.to_owned(), 0);
         }
-        let mut hyperparameters: std::collections::BTreeMap<_, _> = self.hyperparameters.iter().cloned().collect();
+        let mut hyperparameters: std::collections::BTreeMap<_, _> =
+            self.hyperparameters.iter().cloned().collect();
         if hyperparameters.is_empty() {
             hyperparameters.insert("hyperparameters".into(), format!("{DECLARED}: not known"));
         }
@@ -155,17 +160,46 @@ impl Model {
             experiment_tracker: DECLARED.into(),
             ..Default::default()
         };
-        let request = CreateTrainingRunRequest { training_run_id: id.clone(), training_run: Some(run), ..Default::default() };
+        let request = CreateTrainingRunRequest {
+            training_run_id: id.clone(),
+            training_run: Some(run),
+            ..Default::default()
+        };
         let mut runs = TrainingRunServiceClient::new(self.caller.peer(To::Registry, "ml-engineer")?);
         let name = format!("trainingRuns/{id}");
-        if unless_there(runs.create_training_run(request).await)?.is_some() {
+        unless_there(runs.create_training_run(request).await)?;
+        let run = runs.get_training_run(GetTrainingRunRequest { name: name.clone() }).await?.into_inner();
+        if run.state() == State::Running {
+            let request =
+                LogTrainingMetricsRequest { name: name.clone(), points: self.points(), ..Default::default() };
+            runs.log_training_metrics(request).await?;
             let request = CompleteTrainingRunRequest { name: name.clone(), ..Default::default() };
             runs.complete_training_run(request).await?;
         }
         Ok(name)
     }
 
-    async fn register(&self, project: &str, task: Task, digest: &str, run: &str) -> anyhow::Result<ModelVersion> {
+    /// The series of §6.2: those that were given, and for the others one point that says that nothing is known.
+    fn points(&self) -> Vec<MetricPoint> {
+        let point = |metric: String, value| MetricPoint { metric, value, ..Default::default() };
+        let mut points: Vec<_> =
+            self.metrics.iter().map(|(name, value)| point(name.clone(), *value)).collect();
+        for series in lifecycle::Policy::builtin().training.monitoring.iter().map(|row| row.series.as_str()) {
+            if !series.is_empty() && !points.iter().any(|one| one.metric.starts_with(series)) {
+                let joint = if series.ends_with('/') { "" } else { "/" };
+                points.push(point(format!("{series}{joint}declared-by-the-importer"), f64::NAN));
+            }
+        }
+        points
+    }
+
+    async fn register(
+        &self,
+        project: &str,
+        task: Task,
+        digest: &str,
+        run: &str,
+    ) -> anyhow::Result<ModelVersion> {
         let mut models = ModelServiceClient::new(self.caller.peer(To::Registry, "ml-engineer")?);
         let model = WireModel {
             display_name: self.model.clone(),
@@ -177,7 +211,8 @@ impl Model {
             limitations: vec![format!("{DECLARED}: none named")],
             ..Default::default()
         };
-        let request = CreateModelRequest { model_id: self.model.clone(), model: Some(model), ..Default::default() };
+        let request =
+            CreateModelRequest { model_id: self.model.clone(), model: Some(model), ..Default::default() };
         unless_there(models.create_model(request).await)?;
         let given = ModelVersion {
             artifact_digest: digest.into(),

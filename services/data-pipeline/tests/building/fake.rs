@@ -1,0 +1,229 @@
+//! A registry of a few lines, and the data-pipeline over it, in one process.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use contracts::longrunning::operations_client::OperationsClient;
+use contracts::longrunning::{Operation, WaitOperationRequest, operation};
+use contracts::pipeline::v1::dataset_build_service_client::DatasetBuildServiceClient;
+use contracts::pipeline::v1::upload_service_client::UploadServiceClient;
+use contracts::pipeline::v1::*;
+use contracts::registry::v1::data_source_service_server::{DataSourceService, DataSourceServiceServer};
+use contracts::registry::v1::dataset_service_server::{DatasetService, DatasetServiceServer};
+use contracts::registry::v1::*;
+use prost::Message;
+use runtime::credentials::Entry;
+use runtime::{Clock, Credentials, Kind, Peer, Service};
+use storage::Digest;
+use tonic::{Request, Response, Status};
+
+/// What the registry was told. A closed gate keeps whoever asks for a source waiting.
+#[derive(Clone, Default)]
+pub struct Told {
+    pub versions: Arc<Mutex<BTreeMap<String, DatasetVersion>>>,
+    pub gate: Arc<tokio::sync::RwLock<()>>,
+}
+
+macro_rules! unused {
+    ($($method:ident $request:ident -> $answer:ident),+ $(,)?) => {$(
+        fn $method<'a, 'b>(
+            &'a self,
+            _: Request<$request>,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Result<Response<$answer>, Status>> + Send + 'b>>
+        where
+            'a: 'b,
+            Self: 'b,
+        {
+            Box::pin(async { Err(Status::unimplemented("not asked by the data-pipeline")) })
+        }
+    )+};
+}
+
+#[tonic::async_trait]
+impl DataSourceService for Told {
+    async fn get_data_source(
+        &self,
+        request: Request<GetDataSourceRequest>,
+    ) -> Result<Response<DataSource>, Status> {
+        let _open = self.gate.read().await;
+        let name = request.into_inner().name;
+        let approved = !name.ends_with("proposed");
+        let state = if approved { data_source::State::Approved } else { data_source::State::Proposed };
+        Ok(Response::new(DataSource {
+            name,
+            state: state.into(),
+            origin: "made here".into(),
+            ..Default::default()
+        }))
+    }
+
+    unused!(
+        create_data_source CreateDataSourceRequest -> DataSource,
+        list_data_sources ListDataSourcesRequest -> ListDataSourcesResponse,
+        approve_data_source ApproveDataSourceRequest -> DataSource,
+        revoke_data_source RevokeDataSourceRequest -> DataSource,
+        confirm_data_source_current ConfirmDataSourceCurrentRequest -> DataSource,
+    );
+}
+
+#[tonic::async_trait]
+impl DatasetService for Told {
+    async fn get_dataset(&self, request: Request<GetDatasetRequest>) -> Result<Response<Dataset>, Status> {
+        let name = request.into_inner().name;
+        let (description, collection_note) = ("rows | of <numbers>".into(), "made by a test".into());
+        Ok(Response::new(Dataset { name, description, collection_note, ..Default::default() }))
+    }
+
+    async fn create_dataset_version(
+        &self,
+        request: Request<CreateDatasetVersionRequest>,
+    ) -> Result<Response<DatasetVersion>, Status> {
+        let version = request.into_inner().dataset_version.unwrap_or_default();
+        let mut versions = self.versions.lock().unwrap();
+        if versions.contains_key(&version.name) {
+            return Err(Status::already_exists(version.name));
+        }
+        versions.insert(version.name.clone(), version.clone());
+        Ok(Response::new(version))
+    }
+
+    async fn get_dataset_version(
+        &self,
+        request: Request<GetDatasetVersionRequest>,
+    ) -> Result<Response<DatasetVersion>, Status> {
+        let found = self.versions.lock().unwrap().get(&request.into_inner().name).cloned();
+        found.map(Response::new).ok_or_else(|| Status::not_found("no such version"))
+    }
+
+    unused!(
+        create_dataset CreateDatasetRequest -> Dataset,
+        list_datasets ListDatasetsRequest -> ListDatasetsResponse,
+        list_dataset_versions ListDatasetVersionsRequest -> ListDatasetVersionsResponse,
+        record_dataset_audit RecordDatasetAuditRequest -> DatasetVersion,
+        sign_dataset_relevance SignDatasetRelevanceRequest -> DatasetVersion,
+        release_dataset_version ReleaseDatasetVersionRequest -> DatasetVersion,
+    );
+}
+
+/// The data-pipeline over a fake registry.
+pub struct Bench {
+    pub service: Service,
+    pub told: Told,
+    key: String,
+    _registry: Service,
+}
+
+impl Bench {
+    /// In memory, but for the files.
+    pub async fn start(folder: &Path) -> Self {
+        Self::over(folder, "sqlite::memory:", Told::default(), |_| {}).await
+    }
+
+    pub async fn over(
+        folder: &Path,
+        database: &str,
+        told: Told,
+        change: impl FnOnce(&mut data_pipeline::Config),
+    ) -> Self {
+        let (key, sha256) = runtime::generate_key().unwrap();
+        let roles =
+            ["data-engineer", "qa-engineer", "ml-engineer", "data-pipeline"].map(String::from).to_vec();
+        let entry = Entry {
+            sha256,
+            principal: "data-engineer".into(),
+            kind: Kind::Person,
+            roles,
+            expires: None,
+            development: false,
+        };
+        let credentials = Credentials::from_entries(vec![entry]).unwrap();
+        let registry = Service::builder("registry")
+            .add(DataSourceServiceServer::new(told.clone()))
+            .add(DatasetServiceServer::new(told.clone()))
+            .descriptors(contracts::DESCRIPTORS)
+            .access(contracts::access::TABLE, credentials.clone())
+            .build()
+            .unwrap();
+        let mut config = data_pipeline::Config {
+            data_dir: folder.to_string_lossy().into_owned(),
+            database: runtime::config::Database { url: database.into() },
+            ..Default::default()
+        };
+        change(&mut config);
+        let deps = data_pipeline::Deps::new(&registry.peer(&key).unwrap(), Clock::real(), credentials);
+        let service = data_pipeline::build(&config, deps).await.unwrap();
+        service.tasks().start();
+        Self { service, told, key, _registry: registry }
+    }
+
+    pub fn peer(&self) -> Peer {
+        self.service.peer(&self.key).unwrap()
+    }
+
+    pub async fn upload(&self, bytes: &[u8]) -> String {
+        let digest = Digest::of(bytes).to_string();
+        let (size_bytes, chunk) = (bytes.len() as u64, bytes.to_vec());
+        let one = UploadDataRequest { digest, size_bytes, offset: 0, chunk: chunk.into() };
+        let done =
+            UploadServiceClient::new(self.peer()).upload_data(futures::stream::iter([one])).await.unwrap();
+        assert!(done.get_ref().complete);
+        done.into_inner().digest
+    }
+
+    /// Uploads and asks for `datasets/d/versions/{version}`.
+    pub async fn ask(
+        &self,
+        version: &str,
+        bytes: &[u8],
+        format: DataFormat,
+        plan: BuildPlan,
+    ) -> Result<Operation, Status> {
+        let input = DataInput {
+            data_source: "dataSources/s".into(),
+            digest: self.upload(bytes).await,
+            format: format.into(),
+        };
+        self.ask_for(version, vec![input], plan).await
+    }
+
+    pub async fn ask_for(
+        &self,
+        version: &str,
+        inputs: Vec<DataInput>,
+        plan: BuildPlan,
+    ) -> Result<Operation, Status> {
+        let request = BuildDatasetVersionRequest {
+            parent: "datasets/d".into(),
+            version: version.into(),
+            inputs,
+            plan: Some(plan),
+            request_id: format!("request-{version}"),
+        };
+        Ok(DatasetBuildServiceClient::new(self.peer()).build_dataset_version(request).await?.into_inner())
+    }
+
+    /// What an operation came to.
+    pub async fn end<M: Message + Default>(&self, name: &str) -> Result<M, contracts::rpc::Status> {
+        loop {
+            let request = WaitOperationRequest { name: name.into(), timeout: None };
+            let seen = OperationsClient::new(self.peer()).wait_operation(request).await.unwrap().into_inner();
+            match seen.result {
+                Some(operation::Result::Response(any)) => return Ok(M::decode(any.value.as_slice()).unwrap()),
+                Some(operation::Result::Error(status)) => return Err(status),
+                None => {}
+            }
+        }
+    }
+
+    pub async fn build(
+        &self,
+        version: &str,
+        bytes: &[u8],
+        format: DataFormat,
+        plan: BuildPlan,
+    ) -> Result<DatasetVersion, contracts::rpc::Status> {
+        let operation = self.ask(version, bytes, format, plan).await.unwrap();
+        self.end(&operation.name).await
+    }
+}

@@ -1,0 +1,102 @@
+//! Bad files and bad plans: an error that says what and where, and the service goes on.
+
+use super::{Bench, csv, plan};
+use contracts::pipeline::v1::*;
+
+#[tokio::test]
+async fn hostile_files_are_refused_with_what_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = |config: &mut data_pipeline::Config| {
+        config.limits.columns = 100;
+        config.limits.cell_bytes = 1000;
+        config.limits.rows = 1000;
+    };
+    let bench = Bench::over(folder.path(), "sqlite::memory:", super::Told::default(), small).await;
+    let wide: String = (0..20_000).map(|at| format!("c{at},")).collect();
+    let long = format!("a,b\n1,{}\n", "x".repeat(5000));
+    let deep = format!("{{\"a\":{}1{}}}\n", "[".repeat(50_000), "]".repeat(50_000));
+    let parquet = [b"PAR1".as_slice(), &[0xFF; 64], b"PAR1"].concat();
+    let rows = csv(2000);
+    let files: [(&[u8], DataFormat, &str); 20] = [
+        (b"a,b\n1,2\n\"3,4\n", DataFormat::Csv, "line 3: a quote is opened and never closed"),
+        (b"a,b\n1,2\n1,2,3\n", DataFormat::Csv, "line 3: more fields than the header's 2"),
+        (b"a,b\n1,2\n\n1\n", DataFormat::Csv, "line 4: 1 fields, the header has 2"),
+        (b"a,b\n1,\"2\"x\n", DataFormat::Csv, "line 2: text after a closing quote"),
+        (b"a,b\n1,\xFF\xFE\n", DataFormat::Csv, "line 2, field 2: is not UTF-8"),
+        (b"\xFF\xFEa\0,\0b\0", DataFormat::Csv, "UTF-16"),
+        (b"a,a\n1,2\n", DataFormat::Csv, "column \"a\" stands twice"),
+        (b"a,\n1,2\n", DataFormat::Csv, "column 2 has no name"),
+        (b"\n\n", DataFormat::Csv, "no header line"),
+        (b"a,b\n", DataFormat::Csv, "have no rows"),
+        (b"__split\n1\n", DataFormat::Csv, "begin with __"),
+        (wide.as_bytes(), DataFormat::Csv, "more than 100 columns"),
+        (long.as_bytes(), DataFormat::Csv, "line 2, field 2: more than 1000 bytes"),
+        (rows.as_bytes(), DataFormat::Csv, "more than 1000 rows"),
+        (b"{\"a\":1}\n{\"a\":}\n", DataFormat::Jsonl, "line 2:"),
+        (b"{\"a\":1,\"a\":2}\n", DataFormat::Jsonl, "line 1: \"a\" stands twice"),
+        (b"{\"a\":[1]}\n", DataFormat::Jsonl, "line 1, \"a\": is nested"),
+        (deep.as_bytes(), DataFormat::Jsonl, "line 1"),
+        (&parquet, DataFormat::Parquet, "cannot be read"),
+        (b"a,b\n1,2\n", DataFormat::Parquet, "cannot be read"),
+    ];
+    for (at, (bytes, format, what)) in files.into_iter().enumerate() {
+        let ended = bench.build(&format!("1.0.{at}"), bytes, format, BuildPlan::default()).await;
+        let refused = ended.expect_err(what);
+        assert_eq!(refused.code, tonic::Code::InvalidArgument as i32, "{refused:?}");
+        assert!(refused.message.contains(what), "required {what:?}, observed {:?}", refused.message);
+    }
+    let bom = [b"\xEF\xBB\xBFa,b\r\n".as_slice(), b"1,\"x \"\"y\"\",\r\nz\"\r\n2,\r\n"].concat();
+    let taken = bench.build("2.0.0", &bom, DataFormat::Csv, BuildPlan::default()).await.unwrap();
+    assert_eq!(
+        (taken.columns[0].name.as_str(), taken.rows),
+        ("a", 2),
+        "a byte order mark is no part of a name"
+    );
+}
+
+#[tokio::test]
+async fn every_bad_field_of_a_plan_is_named_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::start(folder.path()).await;
+    let bad = BuildPlan {
+        columns: vec![ColumnRule { name: "x".into(), r#type: "decimal".into(), ..Default::default() }],
+        splits: Some(Splits { train: 0.5, validation: f64::NAN, test: 0.9, ..Default::default() }),
+        transforms: vec![TransformRule { column: "cohort".into(), kind: 99, ..Default::default() }],
+        group_columns: vec!["cohort".into()],
+        ..Default::default()
+    };
+    let refused = bench.ask("1.0.0", csv(10).as_bytes(), DataFormat::Csv, bad).await.unwrap_err();
+    let named: Vec<_> =
+        runtime::status::field_violations(&refused).into_iter().map(|bad| bad.field).collect();
+    let fields = [
+        "plan.columns[0].type",
+        "plan.transforms[0].kind",
+        "plan.transforms[0].column",
+        "plan.splits.validation",
+        "plan.splits",
+    ];
+    assert_eq!(named, fields);
+
+    let mut unknown = plan();
+    unknown.label_column = "z".into();
+    unknown.key_columns = vec!["k".into()];
+    unknown.group_columns.push("g".into());
+    let ended = bench.build("1.0.0", csv(10).as_bytes(), DataFormat::Csv, unknown).await.unwrap_err();
+    assert_eq!(ended.code, tonic::Code::InvalidArgument as i32);
+    for name in ["plan.label_column: \"z\"", "plan.key_columns[0]: \"k\"", "plan.group_columns[1]: \"g\""] {
+        assert!(ended.message.contains(name), "{name}: {}", ended.message);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_approved_is_refused_with_its_clause() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::start(folder.path()).await;
+    let digest = bench.upload(csv(10).as_bytes()).await;
+    let input =
+        DataInput { data_source: "dataSources/proposed".into(), digest, format: DataFormat::Csv.into() };
+    let operation = bench.ask_for("1.0.0", vec![input], plan()).await.unwrap();
+    let ended = bench.end::<contracts::registry::v1::DatasetVersion>(&operation.name).await.unwrap_err();
+    assert_eq!(ended.code, tonic::Code::FailedPrecondition as i32);
+    assert_eq!(ended.message, "§5.1 dataSources/proposed: required an approved source, observed proposed");
+}
