@@ -1,35 +1,47 @@
-"""The Dockerfile and the Tiltfile: linted, parsed, and naming what exists."""
+"""The Dockerfiles: linted, a target for each service, and the pins of the rest of the project."""
 
-import os
 import pathlib
 import re
 import subprocess
 import sys
 
-import starlark
+import pytest
 from conftest import ROOT, SERVICES
 
 DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
+DEV = ROOT / "deploy/docker/dev"
 
 
-def test_dockerfile_lints():
+@pytest.mark.parametrize("path", [DOCKERFILE, DEV / "Dockerfile"], ids=["images", "dev"])
+def test_dockerfile_lints(path):
     linter = pathlib.Path(sys.executable).parent / "hadolint"
-    result = subprocess.run([linter, "--no-color", DOCKERFILE], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([linter, "--no-color", path], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def stages():
+    return re.findall(r"^FROM (\S+) AS (\S+)$", DOCKERFILE.read_text(), re.M)
+
+
+def section(name):
+    return DOCKERFILE.read_text().split(f" AS {name}\n")[1].split("\nFROM ")[0]
+
+
 def test_a_target_for_each_service():
-    text = DOCKERFILE.read_text()
-    stages = re.findall(r"^FROM (\S+) AS (\S+)$", text, re.M)
     for service, (rpc, metrics, _) in SERVICES.items():
-        [parent] = [parent for parent, name in stages if name == service]
+        [parent] = [parent for parent, name in stages() if name == service]
         assert parent in ("base", "base-with-runtime")
-        section = text.split(f" AS {service}\n")[1].split("\nFROM ")[0]
-        assert f"EXPOSE {rpc} {metrics}" in section
-        assert f'CMD ["/usr/local/bin/{service}"]' in section
-    base = text.split(" AS base\n")[1].split("\nFROM ")[0]
-    assert "USER 65532:65532" in base and "/usr/local/bin/wlp" in base
-    assert any(parent.startswith("gcr.io/distroless/") and parent.endswith(":nonroot") for parent, _ in stages)
+        assert f"EXPOSE {rpc} {metrics}" in section(service)
+        assert f'CMD ["/usr/local/bin/{service}"]' in section(service)
+    assert "USER 65532:65532" in section("base") and "/usr/local/bin/wlp" in section("base")
+    assert any(parent.startswith("gcr.io/distroless/") and parent.endswith(":nonroot") for parent, _ in stages())
+
+
+def test_services_that_run_models_have_onnx_runtime():
+    for service in SERVICES:
+        [parent] = [parent for parent, name in stages() if name == service]
+        loads = "OnnxRuntime::new()" in "".join(path.read_text() for path in (ROOT / "services" / service / "src").rglob("*.rs"))
+        assert (parent == "base-with-runtime") == loads, service
 
 
 def test_toolchain_is_the_pinned_one():
@@ -46,21 +58,17 @@ def test_onnx_runtime_is_the_pinned_one():
         assert digest in source
 
 
-def test_tiltfile():
-    text = (ROOT / "Tiltfile").read_text()
-    dialect = starlark.Dialect.extended()
-    module = starlark.Module()
-    called = {"images": [], "resources": {}}
-    module.add_callable("allow_k8s_contexts", lambda contexts: None)
-    module.add_callable("kustomize", lambda path: str((ROOT / path / "kustomization.yaml").is_file()))
-    module.add_callable("k8s_yaml", lambda found: None if found == "True" else 1 / 0)
-    module.add_callable("docker_build", lambda ref, context, **rest: called["images"].append((ref, rest)))
-    module.add_callable("k8s_resource", lambda name, **rest: called["resources"].update({name: rest}))
-    starlark.eval(module, starlark.parse("Tiltfile", text, dialect), starlark.Globals.extended_by([]) if hasattr(
-        starlark.Globals, "extended_by") else starlark.Globals.standard())
-    assert {ref for ref, _ in called["images"]} == {f"wlp/{service}" for service in SERVICES}
-    for ref, rest in called["images"]:
-        assert rest["target"] == ref.removeprefix("wlp/") and (ROOT / rest["dockerfile"]).is_file()
-        assert all(os.path.exists(ROOT / path) for path in rest["only"])
-    for service, (rpc, metrics, _) in SERVICES.items():
-        assert called["resources"][service]["port_forwards"] == [rpc, metrics]
+def test_what_is_copied_from_the_sources_is_not_ignored():
+    ignored = set((ROOT / ".dockerignore").read_text().split())
+    assert {".git", "target", "secrets", ".env", "deploy/docker/dev/bin", "deploy/kubernetes/dev/secrets"} <= ignored
+    assert not ignored & {"Cargo.lock", "proto", "shared", "services", "tests", "deploy", "deploy/policy"}
+
+
+def test_the_developers_image_runs_the_real_binaries():
+    """Compiled on the Debian that runs them, with the ONNX Runtime of the real images, as the same user."""
+    text = (DEV / "Dockerfile").read_text()
+    assert "FROM scratch AS binaries" in DOCKERFILE.read_text()
+    assert "COPY --from=builder /out/bin /" in section("binaries") and "COPY --from=onnxruntime /runtime /onnxruntime" in section("binaries")
+    assert "-bookworm AS builder" in DOCKERFILE.read_text() and "FROM debian:12." in text
+    assert "USER 65532:65532" in text and "COPY bin/onnxruntime /opt/onnxruntime" in text
+    assert "ENV ORT_DYLIB_PATH=/opt/onnxruntime/libonnxruntime.so" in text and "ENV ORT_DYLIB_PATH=/opt/onnxruntime/libonnxruntime.so" in section("base-with-runtime")
