@@ -16,7 +16,7 @@ missing() {
 }
 
 # What a stage needs first. These run before its output is redirected, so that stages never nest.
-declare -A NEEDS=([protos]=tools [deploy]=tools [test]="services tools build runtime" [mesh]="services tools build runtime")
+declare -A NEEDS=([protos]=tools [deploy]=tools [test]="services tools build runtime")
 
 # Adds up the closing lines of cargo test and pytest in a log; prints "passed failed", nothing if there is none.
 counted() {
