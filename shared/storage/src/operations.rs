@@ -38,12 +38,15 @@ pub struct Operation {
 pub enum Outcome {
     /// The answer as protobuf bytes.
     Succeeded(Vec<u8>),
-    /// A gRPC code and a message.
+    /// A gRPC status.
     Failed {
         /// gRPC status code.
         code: i32,
         /// For the caller.
         message: String,
+        /// The whole `google.rpc.Status` as protobuf bytes, with its details, as `tonic::Status::details` gives it; empty
+        /// where there are no details.
+        status: Vec<u8>,
     },
     /// It stopped because it was asked to.
     Cancelled,
@@ -167,8 +170,9 @@ impl Operations {
                 (Column::Result, Expr::value(result)),
                 (Column::Progress, Expr::value(1.0)),
             ],
-            Outcome::Failed { code, message } => vec![
+            Outcome::Failed { code, message, status } => vec![
                 (Column::State, Expr::value("FAILED")),
+                (Column::Result, Expr::value(status)),
                 (Column::ErrorCode, Expr::value(code)),
                 (Column::ErrorMessage, Expr::value(message)),
             ],
@@ -210,6 +214,7 @@ impl TryFrom<Model> for Operation {
             "FAILED" => Some(Outcome::Failed {
                 code: row.error_code.unwrap_or_default(),
                 message: row.error_message.unwrap_or_default(),
+                status: row.result.unwrap_or_default(),
             }),
             "CANCELLED" => Some(Outcome::Cancelled),
             other => return Err(Error::Damaged(format!("{} has state {other:?}", row.name))),

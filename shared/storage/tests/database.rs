@@ -254,6 +254,10 @@ async fn operations_leases_and_outbox_keep_their_promises() {
         assert!(matches!(again, Err(Error::OperationOver { .. })));
         let done = operations.get("operations/a").await.expect("get");
         assert_eq!((done.outcome, done.progress), (Some(Outcome::Succeeded(b"r".to_vec())), 1.0));
+        let failed = Outcome::Failed { code: 9, message: "no".into(), status: vec![8, 9, 0, 255] };
+        Operations::create(db.connection(), "operations/b", "evaluate", vec![], at(0)).await.expect("create");
+        operations.finish("operations/b", failed.clone(), at(4)).await.expect("finish");
+        assert_eq!(operations.get("operations/b").await.expect("get").outcome, Some(failed), "with its details");
 
         let (leases, ttl) = (Leases::new(db.clone()), Duration::from_secs(10));
         let first = leases.acquire("judge", "one", ttl, at(0)).await.expect("acquire").expect("free");
