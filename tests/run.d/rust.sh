@@ -29,4 +29,9 @@ stage_runtime() {
 }
 
 # All tests of all crates: rules, services, scenarios, processes, clients, foreign models and data.
-stage_test() { cargo test --release --workspace --no-fail-fast; }
+stage_test() {
+    export WLP_TEST_METRICS="$WORK/metrics.txt"
+    cargo test --release --workspace --no-fail-fast || return 1
+    if [ -z "${WLP_TEST_PYTHON:-}" ]; then missing "Python environment"; return; fi
+    "$WLP_TEST_PYTHON" -m pytest -q -p no:cacheprovider "$SCRAPE_TEST"
+}

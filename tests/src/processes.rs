@@ -260,6 +260,17 @@ impl Processes {
         self.addresses[&to].1
     }
 
+    /// Writes what the five tell Prometheus into the file that `WLP_TEST_METRICS` names, if it names one: rules and
+    /// dashboard are then held against it.
+    ///
+    /// # Panics
+    /// If a service tells nothing, or the file cannot be written.
+    pub fn scrape(&self) {
+        let Ok(path) = std::env::var("WLP_TEST_METRICS") else { return };
+        let told = |to| http_get(self.metrics_address(to), "/metrics").expect("metrics").1;
+        std::fs::write(path, To::ALL.map(told).concat()).expect("a file");
+    }
+
     /// How a story reaches them.
     ///
     /// # Panics
