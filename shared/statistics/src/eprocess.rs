@@ -1,10 +1,13 @@
-//! An anytime-valid test of "errors are at most p0" on a stream of requests.
+//! An anytime-valid test of "errors are at most p0" on a stream of requests that may turn bad at any time.
 //!
-//! A mixture of likelihood-ratio bets, `E = sum_k w_k (q_k/p0)^errors ((1-q_k)/(1-p0))^successes` with every
-//! `q_k > p0`, is a non-negative supermartingale for every true rate at most p0, also a varying one. By
-//! Ville's inequality it ever reaches 1/alpha with probability at most alpha, however often one looks.
+//! A likelihood-ratio bet on the rate `q_k > p0` that starts at request `j` is worth
+//! `L_kj = (q_k/p0)^errors ((1-q_k)/(1-p0))^successes` over the requests from `j` on. The evidence is the mixture
+//! `E = sum_k w_k sum_j v_j L_kj` over rates and onsets, where a bet that has not started is worth one. Each bet is a
+//! non-negative supermartingale for every true rate at most p0, also a varying one, and so is the mixture. By Ville's
+//! inequality it ever reaches 1/alpha with probability at most alpha, however often one looks. Without the onsets a long
+//! calm would count as evidence that a storm must first outweigh.
 //! Source: MISSION reading 5; WLP-MLDEV-001 §8.3; Ville 1939; Ramdas et al., *Game-theoretic statistics and
-//! safe anytime-valid inference*, 2023; Waudby-Smith and Ramdas 2024 (betting).
+//! safe anytime-valid inference*, 2023; Shin, Ramdas, Rinaldo, *E-detectors*, 2023 (onsets).
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +15,7 @@ use crate::error::{Error, Result, open_unit};
 use crate::special::{ln_beta, log_sum_exp};
 
 /// Positions of the alternatives between p0 (0) and 1 (1), each with its weight. Half of the wealth is on
-/// error storms, so that three errors in a row are worth 1000 against p0 = 0.05; the rest is spread over
+/// error storms, so that three errors in a row are worth 3000 against p0 = 0.05; the rest is spread over
 /// milder excesses, down to 1.2 times p0, which need many requests to be seen at all.
 const ALTERNATIVES: [(f64, f64); 8] = [
     (0.01, 0.05),
@@ -25,10 +28,20 @@ const ALTERNATIVES: [(f64, f64); 8] = [
     (0.95, 0.30),
 ];
 
+/// Number of alternatives.
+const RATES: usize = ALTERNATIVES.len();
+/// Wealth on bets that start with the first request.
+const FROM_START: f64 = 0.25;
+/// The wealth on onsets after request `n` falls as `(1 + n / ONSET_SCALE)^-ONSET_DECAY`: nearly even over the first
+/// minutes of a canary, and never used up. A storm of nothing but errors is rejected at level 0.001 after 4 requests from
+/// the start, 5 after 100 good ones, 6 after 500, 8 after 36,000.
+const ONSET_SCALE: f64 = 150.0;
+const ONSET_DECAY: f64 = 0.5;
+
 /// Sequential test of H0 "the error rate is at most `limit`".
 ///
-/// The counts are the whole state: two tests of the same stream split over gateways are combined by adding
-/// counts ([`ErrorBudgetTest::merge`]), and a persisted one goes on where it stopped. Counts must be taken in
+/// Two tests of the same stream split over gateways are combined by taking in the other's counts as one step
+/// ([`ErrorBudgetTest::merge`]), and a persisted one goes on where it stopped. Counts must be taken in
 /// an order that does not depend on outcomes not yet counted (completion order is fine if failures are not
 /// reported ahead of successes of the same age). The largest value ever seen is kept: evidence once strong
 /// enough stays so, and the error budget is spent once over the whole rollout, never restarted per step.
@@ -38,6 +51,8 @@ pub struct ErrorBudgetTest {
     limit: f64,
     errors: u64,
     requests: u64,
+    /// Logarithm of what the bets that have started are worth, by alternative; `None` before the first request.
+    started: Option<[f64; RATES]>,
     peak_log_e: f64,
 }
 
@@ -47,6 +62,7 @@ struct Stored {
     limit: f64,
     errors: u64,
     requests: u64,
+    started: Option<[f64; RATES]>,
     peak_log_e: f64,
 }
 
@@ -56,8 +72,12 @@ impl TryFrom<Stored> for ErrorBudgetTest {
     fn try_from(stored: Stored) -> Result<Self> {
         let mut test = Self::new(stored.limit)?;
         test.observe(stored.errors, stored.requests)?;
+        if let (Some(started), true) = (stored.started, stored.requests > 0) {
+            crate::error::finite("started", &started)?;
+            test.started = Some(started);
+        }
         crate::error::finite("peak_log_e", &[stored.peak_log_e])?;
-        test.peak_log_e = test.peak_log_e.max(stored.peak_log_e);
+        test.peak_log_e = stored.peak_log_e.max(test.log_e()).max(0.0);
         Ok(test)
     }
 }
@@ -66,13 +86,23 @@ impl ErrorBudgetTest {
     /// A test with no evidence yet. `limit` is the tolerated error rate, strictly between 0 and 1.
     pub fn new(limit: f64) -> Result<Self> {
         open_unit("limit", limit)?;
-        Ok(Self { limit, errors: 0, requests: 0, peak_log_e: 0.0 })
+        Ok(Self { limit, errors: 0, requests: 0, started: None, peak_log_e: 0.0 })
     }
 
-    /// Counts `errors` among `requests` new outcomes.
+    /// Counts `errors` among `requests` new outcomes as one step: bets start before it or after it.
     /// # Errors
     /// [`Error::OutOfRange`] if there are more errors than requests; nothing is counted then.
     pub fn observe(&mut self, errors: u64, requests: u64) -> Result<()> {
+        self.observe_within(errors, requests, self.limit)
+    }
+
+    /// As [`ErrorBudgetTest::observe`], where H0 allows these requests less than the limit: `within`, which must be chosen
+    /// before their outcomes are known. Above the limit it is the limit.
+    /// # Errors
+    /// [`Error::OutOfRange`] for more errors than requests or a `within` that is no rate; nothing is counted then.
+    pub fn observe_within(&mut self, errors: u64, requests: u64, within: f64) -> Result<()> {
+        let within = within.min(self.limit);
+        open_unit("within", within)?;
         if errors > requests {
             return Err(Error::OutOfRange {
                 what: "errors",
@@ -80,8 +110,19 @@ impl ErrorBudgetTest {
                 expected: "at most the requests",
             });
         }
+        if requests == 0 {
+            return Ok(());
+        }
+        let before = waiting(self.requests);
         self.errors = self.errors.saturating_add(errors);
         self.requests = self.requests.saturating_add(requests);
+        let starting = (before - waiting(self.requests)).ln();
+        let worth = self.started.unwrap_or([f64::NEG_INFINITY; RATES]);
+        let mut step = log_ratios(within, errors as f64, (requests - errors) as f64);
+        for (step, worth) in step.iter_mut().zip(worth) {
+            *step += log_sum_exp([worth, starting]);
+        }
+        self.started = Some(step);
         self.peak_log_e = self.peak_log_e.max(self.log_e());
         Ok(())
     }
@@ -98,7 +139,12 @@ impl ErrorBudgetTest {
 
     /// Natural logarithm of the evidence against H0 now; 0 without data.
     pub fn log_e(&self) -> f64 {
-        log_evidence(self.limit, self.errors as f64, (self.requests - self.errors) as f64)
+        let Some(started) = self.started else { return 0.0 };
+        let mut parts = [waiting(self.requests).ln(); RATES + 1];
+        for (part, ((_, weight), worth)) in parts.iter_mut().zip(ALTERNATIVES.iter().zip(started)) {
+            *part = weight.ln() + worth;
+        }
+        log_sum_exp(parts)
     }
 
     /// Evidence against H0 now; 1 without data, at least 1/alpha rejects at level alpha.
@@ -132,11 +178,20 @@ impl ErrorBudgetTest {
     }
 }
 
-fn log_evidence(limit: f64, errors: f64, successes: f64) -> f64 {
-    log_sum_exp(ALTERNATIVES.map(|(position, weight)| {
+/// Wealth on bets that start only after `requests` requests.
+fn waiting(requests: u64) -> f64 {
+    match requests.checked_sub(1) {
+        None => 1.0,
+        Some(later) => (1.0 - FROM_START) * (1.0 + later as f64 / ONSET_SCALE).powf(-ONSET_DECAY),
+    }
+}
+
+/// Logarithm of what each bet's worth is multiplied by.
+fn log_ratios(limit: f64, errors: f64, successes: f64) -> [f64; RATES] {
+    ALTERNATIVES.map(|(position, _)| {
         let rate = limit + position * (1.0 - limit);
-        weight.ln() + errors * (rate / limit).ln() + successes * ((1.0 - rate) / (1.0 - limit)).ln()
-    }))
+        errors * (rate / limit).ln() + successes * ((1.0 - rate) / (1.0 - limit)).ln()
+    })
 }
 
 /// Logarithm of the two-sided Beta(a, b) mixture e-value against the point null "the rate is `p0`".
@@ -170,30 +225,53 @@ mod tests {
     #[test]
     fn the_weights_are_one_unit_of_wealth() {
         assert!((ALTERNATIVES.iter().map(|(_, w)| w).sum::<f64>() - 1.0).abs() < 1e-12);
+        let starting: f64 = (0..10_000).map(|n| waiting(n) - waiting(n + 1)).sum();
+        assert!((starting + waiting(10_000) - 1.0).abs() < 1e-9 && waiting(u64::MAX) >= 0.0);
         assert!(ErrorBudgetTest::new(0.05).unwrap().log_e().abs() < 1e-12);
     }
 
-    #[test]
-    fn an_error_storm_is_rejected_at_the_third_request() {
+    /// Errors in a row until rejection at level 0.001, after `calm` good requests.
+    fn storm_after(calm: u64) -> usize {
         let mut test = ErrorBudgetTest::new(0.05).unwrap();
-        let rejected_at = (1..=10).find(|_| {
+        for _ in 0..calm {
+            test.observe(0, 1).unwrap();
+        }
+        let mut errors = 0;
+        while !test.rejects(0.001) {
             test.observe(1, 1).unwrap();
-            test.rejects(0.001)
-        });
-        assert_eq!(rejected_at, Some(3));
+            errors += 1;
+        }
+        errors
     }
 
     #[test]
-    fn merging_is_the_same_as_counting_together() {
+    fn an_error_storm_is_rejected_within_a_few_requests_however_long_the_calm() {
+        assert_eq!([0, 50, 500, 3_600, 36_000].map(storm_after), [4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn a_merge_is_one_step() {
         let mut left = ErrorBudgetTest::new(0.05).unwrap();
         let mut right = left.clone();
         let mut both = left.clone();
         left.observe(1, 40).unwrap();
         right.observe(9, 60).unwrap();
-        both.observe(10, 100).unwrap();
+        both.observe(1, 40).unwrap();
+        both.observe(9, 60).unwrap();
         left.merge(&right).unwrap();
-        assert!((left.log_e() - both.log_e()).abs() < 1e-12);
+        assert_eq!(left, both);
         assert!(left.merge(&ErrorBudgetTest::new(0.01).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_persisted_test_goes_on_where_it_stopped() {
+        let mut test = ErrorBudgetTest::new(0.05).unwrap();
+        for _ in 0..200 {
+            test.observe(0, 1).unwrap();
+        }
+        test.observe(2, 2).unwrap();
+        let again: ErrorBudgetTest = serde_json::from_str(&serde_json::to_string(&test).unwrap()).unwrap();
+        assert!((again.log_e() - test.log_e()).abs() < 1e-12 && again.requests() == test.requests());
     }
 
     #[test]
@@ -214,6 +292,7 @@ mod tests {
         for stored in [
             r#"{"limit":2.0,"errors":0,"requests":1,"peak_log_e":0.0}"#,
             r#"{"limit":0.05,"errors":2,"requests":1,"peak_log_e":0.0}"#,
+            r#"{"limit":0.05,"errors":0,"requests":1,"started":[0.0],"peak_log_e":0.0}"#,
         ] {
             assert!(serde_json::from_str::<ErrorBudgetTest>(stored).is_err());
         }

@@ -157,6 +157,7 @@ proptest! {
         let groups: Vec<GroupCounts> = cells.into_iter().map(|(tp, fp, fneg, tn)| GroupCounts {
             true_positives: tp, false_positives: fp, false_negatives: fneg, true_negatives: tn,
         }).collect();
+        prop_assume!(groups.iter().any(|one| one.true_positives + one.false_positives > 0));
         let b = bounded_gap(&groups, Rate::Selection, 0.95).unwrap();
         prop_assert!(b.difference.lower <= b.gap.difference && b.gap.difference <= b.difference.upper);
         prop_assert!(b.parity.lower <= b.gap.parity && b.difference.lower >= 0.0);
@@ -200,27 +201,49 @@ fn continuous_looking_keeps_alpha() {
     assert!(rejected(0.05, 0.001, 4_000, 1_000, 12) <= 0.002);
 }
 
-/// A healthy canary (1 % errors) beside a stable version without errors is kept.
-#[test]
-fn a_healthy_canary_is_kept() {
-    let mut rng = SplitMix64::new(13);
-    let aborts = (0..2_000)
+/// Rollouts of `runs` that are taken off: at each step of the ladder `requests` of the canary, looked at after each, with
+/// error rates (canary, stable) by step.
+fn taken_off(runs: u32, requests: u32, rates: [(f64, f64); 4], seed: u64) -> usize {
+    let mut rng = SplitMix64::new(seed);
+    let mut failed = |rate: f64, of: u64| (0..of).filter(|_| rng.next_f64() < rate).count() as u64;
+    (0..runs)
         .filter(|_| {
             let mut test = CanaryTest::new(0.05, 0.01).unwrap();
-            test.observe_stable(0, 10_000).unwrap();
-            (0..1_000).any(|_| {
-                test.observe_canary(u64::from(rng.next_f64() < 0.01), 1).unwrap();
-                test.rejects(0.001)
-            })
+            for ((canary, stable), beside) in rates.into_iter().zip([19, 3, 1, 0]) {
+                test.step();
+                for _ in 0..requests {
+                    test.observe_stable(failed(stable, beside), beside).unwrap();
+                    test.observe_canary(failed(canary, 1), 1).unwrap();
+                    if test.rejects(0.001) {
+                        return true;
+                    }
+                }
+            }
+            false
         })
-        .count();
-    assert!(aborts <= 2, "{aborts} of 2000");
+        .count()
 }
 
-/// At 100 % errors three requests reject the budget; at 30 % the median is below 30 requests.
+/// MISSION, reading 5: a canary with 1 % errors is taken off in at most one of a thousand rollouts, over the whole ladder
+/// and beside a stable version without a single error.
+#[test]
+fn a_healthy_canary_is_kept() {
+    let aborts = taken_off(4_000, 400, [(0.01, 0.0); 4], 13);
+    assert!(aborts <= 4, "{aborts} of 4000");
+}
+
+/// A canary as good as stable is kept where both get worse: in all, and from one step to the next.
+#[test]
+fn trouble_of_both_takes_no_canary_off() {
+    assert_eq!(taken_off(300, 500, [(0.03, 0.03); 4], 16), 0);
+    let later = [(0.002, 0.002), (0.002, 0.002), (0.03, 0.03), (0.03, 0.03)];
+    assert_eq!(taken_off(300, 500, later, 17), 0);
+}
+
+/// At 100 % errors four requests reject the budget; at 30 % the median is below 40 requests.
 #[test]
 fn failing_canaries_go_soon() {
-    assert!((rejected(1.0, 0.001, 1, 3, 1) - 1.0).abs() < 1e-12);
-    assert!(rejected(0.30, 0.001, 400, 30, 14) > 0.5);
+    assert!((rejected(1.0, 0.001, 1, 4, 1) - 1.0).abs() < 1e-12);
+    assert!(rejected(0.30, 0.001, 400, 40, 14) > 0.5);
     assert!(rejected(0.10, 0.001, 200, 1_500, 15) > 0.9);
 }
