@@ -213,6 +213,9 @@ fn one(
     if let Some(measured) = seen.and_then(|seen| seen.measured) {
         let mut observed =
             format!("{} (n={}, {}..{})", measured.value, measured.samples, measured.low, measured.high);
+        if measured.value < 0.0 || (row.unit == "share" && measured.value > 1.0) {
+            return (Some(Verdict::undefined(format!("no {} that can be", row.unit))), observed);
+        }
         let verdict = match row.rule {
             Rule::Bound { comparator, value } => {
                 measured.judge(comparator, value, row.min_samples, policy.interval_confidence.value)
@@ -260,8 +263,6 @@ fn never(measured: &Measured, min_samples: u64, confidence: f64) -> Verdict {
         Verdict::undefined(why)
     } else if measured.value > 0.0 {
         Verdict::Fail
-    } else if measured.value < 0.0 {
-        Verdict::undefined("below zero")
     } else if measured.samples < min_samples {
         Verdict::Inconclusive { needed: Some(min_samples) }
     } else {

@@ -307,6 +307,9 @@ fn relevance(evidence: &QualityEvidence, policy: &Quality) -> Row {
     if let Some(finding) = found.into_vec().first() {
         return undefined(limit, &finding.to_string());
     }
+    if !(0.0..=1.0).contains(&relevance.signal) {
+        return undefined(limit, "a signal that is no share");
+    }
     let observed = format!("signal {}, signed off by {}", relevance.signal, sign_off.principal);
     compared(relevance.signal, observed, limit)
 }
@@ -318,7 +321,8 @@ fn imbalance(groups: &[GroupShare], limit: &Limit) -> Row {
     if groups.len() < 2 || !numbers_hold {
         return undefined(limit, "fewer than two groups, or a share that is none");
     }
-    let gap = |group: &&GroupShare| (group.share - group.reference).abs();
+    // 0.7 − 0.5 is 0.2 and no less: the last bits of two decimals decide nothing
+    let gap = |group: &&GroupShare| ((group.share - group.reference).abs() * 1e12).round() / 1e12;
     let Some(worst) = groups.iter().max_by(|left, right| gap(left).total_cmp(&gap(right))) else {
         return undefined(limit, "no groups");
     };

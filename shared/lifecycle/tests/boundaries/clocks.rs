@@ -1,0 +1,105 @@
+//! Every clock of the procedure around its moment: 5 and 15 minutes of §8.3, the hour of §8.2, days of §9.3 and §10.
+
+use lifecycle::checklist::{Acknowledgement, PreFacts, Rehearsal, check_pre};
+use lifecycle::deployment::Done;
+use lifecycle::feedback::{Analysis, Decision, FindingKind, Item};
+use lifecycle::incident::{Incident, Severity, State};
+use lifecycle::rollback::{Standing, Timer, Trigger};
+use lifecycle::training::{RunState, checkpoint_overdue, reap};
+
+use super::*;
+
+proptest! {
+    /// §8.3: immediate, 5 minutes, 15 minutes, immediate. An answer at the last moment is in time, one later is not.
+    #[test]
+    fn each_trigger_is_answered_in_its_time(trigger in select(Trigger::ALL), nanos in nanos(), answered in any::<bool>()) {
+        let within = match trigger {
+            Trigger::ErrorRate | Trigger::SecurityIssue => 0,
+            Trigger::LatencyP95 => 5 * 60,
+            Trigger::UserComplaints => 15 * 60,
+        };
+        let moment = at(0) + around(within, nanos);
+        let timer = Timer { trigger, since: at(0), answered: answered.then_some(moment) };
+        let rollout = &policy().rollout;
+        prop_assert_eq!(timer.due(rollout), Some(at(within)));
+        let seen = timer.standing(if answered { at(10 * DAY) } else { moment }, rollout);
+        let late = moment.duration_since(at(within)).unwrap_or_default();
+        let want = match () {
+            () if !late.is_zero() => Standing::Escalated { late },
+            () if answered => Standing::Answered,
+            () => Standing::Waiting { left: at(within).duration_since(moment).unwrap_or_default() },
+        };
+        prop_assert_eq!(seen, want);
+    }
+
+    /// §8.2 "rollback plan verified": rehearsed within 5 minutes, and timed.
+    #[test]
+    fn a_rehearsal_takes_at_most_five_minutes(nanos in nanos(), restored in any::<bool>()) {
+        let done = Done { evidence: "proof".into(), who: "ml-ops-engineer".into(), when: at(0) };
+        let with = |took| PreFacts {
+            tests: Some(done.clone()),
+            benchmarks: Some(done.clone()),
+            ethics: Some(done.clone()),
+            scan: Some(done.clone()),
+            open_scan_findings: 0,
+            documents: Some(done.clone()),
+            newest_record: Some(at(0)),
+            rollback_plan: Some(Rehearsal { done: done.clone(), took, restored }),
+            on_call: Some(Acknowledgement { notified: at(0), acknowledged: Some(done.clone()) }),
+        };
+        let holds = |took| check_pre(&with(took), at(1), &policy().deployment).is_ok();
+        let took = around(5 * 60, nanos);
+        prop_assert_eq!(holds(took), nanos <= 0 && !took.is_zero() && restored);
+        prop_assert!(!holds(Duration::ZERO));
+    }
+
+    /// §6.2: silent for more than 15 minutes, or a checkpoint older than one and a half intervals.
+    #[test]
+    fn a_silent_run_is_noticed(nanos in nanos(), interval in 1u64..100_000) {
+        let training = &policy().training;
+        let reaped = reap(RunState::Running, at(0), at(0) + around(15 * 60, nanos), training);
+        prop_assert_eq!(reaped.is_some(), nanos > 0);
+        let every = Duration::from_secs(2 * interval);
+        let overdue = |state, every, age| checkpoint_overdue(state, every, at(0), at(0) + age, training).is_some();
+        let age = around(3 * interval, nanos);
+        prop_assert_eq!(overdue(RunState::Running, every, age), nanos > 0);
+        prop_assert!(!overdue(RunState::Completed, every, age) && !overdue(RunState::Running, Duration::ZERO, age));
+    }
+
+    /// §9.3: a week to analyze, two to decide, thirty days to act and thirty to close; closed is never late.
+    #[test]
+    fn an_open_loop_ages(step in 0usize..5, nanos in nanos()) {
+        let finding = Analysis { kind: FindingKind::Trends, text: "slower".into() };
+        let (item, days) = match step {
+            0 => (Item::Collected { at: at(0) }, 7),
+            1 => (Item::Analyzed { at: at(0), finding }, 14),
+            2 => (Item::Decided { decision: Decision::Adjust, by: by(Role::MlLead, 0) }, 30),
+            3 => (Item::Acted { at: at(0), link: "models/m".into() }, 30),
+            _ => (Item::Closed { at: at(0) }, 0),
+        };
+        let late = item.overdue(at(0) + around(days * DAY, nanos), &policy().monitoring.feedback);
+        let want = (nanos > 0 && step < 4).then(|| Duration::from_nanos(nanos.unsigned_abs()));
+        prop_assert_eq!(late, want);
+    }
+
+    /// The clocks of an incident run out strictly after their time, and stop when the state is reached.
+    #[test]
+    fn an_incident_is_overdue_after_its_time(severity in select(Severity::ALL), nanos in nanos(), clock in 0usize..3) {
+        let (states, minutes) = ([State::Acknowledged, State::Mitigated, State::Closed], match severity {
+            Severity::Critical => [5, 15, 5 * 1_440],
+            Severity::High => [5, 60, 5 * 1_440],
+            Severity::Medium => [15, 240, 10 * 1_440],
+            Severity::Low => [1_440, 5 * 1_440, 30 * 1_440],
+        });
+        let incident = Incident::open(severity, at(0));
+        let now = around(minutes[clock] * 60, nanos);
+        let late = |incident: &Incident, now| incident.overdue(now, &policy().incidents);
+        let want: Vec<(State, Duration)> = states.into_iter().zip(minutes)
+            .map(|(state, minutes)| (state, now.saturating_sub(Duration::from_secs(minutes * 60))))
+            .filter(|(_, late)| !late.is_zero()).collect();
+        prop_assert_eq!(late(&incident, at(0) + now), want);
+        let mut answered = incident;
+        answered.reached = states.into_iter().map(|state| (state, at(0))).collect();
+        prop_assert!(late(&answered, at(0) + now).is_empty());
+    }
+}

@@ -1,0 +1,73 @@
+//! §10.2: 30 days in a row, 10 % and more; §10.3: 30 days of notice, records kept for years.
+
+use lifecycle::deployment::Done;
+use lifecycle::retirement::{
+    Comparison, Criterion, Fact, Retirement, degraded_days, is_degraded, may_delete_records,
+};
+
+use super::*;
+
+proptest! {
+    /// Day 29 no, day 30 yes; a good day, or one that nobody measured, begins the count anew.
+    #[test]
+    fn thirty_days_in_a_row(before in vec(any::<Option<bool>>(), 0..40), bad in 0u32..60) {
+        let mut days = before;
+        days.push(Some(false));
+        let fresh = days.len();
+        days.extend(vec![Some(true); bad as usize]);
+        prop_assert_eq!(degraded_days(&days), bad);
+        prop_assert_eq!(is_degraded(&days, &policy().retirement), bad >= 30);
+        days[fresh - 1] = None;
+        prop_assert_eq!(is_degraded(&days, &policy().retirement), bad >= 30);
+    }
+
+    /// 10 % better is enough, 9.99 % is not; counted in ten-thousandths, so that the boundary is met exactly.
+    #[test]
+    fn ten_percent_better(old in 1u64..=900, off in -30i64..=30, higher in any::<bool>()) {
+        let (old, gain) = (old * 10, old as i64 + off);
+        let new = if higher { old as i64 + gain } else { old as i64 - gain };
+        let comparison = |uncertainty: f64| Comparison {
+            old: old as f64 / 10_000.0, new: new as f64 / 10_000.0, uncertainty, higher_is_better: higher,
+            old_dataset: "d".into(), new_dataset: "d".into(),
+        };
+        let policy = &policy().retirement;
+        prop_assert_eq!(comparison(0.0).supersedes(policy), off >= 0 && gain > 0, "{} to {}", old, new);
+        let elsewhere = Comparison { new_dataset: "e".into(), ..comparison(0.0) };
+        prop_assert!(!elsewhere.supersedes(policy));
+        prop_assert!(!comparison((new as f64 - old as f64).abs() / 10_000.0 + 1e-9).supersedes(policy));
+        for bad in NO_NUMBERS {
+            let (new, old) = (Comparison { new: bad, ..comparison(0.0) }, Comparison { old: bad, ..comparison(0.0) });
+            prop_assert!(![new, old, comparison(bad)].iter().any(|one| one.supersedes(policy)), "{}", bad);
+        }
+        let from_nothing = Comparison { old: 0.0, ..comparison(0.0) };
+        prop_assert!(!from_nothing.supersedes(policy));
+    }
+
+    /// Traffic goes to zero after 30 days of notice, not a moment earlier; security waits for nobody.
+    #[test]
+    fn thirty_days_of_notice(nanos in nanos(), criterion in select(Criterion::ALL)) {
+        let policy = &policy().retirement;
+        let done = |when| Done { evidence: "proof".into(), who: "ml-ops-engineer".into(), when };
+        let moment = at(0) + around(30 * DAY, nanos);
+        let ready = Retirement::new(criterion)
+            .complete(&Fact::Announced, done(at(0)), at(0), policy)
+            .and_then(|saga| saga.complete(&Fact::Migrated { remaining: vec![] }, done(at(1)), at(1), policy))
+            .expect("announced and migrated");
+        let security = criterion == Criterion::SecurityVulnerability;
+        let early = if nanos < 0 && !security { Duration::from_nanos(nanos.unsigned_abs()) } else { Duration::ZERO };
+        prop_assert_eq!(ready.notice_left(moment, policy), early);
+        let gone = ready.complete(&Fact::Traffic { percent: 0, requests: 0 }, done(moment), moment, policy);
+        prop_assert_eq!(gone.is_ok(), early.is_zero());
+    }
+
+    /// Records are kept for seven or ten years; a legal hold has no end; an unknown class is kept.
+    #[test]
+    fn records_outlive_the_model(
+        class in select(vec!["standard", "regulated", "for-a-while"]), nanos in nanos(), hold in any::<bool>(),
+    ) {
+        let years = if class == "standard" { 2_557 } else { 3_653 };
+        let now = at(0) + around(years * DAY, nanos);
+        let answer = may_delete_records(class, hold, at(0), now, &policy().retirement);
+        prop_assert_eq!(answer.is_ok(), nanos >= 0 && !hold && class != "for-a-while");
+    }
+}

@@ -1,0 +1,104 @@
+//! §6.4: what kind of change asks for which number; §5.3.7: numbers of datasets.
+
+use lifecycle::training::{Technique, default_bump};
+use lifecycle::version::{Makeup, classify, next_dataset_version, next_model_version};
+use lifecycle::{Bump, Version};
+
+use super::*;
+
+fn makeup(topology: char, weights: char, run: &str, signature_compatible: bool) -> Makeup {
+    Makeup {
+        topology_digest: digest(topology),
+        weights_digest: digest(weights),
+        training_run: run.into(),
+        signature_compatible,
+    }
+}
+
+/// Architecture or a breaking change: major. New training: minor. Neither: patch.
+#[test]
+fn pairs_of_versions_with_a_known_class() {
+    let before = makeup('a', 'b', "run-1", true);
+    let table = [
+        ("the same again", makeup('a', 'b', "run-1", true), Bump::Patch),
+        ("trained again, other weights", makeup('a', 'c', "run-2", true), Bump::Minor),
+        ("other weights of the same run", makeup('a', 'c', "run-1", true), Bump::Minor),
+        ("trained again, the same weights", makeup('a', 'b', "run-2", true), Bump::Minor),
+        ("another graph", makeup('d', 'b', "run-1", true), Bump::Major),
+        ("another graph, trained again", makeup('d', 'c', "run-2", true), Bump::Major),
+        ("an input more", makeup('a', 'b', "run-1", false), Bump::Major),
+        ("an input more, trained again", makeup('a', 'c', "run-2", false), Bump::Major),
+        ("everything", makeup('d', 'c', "run-2", false), Bump::Major),
+    ];
+    for (change, after, bump) in table {
+        assert_eq!(classify(&before, &after), bump, "{change}");
+    }
+    let first = makeup('a', 'b', "run-1", false); // what the first version was compatible with is asked by nobody
+    assert_eq!(classify(&first, &makeup('a', 'b', "run-1", true)), Bump::Patch);
+}
+
+/// §6.3: what is trained asks for a minor step at least, what is not for a patch.
+#[test]
+fn techniques_ask_for_a_bump() {
+    for (technique, bump) in [
+        (Technique::FromScratch, Bump::Minor),
+        (Technique::FullFineTuning, Bump::Minor),
+        (Technique::Lora, Bump::Minor),
+        (Technique::PromptTuning, Bump::Patch),
+        (Technique::Rag, Bump::Patch),
+    ] {
+        assert_eq!(default_bump(technique, &policy().training), bump, "{technique}");
+    }
+}
+
+proptest! {
+    /// A number is accepted when it raises by what the change asks for or more, one step, and is free.
+    #[test]
+    fn a_bump_is_raised_never_lowered(
+        base in (0u32..5, 0u32..5, 0u32..5), least in select(Bump::ALL.to_vec()), asked in (0u32..7, 0u32..7, 0u32..7),
+        close in any::<Option<u8>>(),
+    ) {
+        let base = Version::new(base.0, base.1, base.2);
+        let steps = [
+            (Bump::Patch, Version::new(base.major, base.minor, base.patch + 1)),
+            (Bump::Minor, Version::new(base.major, base.minor + 1, 0)),
+            (Bump::Major, Version::new(base.major + 1, 0, 0)),
+        ];
+        let asked = match close {
+            Some(place) => steps[usize::from(place) % 3].1,
+            None => Version::new(asked.0, asked.1, asked.2),
+        };
+        let step = steps.iter().find(|(_, next)| *next == asked).map(|(bump, _)| *bump);
+        let answer = next_model_version(&[base], Some((base, least)), asked, Version::new(1, 0, 0));
+        prop_assert_eq!(answer.ok(), step.filter(|bump| *bump >= least));
+    }
+
+    /// A dataset begins at 1.0.0, and each version is one step after the latest.
+    #[test]
+    fn datasets_are_numbered_without_a_gap(asked in vec((0u32..3, 0u32..3, 0u32..3), 0..40)) {
+        let first = Version::new(1, 0, 0);
+        let mut taken: Vec<Version> = vec![];
+        for (major, minor, patch) in asked {
+            let want = Version::new(major, minor, patch);
+            let may = match taken.last() {
+                None => want == first,
+                Some(latest) => [
+                    Version::new(latest.major, latest.minor, latest.patch + 1),
+                    Version::new(latest.major, latest.minor + 1, 0),
+                    Version::new(latest.major + 1, 0, 0),
+                ].contains(&want),
+            };
+            prop_assert_eq!(next_dataset_version(&taken, want, first).is_ok(), may);
+            if may { taken.push(want); }
+        }
+    }
+
+    /// No number follows the last one.
+    #[test]
+    fn numbers_end(minor in any::<u32>()) {
+        let last = Version::new(u32::MAX, minor, u32::MAX);
+        prop_assert_eq!(last.after(Bump::Major), None);
+        prop_assert_eq!(last.after(Bump::Patch), None);
+        prop_assert_eq!(last.after(Bump::Minor).is_none(), minor == u32::MAX);
+    }
+}
