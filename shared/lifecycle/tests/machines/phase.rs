@@ -1,0 +1,129 @@
+//! §3 the life cycle of a model line.
+
+use lifecycle::phase::Phase::{self, Data, Deploy, Eval, Iterate, Model, Monitor, Plan, Retire};
+use lifecycle::phase::{ModelLine, Record, check};
+
+use super::*;
+
+/// What the way from one phase to another needs; `None` where there is no way.
+fn needed(from: Phase, to: Phase) -> Option<&'static [Record]> {
+    Some(match (from, to) {
+        (Plan, Data) => &[
+            Record::RequirementsGathered,
+            Record::RequirementsDocumented,
+            Record::SelectionCriteriaWeighted,
+            Record::PlanningOutputsApproved,
+        ],
+        (Data, Model) => &[
+            Record::SourcesApproved,
+            Record::DatasetFit,
+            Record::PipelineCompleted,
+            Record::DataCardPublished,
+        ],
+        (Model, Eval) => &[Record::ModelSelected, Record::TrainingRunCompleted, Record::VersionRegistered],
+        (Eval, Deploy) => &[
+            Record::EvaluationReported,
+            Record::TestsPassed,
+            Record::BenchmarksMet,
+            Record::EthicsApproved,
+            Record::QaApproved,
+        ],
+        (Deploy, Monitor) => &[
+            Record::PreDeploymentChecked,
+            Record::CanaryStable,
+            Record::DeploymentChecked,
+            Record::PostDeploymentChecked,
+        ],
+        (Monitor, Iterate) | (Iterate, Plan | Data | Model) => &[Record::IterationDecided],
+        (Monitor | Iterate, Retire) => &[Record::RetirementDecided],
+        (Model | Eval, Data) | (Eval | Deploy, Model) => &[Record::ReworkJustified],
+        _ => return None,
+    })
+}
+
+/// Records that must be made anew once a line stands at `phase` again: whatever a way out of it, or of a later phase,
+/// needs.
+fn again(phase: Phase) -> BTreeSet<Record> {
+    let ways = Phase::ALL.iter().flat_map(|from| Phase::ALL.iter().map(move |to| (*from, *to)));
+    ways.filter(|(from, _)| *from >= phase)
+        .flat_map(|(from, to)| needed(from, to).unwrap_or_default().iter().copied())
+        .collect()
+}
+
+#[test]
+fn every_pair_of_phases_needs_exactly_its_records() {
+    let policy = &policy().phases;
+    let every: BTreeSet<Record> = Record::ALL.iter().copied().collect();
+    for (from, to) in Phase::ALL.iter().flat_map(|from| Phase::ALL.iter().map(move |to| (*from, *to))) {
+        let Some(needed) = needed(from, to) else {
+            assert_eq!(reason(&check(from, to, &every, policy)), "ILLEGAL_TRANSITION", "{from} to {to}");
+            continue;
+        };
+        let just: BTreeSet<Record> = needed.iter().copied().collect();
+        assert_eq!(check(from, to, &just, policy), Ok(()), "{from} to {to}");
+        for missing in needed {
+            let mut less = every.clone();
+            less.remove(missing);
+            let refused = check(from, to, &less, policy).expect_err("a record is missing");
+            assert_eq!(refused.reason(), "RECORDS_MISSING");
+            let subjects: Vec<&str> = refused.findings().iter().map(|one| one.subject.as_str()).collect();
+            assert_eq!(subjects, [missing.as_str()]);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Note(Record),
+    /// Everything that the next phase forward needs, and the way there.
+    Forward,
+    Move(Phase),
+}
+
+fn calls() -> impl Strategy<Value = Vec<Call>> {
+    let call = prop_oneof![
+        any_of(Record::ALL).prop_map(Call::Note),
+        Just(Call::Forward),
+        any_of(Phase::ALL).prop_map(Call::Move),
+    ];
+    vec(call, 0..60)
+}
+
+proptest! {
+    /// A line stands where the model says, with the records that the model says, whatever was called.
+    #[test]
+    fn a_line_moves_as_the_model_does(calls in calls()) {
+        let policy = &policy().phases;
+        let mut line = ModelLine::default();
+        let (mut phase, mut records) = (Plan, BTreeSet::new());
+        for call in calls {
+            let to = match call {
+                Call::Note(record) => {
+                    line = line.with(record);
+                    records.insert(record);
+                    continue;
+                }
+                Call::Forward => {
+                    let Some(to) = Phase::ALL.iter().copied().find(|to| *to > phase) else { continue };
+                    for record in needed(phase, to).unwrap_or_default() {
+                        line = line.with(*record);
+                        records.insert(*record);
+                    }
+                    to
+                }
+                Call::Move(to) => to,
+            };
+            let may = needed(phase, to).is_some_and(|needed| needed.iter().all(|one| records.contains(one)));
+            let moved = line.clone().advance(to, policy);
+            prop_assert_eq!(moved.is_ok(), may, "{} to {}", phase, to);
+            if let Ok(moved) = moved {
+                if to < phase {
+                    let again = again(to);
+                    records.retain(|record| !again.contains(record));
+                }
+                (line, phase) = (moved, to);
+            }
+            prop_assert_eq!((line.phase(), line.records()), (phase, &records));
+        }
+    }
+}
