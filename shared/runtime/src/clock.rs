@@ -97,6 +97,11 @@ impl Clock {
         }
     }
 
+    /// Real time, for what must hold across restarts and changes of speed: leases between processes.
+    pub fn real_time() -> SystemTime {
+        SystemTime::now()
+    }
+
     /// Virtual seconds in a real second; 0 for a manual clock.
     pub fn speed(&self) -> f64 {
         match &*self.0 {

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
 use tokio::sync::watch;
@@ -48,11 +48,45 @@ impl Tasks {
 
     /// Runs `work` at once after the start and then every `period` of virtual time; turns that were missed are skipped.
     /// An error or a panic is logged and the next turn comes as usual. Never runs twice at a time.
-    pub fn every<W, F, E>(&self, name: &'static str, period: Duration, mut work: W)
+    pub fn every<W, F, E>(&self, name: &'static str, period: Duration, work: W)
     where
         W: FnMut() -> F + Send + 'static,
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display + Send,
+    {
+        self.repeat(name, work, move |clock, turn| async move {
+            clock.sleep_until(turn + period).await;
+            if !clock.is_manual() {
+                tokio::time::sleep(BREATH).await;
+            }
+        });
+    }
+
+    /// As [`Tasks::every`], but `period` is real time: work does not come more often because the virtual clock runs fast.
+    /// On a manual clock it is virtual time, so that a test turns it.
+    pub fn every_real<W, F, E>(&self, name: &'static str, period: Duration, work: W)
+    where
+        W: FnMut() -> F + Send + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Display + Send,
+    {
+        self.repeat(name, work, move |clock, turn| async move {
+            if clock.is_manual() {
+                clock.sleep_until(turn + period).await;
+            } else {
+                tokio::time::sleep(period.max(BREATH)).await;
+            }
+        });
+    }
+
+    /// Runs `work` again and again; `pause` is given the clock and the time at which the turn began.
+    fn repeat<W, F, E, P, S>(&self, name: &'static str, mut work: W, pause: P)
+    where
+        W: FnMut() -> F + Send + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Display + Send,
+        P: Fn(Clock, SystemTime) -> S + Send + 'static,
+        S: Future<Output = ()> + Send,
     {
         let (service, clock, stop) = (self.service, self.clock.clone(), self.stop.clone());
         self.launch(async move {
@@ -63,13 +97,7 @@ impl Tasks {
                 if let Err(error) = guarded(&mut work).instrument(span).await {
                     tracing::warn!(%error, task = name, "periodic task failed, will retry");
                 }
-                let pause = async {
-                    clock.sleep_until(turn + period).await;
-                    if !clock.is_manual() {
-                        tokio::time::sleep(BREATH).await;
-                    }
-                };
-                tokio::select! { () = stop.cancelled() => return, () = pause => {} }
+                tokio::select! { () = stop.cancelled() => return, () = pause(clock.clone(), turn) => {} }
             }
         });
     }

@@ -103,6 +103,34 @@ async fn a_periodic_task_waits_for_the_start_and_survives_errors_and_panics() {
     assert_eq!(count.load(Ordering::SeqCst), 4);
 }
 
+/// However fast the virtual clock runs, real periods stay as they are; on a manual clock a test turns them.
+#[tokio::test]
+async fn a_real_period_does_not_follow_the_speed() {
+    let counting = |clock: &Clock, period| {
+        let (tasks, count) = (Tasks::new("test", clock.clone()), Arc::new(AtomicU32::new(0)));
+        let turns = count.clone();
+        tasks.every_real("count", period, move || {
+            turns.fetch_add(1, Ordering::SeqCst);
+            async { Ok::<_, String>(()) }
+        });
+        tasks.start();
+        (tasks, count)
+    };
+    let began = std::time::Instant::now();
+    let (fast, count) = counting(&Clock::scaled(10_000.0), Duration::from_millis(50));
+    until(&count, 4).await;
+    assert!(Duration::from_millis(150) <= began.elapsed(), "{:?}", began.elapsed());
+    assert!(fast.stop(Duration::from_secs(1)).await);
+    let clock = Clock::manual(UNIX_EPOCH + DAY);
+    let (manual, count) = counting(&clock, Duration::from_secs(60));
+    for turn in 1..4 {
+        until(&count, turn).await;
+        assert_eq!(count.load(Ordering::SeqCst), turn);
+        clock.advance(Duration::from_secs(60));
+    }
+    assert!(manual.stop(Duration::from_secs(1)).await);
+}
+
 #[tokio::test]
 async fn a_supervised_task_starts_again_and_a_stubborn_one_is_dropped() {
     let (tasks, count) = (Tasks::new("test", Clock::real()), Arc::new(AtomicU32::new(0)));
