@@ -99,7 +99,7 @@ impl Monitor {
     pub fn window(&self) -> Duration {
         let policy = self.policy();
         let shortest = policy.monitoring.alerts.iter().map(|rule| rule.window.get()).min();
-        shortest.unwrap_or(Duration::from_secs(60)).max(Duration::from_secs(1))
+        shortest.unwrap_or(Duration::from_mins(1)).max(Duration::from_secs(1))
     }
 
     /// How long after its end a window may still get observations, in virtual time.
@@ -110,12 +110,6 @@ impl Monitor {
     /// How far ahead a gateway's clock may be, in virtual time; never less than a second, the unit of an observation.
     pub fn skew(&self) -> Duration {
         virtual_time(self.0.config.windows.skew_ms, self.0.clock.speed()).max(Duration::from_secs(1))
-    }
-
-    /// A period of real time in virtual time. A clock that is moved by hand gets the period as it is.
-    pub fn period(&self, real_ms: u64) -> Duration {
-        let speed = self.0.clock.speed();
-        virtual_time(real_ms, if speed > 0.0 { speed } else { 1.0 }).max(Duration::from_millis(1))
     }
 
     /// Opens the unit of a call, or gives the answer that the same request got before.
@@ -140,26 +134,26 @@ impl Monitor {
         }
     }
 
-    /// Opens the unit of a background task.
+    /// Opens the unit of a background task; `reason` may be empty.
     ///
     /// # Errors
     /// Of the database.
-    pub async fn act(&self, task: &'static str) -> Result<Unit, Error> {
+    pub async fn act(&self, task: &'static str, reason: &str) -> Result<Unit, Error> {
         let cause = Cause {
             principal: "monitor".into(),
             roles: vec!["monitor".into()],
             method: task.into(),
             request_id: None,
             request_digest: Digest::of(task.as_bytes()),
-            reason: String::new(),
+            reason: reason.to_owned(),
             time: self.now(),
             trace_id: runtime::trace::trace_id().unwrap_or_default(),
         };
         Ok(self.0.records.begin(cause).await?)
     }
 
-    /// Does `work` if no other monitor does it now. The lease outlives three periods, so that another takes over soon
-    /// after this one is gone.
+    /// Does `work` if no other monitor does it now. The lease outlives three periods of real time, so that another takes
+    /// over soon after this one is gone, whatever the virtual clock did meanwhile.
     ///
     /// # Errors
     /// Of the work.
@@ -172,8 +166,8 @@ impl Monitor {
     where
         F: Future<Output = Result<(), Error>>,
     {
-        let ttl = self.period(real_ms.max(1_000)) * 3;
-        match self.0.leases.acquire(task, &self.0.owner, ttl, self.now()).await? {
+        let ttl = Duration::from_millis(real_ms.max(1_000)) * 3;
+        match self.0.leases.acquire(task, &self.0.owner, ttl, Clock::real_time()).await? {
             Some(_) => work().await,
             None => Ok(()),
         }

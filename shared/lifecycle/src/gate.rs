@@ -7,9 +7,9 @@ use crate::{
     approval::Approval,
     dataset,
     evaluation::{SlotRecord, TestReport, missing_slots, report_flaws},
-    health::CanaryHealth,
+    health::{CanaryHealth, least_requests},
     kinds::kinds,
-    policy::{Gates, Policy},
+    policy::{Gates, Policy, Span},
     rejection::{Finding, Findings, Rejection},
     version::Bump,
 };
@@ -172,7 +172,7 @@ pub fn decide(gate: Gate, candidate: &Candidate, evidence: &Evidence, policy: &P
             let approval = approval.as_ref().map(|approval| (approval, artifact_digest.as_str()));
             qa(candidate, approval, carried.as_ref(), &policy.gates, &mut out);
         }
-        (Gate::G4, Evidence::Canary { health }) => canary(health, clause, &policy.gates, &mut out),
+        (Gate::G4, Evidence::Canary { health }) => canary(health, clause, policy, &mut out),
         (Gate::G1 | Gate::G2 | Gate::G3 | Gate::G4, _) => {
             out.found.missing(clause, format!("evidence for {gate}"));
         }
@@ -336,10 +336,10 @@ pub fn carry_flaws(carried: &Carried, policy: &Gates) -> Vec<Finding> {
     found.into_vec()
 }
 
-fn canary(health: &CanaryHealth, clause: &str, policy: &Gates, out: &mut Judged) {
-    let found = &mut out.found;
-    let window = &policy.g4_window;
-    let soaked = format!("{} s", health.soaked.as_secs());
+fn canary(health: &CanaryHealth, clause: &str, policy: &Policy, out: &mut Judged) {
+    let (found, gates) = (&mut out.found, &policy.gates);
+    let window = &gates.g4_window;
+    let soaked = Span(health.soaked).to_string();
     found.require(
         health.soaked >= window.value.get(),
         &window.clause,
@@ -347,40 +347,27 @@ fn canary(health: &CanaryHealth, clause: &str, policy: &Gates, out: &mut Judged)
         window.value.to_string(),
         &soaked,
     );
-    let least = &policy.g4_min_requests;
-    let enough = health.requests >= least.value;
+    let least = least_requests(gates.g4_min_requests.value, policy);
     found.require(
-        enough,
-        &least.clause,
+        health.requests >= least,
+        &gates.g4_min_requests.clause,
         "canary requests",
-        format!("at least {}", least.value),
+        format!("at least {least}"),
         health.requests.to_string(),
     );
-    let traffic = &policy.g4_traffic_percent;
-    let at_step = health.traffic_percent == traffic.value;
+    let traffic = &gates.g4_traffic_percent;
     let observed = format!("{} %", health.traffic_percent);
-    found.require(at_step, &traffic.clause, "canary traffic", format!("{} %", traffic.value), observed);
-    found.require(health.windows > 0, clause, "judged windows", "at least 1", "0");
-    let triggers = health.windows_with_trigger;
-    found.require(triggers == 0, clause, "windows with a rollback trigger", "0", triggers.to_string());
-    let alerts = health.windows_with_alert;
-    found.require(alerts == 0, clause, "windows with an alert", "0", alerts.to_string());
     found.require(
-        health.open_alerts.is_empty(),
-        clause,
-        "open alerts",
-        "none",
-        health.open_alerts.join(", "),
+        health.traffic_percent == traffic.value,
+        &traffic.clause,
+        "canary traffic",
+        format!("{} %", traffic.value),
+        observed,
     );
-    match health.error_rate() {
-        None => found.add(clause, "canary error rate", "a share of requests", "undefined"),
-        Some(rate) => {
-            let observed = format!("{} requests, error rate {rate}, {soaked}", health.requests);
-            out.rows.push(Finding::new(clause, "canary", "no trigger and no alert", observed));
-        }
-    }
-    match health.latency_p95_ms {
-        Some(p95) if p95.is_finite() && p95 >= 0.0 => {}
-        _ => found.add(clause, "canary P95 latency", "measured", "undefined"),
-    }
+    found.require(health.windows > 0, clause, "judged windows", "at least 1", "0");
+    found.extend(health.flaws(policy));
+    let rate = health.error_rate().map_or_else(|| "undefined".to_owned(), |rate| rate.to_string());
+    let p95 = health.latency_p95_ms.map_or_else(|| "undefined".to_owned(), |p95| format!("{p95} ms"));
+    let observed = format!("{} requests, error rate {rate}, P95 {p95}, {soaked}", health.requests);
+    out.rows.push(Finding::new(clause, "canary", "no trigger and no alert", observed));
 }

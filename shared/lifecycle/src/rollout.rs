@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::checklist::PreDeployment;
 use crate::gate::{Candidate, Gate, GateDecision, all_passed};
-use crate::health::CanaryHealth;
-use crate::policy::Span;
+use crate::health::{CanaryHealth, least_requests};
 use crate::policy::rollout::{RolloutPolicy, StepPolicy};
+use crate::policy::{Policy, Span};
 use crate::refuse;
 use crate::rejection::{Findings, Rejection};
 
@@ -23,16 +23,14 @@ pub enum Rollout {
     Running {
         /// Which step.
         step: usize,
-        /// When the step's traffic began, or began again after a pause.
+        /// When the step's traffic began, or the rollout was resumed.
         since: SystemTime,
-        /// Time at this step before a pause.
-        soaked: Duration,
     },
     /// Held at a step by a person; the traffic stays.
     Paused {
         /// Which step.
         step: usize,
-        /// Time at this step so far.
+        /// Time at this step when it was paused; it does not count once the rollout goes on.
         soaked: Duration,
     },
     /// All traffic, for good.
@@ -72,12 +70,10 @@ impl Rollout {
         matches!(self, Self::Succeeded | Self::Aborted | Self::RolledBack)
     }
 
-    /// Time at the present step.
+    /// Time at the present step without a pause.
     pub fn soaked(self, now: SystemTime) -> Duration {
         match self {
-            Self::Running { since, soaked, .. } => {
-                soaked.saturating_add(now.duration_since(since).unwrap_or_default()) // a clock set back soaks nothing
-            }
+            Self::Running { since, .. } => now.duration_since(since).unwrap_or_default(), // a clock set back soaks nothing
             Self::Paused { soaked, .. } => soaked,
             _ => Duration::ZERO,
         }
@@ -112,7 +108,7 @@ impl Rollout {
         }
         found.require(!policy.steps.is_empty(), CLAUSE, "steps of the policy", "at least one", "none");
         found.into_result("GATES_CLOSED", "rollout start")?;
-        Ok(Self::Running { step: 0, since: now, soaked: Duration::ZERO })
+        Ok(Self::Running { step: 0, since: now })
     }
 
     /// Moves to the next step, or succeeds after the last. `g4` is needed to leave the first step.
@@ -123,109 +119,49 @@ impl Rollout {
         health: &CanaryHealth,
         g4: Option<&GateDecision>,
         now: SystemTime,
-        policy: &RolloutPolicy,
+        policy: &Policy,
     ) -> Result<Self, Rejection> {
+        const SUBJECT: &str = "rollout advance";
         if self.is_over() {
             return self.over();
         }
         let Self::Running { step, .. } = self else {
-            return refuse::one(
-                "NOT_RUNNING",
-                "rollout advance",
-                CLAUSE,
-                "rollout",
-                "RUNNING",
-                self.as_str(),
-            );
+            return refuse::one("NOT_RUNNING", SUBJECT, CLAUSE, "rollout", "RUNNING", self.as_str());
         };
-        let Some(rules) = policy.steps.get(step) else {
-            return refuse::one(
-                "NOT_RUNNING",
-                "rollout advance",
-                CLAUSE,
-                "step",
-                "a step of the policy",
-                step.to_string(),
-            );
+        let Some(rules) = policy.rollout.steps.get(step) else {
+            let required = "a step of the policy";
+            return refuse::one("NOT_RUNNING", SUBJECT, CLAUSE, "step", required, step.to_string());
         };
-        self.healthy(health, now, rules, policy)?;
-        let first = step == 0;
-        let stable = g4.is_some_and(|decision| decision.gate == Gate::G4 && decision.passed);
-        if first && !stable {
-            return refuse::one("GATES_CLOSED", "rollout advance", "§8.1", "g4", "passed", "not passed");
+        healthy(health, rules, policy)?;
+        self.long_enough(health, now, rules)?;
+        let (least, seen) = (least_requests(rules.min_requests, policy), health.requests);
+        if seen < least {
+            let (needed, seen) = (format!("at least {least}"), seen.to_string());
+            return refuse::one("TOO_FEW_REQUESTS", SUBJECT, "reading 4", "canary requests", needed, seen);
         }
-        Ok(if step + 1 < policy.steps.len() {
-            Self::Running { step: step + 1, since: now, soaked: Duration::ZERO }
+        let stable = g4.is_some_and(|decision| decision.gate == Gate::G4 && decision.passed);
+        if step == 0 && !stable {
+            return refuse::one("GATES_CLOSED", SUBJECT, "§8.1", "g4", "passed", "not passed");
+        }
+        Ok(if step + 1 < policy.rollout.steps.len() {
+            Self::Running { step: step + 1, since: now }
         } else {
             Self::Succeeded
         })
     }
 
-    fn healthy(
+    fn long_enough(
         self,
         health: &CanaryHealth,
         now: SystemTime,
         rules: &StepPolicy,
-        policy: &RolloutPolicy,
     ) -> Result<(), Rejection> {
-        let subject = "rollout advance";
-        let Some(errors) = health.error_rate() else {
-            return refuse::one(
-                "NO_EVIDENCE",
-                subject,
-                CLAUSE,
-                "canary requests",
-                "above 0",
-                health.requests.to_string(),
-            );
-        };
-        let limit = policy.breaker.max_error_rate.value;
-        let mut found = Findings::new();
-        found.require(
-            errors <= limit,
-            "§8.3",
-            "canary error rate",
-            format!("<= {limit}"),
-            errors.to_string(),
-        );
-        let triggers = health.windows_with_trigger;
-        found.require(triggers == 0, "§8.3", "windows with a rollback trigger", "0", triggers.to_string());
-        let alerts = health.windows_with_alert;
-        found.require(alerts == 0, "reading 7", "windows with an alert", "0", alerts.to_string());
-        found.require(
-            health.open_alerts.is_empty(),
-            "§9.1",
-            "open alerts",
-            "none",
-            health.open_alerts.join(", "),
-        );
-        let percent = rules.traffic_percent;
-        let observed = health.traffic_percent;
-        found.require(
-            observed == percent,
-            CLAUSE,
-            "observed at",
-            format!("{percent} %"),
-            format!("{observed} %"),
-        );
-        found.into_result("UNHEALTHY", subject)?;
         let soaked = self.soaked(now).min(health.soaked);
-        if soaked < rules.dwell.get() {
-            let needed = rules.dwell.to_string();
-            return refuse::one(
-                "SOAK_TOO_SHORT",
-                subject,
-                CLAUSE,
-                "time at step",
-                needed,
-                Span(soaked).to_string(),
-            );
+        if soaked >= rules.dwell.get() {
+            return Ok(());
         }
-        if health.requests < rules.min_requests {
-            let (needed, seen) = (format!("at least {}", rules.min_requests), health.requests.to_string());
-            return refuse::one("TOO_FEW_REQUESTS", subject, "reading 4", "canary requests", needed, seen);
-        }
-        Ok(())
+        let (needed, seen) = (rules.dwell.to_string(), Span(soaked).to_string());
+        refuse::one("SOAK_TOO_SHORT", "rollout advance", CLAUSE, "time at step", needed, seen)
     }
 
     /// Holds the rollout at its step.
@@ -239,12 +175,12 @@ impl Rollout {
         }
     }
 
-    /// Goes on at the same step.
+    /// Goes on at the same step, whose time begins anew: what was seen before the pause is no health of what follows.
     /// # Errors
     /// `ROLLOUT_OVER` or `NOT_PAUSED`.
     pub fn resume(self, now: SystemTime) -> Result<Self, Rejection> {
         match self {
-            Self::Paused { step, soaked } => Ok(Self::Running { step, since: now, soaked }),
+            Self::Paused { step, .. } => Ok(Self::Running { step, since: now }),
             _ if self.is_over() => self.over(),
             _ => refuse::one("NOT_PAUSED", "rollout resume", CLAUSE, "rollout", "PAUSED", self.as_str()),
         }
@@ -273,4 +209,17 @@ impl Rollout {
     fn over<T>(self) -> Result<T, Rejection> {
         refuse::one("ROLLOUT_OVER", "rollout", CLAUSE, "rollout", "still open", self.as_str())
     }
+}
+
+fn healthy(health: &CanaryHealth, rules: &StepPolicy, policy: &Policy) -> Result<(), Rejection> {
+    let subject = "rollout advance";
+    if health.error_rate().is_none() {
+        let seen = format!("{} with {} faults", health.requests, health.model_faults);
+        return refuse::one("NO_EVIDENCE", subject, CLAUSE, "canary requests", "above 0", seen);
+    }
+    let mut found = Findings::new();
+    found.extend(health.flaws(policy));
+    let (percent, seen) = (rules.traffic_percent, health.traffic_percent);
+    found.require(seen == percent, CLAUSE, "observed at", format!("{percent} %"), format!("{seen} %"));
+    found.into_result("UNHEALTHY", subject)
 }

@@ -1,4 +1,5 @@
 //! What is true for every input: the state machines and boundaries of WLP-MLDEV-001 §3 and §8 to §12.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -83,6 +84,7 @@ fn healthy(requests: u64, faults: u64, soaked: u64, percent: u32) -> CanaryHealt
         windows_with_alert: 0,
         open_alerts: Vec::new(),
         traffic_percent: percent,
+        longest_silence: Some(Duration::ZERO),
     }
 }
 
@@ -163,6 +165,46 @@ fn duties_over_a_virtual_year() {
     }
 }
 
+/// 59 minutes, a pause, a minute more: that is a minute, and what was seen before the pause has no say (reading 7).
+#[test]
+fn a_pause_begins_the_step_anew() {
+    let policy = Policy::builtin();
+    let seen = healthy(500, 0, 3_600, 5);
+    let started = Rollout::Pending
+        .start(&candidate(&[Gate::G1, Gate::G2, Gate::G3]), &checked(), at(0), &policy.rollout)
+        .expect("started");
+    let paused = started.pause(at(3_540)).expect("paused");
+    assert_eq!(paused.soaked(at(9_000)), Duration::from_mins(59));
+    let resumed = paused.resume(at(9_000)).expect("resumed");
+    for (second, opens) in [(9_060, false), (12_599, false), (12_600, true)] {
+        let next = resumed.advance(&seen, Some(&g4(true)), at(second), policy);
+        match next {
+            Ok(next) => assert!(opens && next.traffic_percent(&policy.rollout) == 25, "at {second}"),
+            Err(why) => assert!(!opens && why.reason() == "SOAK_TOO_SHORT", "at {second}: {why}"),
+        }
+    }
+}
+
+/// Every step looks at the same numbers as G4: 3 % errors and a P95 of 3 s are no health, however quiet the windows.
+#[test]
+fn no_step_takes_a_canary_that_alerts_would_fire_for() {
+    let policy = Policy::builtin();
+    let fine = healthy(1_000, 10, 3_600, 25);
+    let spoiled = [
+        CanaryHealth { model_faults: 11, ..fine.clone() },
+        CanaryHealth { latency_p95_ms: Some(2_000.5), ..fine.clone() },
+        CanaryHealth { latency_p95_ms: None, ..fine.clone() },
+        CanaryHealth { longest_silence: None, ..fine.clone() },
+        CanaryHealth { longest_silence: Some(Duration::from_secs(301)), ..fine.clone() },
+    ];
+    let second = Rollout::Running { step: 1, since: at(0) };
+    assert!(second.advance(&fine, None, at(900), policy).is_ok());
+    for health in spoiled {
+        let why = second.advance(&health, None, at(900), policy).expect_err("unhealthy");
+        assert_eq!(why.reason(), "UNHEALTHY", "{why}");
+    }
+}
+
 proptest! {
     /// No random sequence of records and moves reaches DEPLOY without every record of the way there.
     #[test]
@@ -190,17 +232,20 @@ proptest! {
     fn traffic_climbs_one_step_at_a_time(
         calls in vec((0_u8..8, 0_u64..300, 0_u64..20, 0_u64..5_000, any::<bool>()), 0..80),
     ) {
-        let policy = &Policy::builtin().rollout;
+        let whole = Policy::builtin();
+        let policy = &whole.rollout;
         let ladder: Vec<u32> = std::iter::once(0).chain(policy.steps.iter().map(|s| s.traffic_percent)).collect();
+        let mut began = 0;
         let rung = |percent: u32| ladder.iter().position(|p| *p == percent).expect("a step of the policy");
         let (mut state, mut now) = (Rollout::Pending, 10);
         for (call, requests, faults, wait, gate) in calls {
             now += wait;
             let percent = state.traffic_percent(policy);
-            let health = healthy(requests, faults, wait, percent);
+            // The monitor's own clock says that it was long enough: the state must still know when it was not.
+            let health = healthy(requests, faults, wait + 3_600, percent);
             let next = match call {
                 0 => state.start(&candidate(&[Gate::G1, Gate::G2, Gate::G3]), &checked(), at(now), policy),
-                1..=4 => state.advance(&health, Some(&g4(gate)), at(now), policy),
+                1..=4 => state.advance(&health, Some(&g4(gate)), at(now), whole),
                 5 => state.pause(at(now)),
                 6 => state.resume(at(now)),
                 _ => if gate { state.roll_back() } else { state.abort() },
@@ -210,7 +255,13 @@ proptest! {
                 let after = next.traffic_percent(policy);
                 prop_assert!(after <= percent || rung(after) == rung(percent) + 1);
                 if (1..=4).contains(&call) {
-                    prop_assert!(requests >= 100 && (percent != 5 || (gate && wait >= 3_600)));
+                    prop_assert!(requests >= 100 && (percent != 5 || gate));
+                    prop_assert!(faults * 100 <= requests, "{} of {} failed", faults, requests);
+                    let dwell = policy.steps[rung(percent) - 1].dwell.get().as_secs();
+                    prop_assert!(now - began >= dwell, "{} s after the start or the last pause", now - began);
+                }
+                if call != 5 {
+                    began = now; // a step begins at its start, and anew after a pause
                 }
                 state = next;
             }

@@ -16,6 +16,7 @@ pub fn healthy(percent: u32, minutes: i64) -> CanaryHealth {
         soaked: Some(prost_types::Duration { seconds: minutes * 60, nanos: 0 }),
         windows: u32::try_from(minutes).unwrap_or(u32::MAX),
         traffic_percent: percent,
+        longest_silence: Some(prost_types::Duration::default()),
         ..CanaryHealth::default()
     }
 }

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_life_survives_the_message() {
-        let at = UNIX_EPOCH + Duration::from_secs(60);
+        let at = UNIX_EPOCH + Duration::from_mins(1);
         let lives = [
             Alert::Open { since: at, quiet: 2 },
             Alert::Acknowledged {

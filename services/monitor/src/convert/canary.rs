@@ -21,6 +21,7 @@ pub fn health(health: &CanaryHealth, from: SystemTime, to: SystemTime) -> Wire {
         windows_with_alert: health.windows_with_alert,
         open_alerts: health.open_alerts.clone(),
         traffic_percent: health.traffic_percent,
+        longest_silence: health.longest_silence.map(contracts::time::duration_to_wire),
         window_start_time: wire_time(from),
         window_end_time: wire_time(to),
     }
@@ -31,7 +32,7 @@ pub fn rollout(wire: &WireRollout) -> Rollout {
     let soaked = wire.step_soaked.as_ref().and_then(contracts::time::duration_from_wire).unwrap_or_default();
     let step = wire.step as usize;
     match wire.state() {
-        State::Running => Rollout::Running { step, since: time(wire.step_start_time.as_ref()), soaked },
+        State::Running => Rollout::Running { step, since: time(wire.step_start_time.as_ref()) },
         State::Paused => Rollout::Paused { step, soaked },
         State::Succeeded | State::Closed => Rollout::Succeeded,
         State::RolledBack => Rollout::RolledBack,

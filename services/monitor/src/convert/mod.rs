@@ -16,6 +16,7 @@ pub fn time(wire: Option<&Timestamp>) -> SystemTime {
 }
 
 /// A time on the wire.
+#[allow(clippy::unnecessary_wraps)] // as the fields of the contract are
 pub fn wire_time(time: SystemTime) -> Option<Timestamp> {
     Some(contracts::time::to_wire(time))
 }

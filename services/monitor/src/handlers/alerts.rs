@@ -1,6 +1,9 @@
 //! Alerts: read and acknowledged here, opened and closed by `raise-alerts` and `assess-drift`.
 
-use contracts::monitor::v1::{alert_service_server::AlertService, *};
+use contracts::monitor::v1::{
+    AcknowledgeAlertRequest, Alert, GetAlertRequest, ListAlertsRequest, ListAlertsResponse,
+    alert_service_server::AlertService,
+};
 use prost::Message as _;
 use runtime::Caller;
 use tonic::{Request, Response, Status};

@@ -1,6 +1,9 @@
 //! What the monitor knows of canaries, budgets and drift; nothing is changed here.
 
-use contracts::monitor::v1::{canary_service_server::CanaryService, *};
+use contracts::monitor::v1::{
+    DriftReport, ErrorBudget, GetCanaryHealthRequest, GetCanaryHealthResponse, GetDriftRequest,
+    GetErrorBudgetRequest, canary_service_server::CanaryService,
+};
 use contracts::registry::v1::GetRolloutRequest;
 use tonic::{Request, Response, Status};
 

@@ -1,6 +1,8 @@
 //! Duties of §10.1: listed and completed here, made and found overdue by `watch-clocks`.
 
-use contracts::monitor::v1::{duty_service_server::DutyService, *};
+use contracts::monitor::v1::{
+    CompleteDutyRequest, Duty, ListDutiesRequest, ListDutiesResponse, duty, duty_service_server::DutyService,
+};
 use lifecycle::approval::Approval;
 use prost::Message as _;
 use runtime::Caller;

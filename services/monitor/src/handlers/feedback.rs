@@ -1,6 +1,10 @@
 //! COLLECT (§9.3): what users, logs and annotators say. A complaint opens an investigation (§8.3).
 
-use contracts::monitor::v1::{feedback_service_server::FeedbackService, *};
+use contracts::monitor::v1::{
+    CloseFindingRequest, CreateFindingRequest, DecideFindingRequest, Feedback, FeedbackFinding,
+    GetFindingRequest, ListFeedbackRequest, ListFeedbackResponse, ListFindingsRequest, ListFindingsResponse,
+    SubmitFeedbackRequest, feedback, feedback_service_server::FeedbackService,
+};
 use prost::Message as _;
 use runtime::Caller;
 use tonic::{Request, Response, Status};

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use crate::monitor::digest;
 use crate::parse::{Fields, deployment_name, form};
-use crate::store::{labels as rows, windows::first_seen};
+use crate::store::{
+    labels as rows,
+    windows::{first_seen, is_known},
+};
 use crate::windows::{Scope, floor};
 use crate::{Error, Monitor};
 
@@ -42,6 +45,10 @@ impl Monitor {
             by_scope.entry(scope).or_default().push(one);
         }
         for (scope, labels) in by_scope {
+            // Anyone with a key may name a version: only one that served here has predictions to label.
+            if !is_known(tx.connection(), &scope).await? {
+                return Err(Error::Missing(format!("traffic of {} in {}", scope.version, scope.deployment)));
+            }
             rows::add(tx.connection(), &scope, floor(now, self.window()), &labels).await?;
         }
         tx.commit().await?;

@@ -1,6 +1,7 @@
 //! The generated service traits, implemented for [`Monitor`]: one file for each resource.
 
 mod alerts;
+mod callers;
 mod canaries;
 mod duties;
 mod feedback;

@@ -1,6 +1,10 @@
 //! Observations of gateways, gauges of hosts, and the windows that come of them.
 
-use contracts::monitor::v1::{observation_service_server::ObservationService, *};
+use contracts::monitor::v1::{
+    ListCallersRequest, ListCallersResponse, ListWindowsRequest, ListWindowsResponse, ReportLabelsRequest,
+    ReportLabelsResponse, ReportObservationsRequest, ReportObservationsResponse, ReportResourcesRequest,
+    ReportResourcesResponse, VersionObservation, Window, observation_service_server::ObservationService,
+};
 use runtime::Caller;
 use std::time::SystemTime;
 use tonic::{Request, Response, Status};
@@ -42,6 +46,13 @@ impl ObservationService for Monitor {
     ) -> Result<Response<ListWindowsResponse>, Status> {
         Ok(Response::new(self.windows_of(request.into_inner()).await?))
     }
+
+    async fn list_callers(
+        &self,
+        request: Request<ListCallersRequest>,
+    ) -> Result<Response<ListCallersResponse>, Status> {
+        Ok(Response::new(self.callers_of(request.into_inner()).await?))
+    }
 }
 
 impl Monitor {
@@ -65,11 +76,7 @@ impl Monitor {
         fields.done()?;
         let (now, policy) = (self.now(), self.policy());
         let newest = request.observations.iter().map(|one| convert::time(one.start_time.as_ref())).max();
-        let how = rows::Counting {
-            length: self.window(),
-            objective_ms: policy.monitoring.service_levels.latency_ms.value,
-            now,
-        };
+        let how = rows::Counting { length: self.window(), policy: &policy, now };
         let batch = (request.gateway.as_str(), request.batch_id.as_str(), whole);
         let counted = rows::take(self.db(), batch, request.observations, &request.samples, how).await?;
         let metrics = self.metrics();
@@ -125,7 +132,7 @@ impl Monitor {
         match time.and_then(contracts::time::from_wire) {
             None => fields.bad(field, "required: a time between 1970 and 9999"),
             Some(time) if time > now + self.skew() => {
-                fields.bad(field, "lies in the future of this service's clock")
+                fields.bad(field, "lies in the future of this service's clock");
             }
             Some(time) if time < now.checked_sub(oldest).unwrap_or(SystemTime::UNIX_EPOCH) => {
                 fields.bad(field, format!("is older than {} days", oldest.as_secs() / 86_400));
@@ -138,19 +145,22 @@ impl Monitor {
         &self,
         mut request: ReportResourcesRequest,
     ) -> Result<ReportResourcesResponse, Error> {
+        let request_id = std::mem::take(&mut request.request_id);
+        let whole = digest(&request);
         request.deployment = deployment_name(&request.deployment);
         let now = self.now();
         let time = request.time.get_or_insert_with(|| contracts::time::to_wire(now));
         let at = convert::time(Some(&*time));
         let mut fields = Fields::default();
         fields.token("host", &request.host);
+        fields.optional_token("request_id", &request_id);
         fields.optional_name("deployment", &request.deployment, &[form::DEPLOYMENT]);
         fields.optional_share("gpu_utilisation", request.gpu_utilisation);
         fields.optional_share("memory_utilisation", request.memory_utilisation);
         fields.require(request.oom_events < 1 << 53, "oom_events", "is no count");
         self.timely(&mut fields, "time", request.time.as_ref());
         fields.done()?;
-        hosts::add(self.db(), floor(at, self.window()), &request).await?;
+        hosts::add(self.db(), (floor(at, self.window()), now), (&request_id, whole), &request).await?;
         Ok(ReportResourcesResponse {})
     }
 

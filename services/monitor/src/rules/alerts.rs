@@ -1,15 +1,19 @@
 //! What each rule of §9.1 says about each of its windows.
 
 use contracts::common::v1::Measurement as WireMeasurement;
-use lifecycle::Finding;
-use lifecycle::alert::{Measurement, judge};
+use lifecycle::alert::{Measurement, Metric, judge};
+use lifecycle::policy::Policy;
 use lifecycle::policy::monitoring::AlertRule;
+use lifecycle::{Finding, Strict};
 use std::time::{Duration, SystemTime};
 
+use crate::Error;
 use crate::convert::alert::rule_word;
 use crate::store::alerts::Judged;
+use crate::windows::join::Stretch;
+use crate::windows::{Scope, floor};
 
-/// Judges one window of a rule that ends at `at`.
+/// Judges one window of a rule that ends at `at`; joined windows are longer than the rule's own.
 pub fn judged(rule: &AlertRule, value: Option<f64>, samples: u64, at: SystemTime, about: &str) -> Judged {
     let measured = Measurement { value, samples, window: rule.window.get() };
     let subject =
@@ -17,8 +21,8 @@ pub fn judged(rule: &AlertRule, value: Option<f64>, samples: u64, at: SystemTime
     let shown = value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));
     // An alert fires on the wrong side of a threshold: what the clause wants is the other side, the threshold included.
     let wanted = match rule.fires {
-        lifecycle::Strict::Above => "<=",
-        lifecycle::Strict::Below => ">=",
+        Strict::Above => "<=",
+        Strict::Below => ">=",
     };
     Judged {
         judgement: judge(rule, &measured),
@@ -39,15 +43,51 @@ pub fn judged(rule: &AlertRule, value: Option<f64>, samples: u64, at: SystemTime
     }
 }
 
-/// Splits what is sorted by time into the rule windows that it falls in: start of each, and its items.
-pub fn by_window<T>(items: Vec<(SystemTime, T)>, length: Duration) -> Vec<(SystemTime, Vec<T>)> {
-    let mut windows: Vec<(SystemTime, Vec<T>)> = Vec::new();
+/// Merges what is sorted by time into the rule's own windows.
+///
+/// # Errors
+/// Of `add`.
+pub fn by_window<T>(
+    items: Vec<(SystemTime, T)>,
+    length: Duration,
+    add: impl Fn(&mut T, &T) -> Result<(), Error>,
+) -> Result<Vec<Stretch<T>>, Error> {
+    let mut windows: Vec<Stretch<T>> = Vec::new();
     for (time, item) in items {
-        let start = crate::windows::floor(time, length);
+        let start = floor(time, length);
         match windows.last_mut() {
-            Some((last, inside)) if *last == start => inside.push(item),
-            _ => windows.push((start, vec![item])),
+            Some(last) if last.start == start => add(&mut last.seen, &item)?,
+            _ => windows.push(Stretch { start, end: start + length, seen: item }),
         }
     }
-    windows
+    Ok(windows)
+}
+
+/// Where the alerts of a rule about `subject` stand, by name.
+pub fn cursor_of(metric: Metric, subject: &[&str]) -> String {
+    format!("alerts/{metric}/{}", subject.join("/"))
+}
+
+/// Every cursor that looks at requests of a version, and where it must stand so that the window of `start` is judged (again).
+pub fn cursors_behind(policy: &Policy, scope: &Scope, start: SystemTime) -> Vec<(String, SystemTime)> {
+    let (deployment, version) = (scope.deployment.as_str(), scope.version.as_str());
+    let of_rule = |rule: &AlertRule| {
+        let at = floor(start, rule.window.get());
+        match rule.metric {
+            Metric::ErrorRate | Metric::LatencyP95 | Metric::Disparity => {
+                Some((cursor_of(rule.metric, &[deployment, version]), at))
+            }
+            Metric::VolumeDrop => Some((cursor_of(rule.metric, &[deployment]), at)),
+            Metric::Accuracy | Metric::HallucinationRate | Metric::GpuUtilization | Metric::OomEvents => None,
+        }
+    };
+    let mut all: Vec<_> = policy.monitoring.alerts.iter().filter_map(of_rule).collect();
+    all.push((format!("drift/{deployment}/{version}"), start));
+    all.push((production_cursor(scope), start));
+    all
+}
+
+/// Where the watch of a version in production stands (§8.3 beyond the ladder).
+pub fn production_cursor(scope: &Scope) -> String {
+    format!("production/{}/{}", scope.deployment, scope.version)
 }

@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn a_month_at_three_nines_leaves_43_minutes() {
         let objective = Objective::of(&Policy::builtin().monitoring.service_levels);
-        let used = Spent { requests: 1_000, bad_requests: 10, fast: 950, bad_time: Duration::from_secs(600) };
+        let used = Spent { requests: 1_000, bad_requests: 10, fast: 950, bad_time: Duration::from_mins(10) };
         let budget = budget(&objective, used);
         assert!((budget.budget_minutes - 43.2).abs() < 1e-6, "{}", budget.budget_minutes);
         assert!((budget.spent_minutes - 10.0).abs() < 1e-9 && (budget.availability - 0.99).abs() < 1e-12);

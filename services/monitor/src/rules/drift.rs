@@ -183,8 +183,8 @@ pub fn concept(labels: &Labels, reference: &Reference, policy: &Policy) -> Resul
     }
     let newest =
         &outcomes[outcomes.len().saturating_sub(usize::try_from(rule.min_samples).unwrap_or(usize::MAX))..];
-    let wrong_now =
-        newest.iter().filter(|outcome| **outcome == b'1').count() as f64 / newest.len().max(1) as f64;
+    let wrong = newest.iter().map(|outcome| f64::from(u8::from(*outcome == b'1'))).sum::<f64>();
+    let wrong_now = wrong / newest.len().max(1) as f64;
     // While nothing changed the detector's sum is expected to be the number of outcomes: their ratio is an e-value, and
     // its inverse a p-value.
     let p_value = ((outcomes.len() as f64).ln() - detector.log_e()).exp().min(1.0);

@@ -5,6 +5,7 @@ use contracts::registry::v1::{
     DatasetVersion, Evaluation, GetDatasetVersionRequest, GetModelVersionRequest, ListEvaluationsRequest,
 };
 
+use crate::store::cursors;
 use crate::{Error, Monitor, convert};
 
 /// The reference of one version. Never a rolling window by accident: it is the training data set, by its digest.
@@ -54,6 +55,31 @@ pub async fn fetch(monitor: &Monitor, version: &str) -> Result<Reference, Error>
         accuracy: accuracy.map(|one| one.lower.unwrap_or(one.value)).filter(|value| value.is_finite()),
         favourable: latest.favourable_labels,
     })
+}
+
+/// Labels that are favourable to the person concerned, as the registry says; as it last said while it is away.
+///
+/// # Errors
+/// If the registry cannot be asked and nothing is kept.
+pub async fn favourable(monitor: &Monitor, version: &str) -> Result<Vec<String>, Error> {
+    let (connection, name) = (monitor.db().connection(), format!("favourable/{version}"));
+    let kept: Option<Vec<String>> = match cursors::kept(connection, &name).await? {
+        Some(bytes) => Some(serde_json::from_slice(&bytes)?),
+        None => None,
+    };
+    match (fetch(monitor, version).await, kept) {
+        (Ok(known), kept) => {
+            if kept.as_ref() != Some(&known.favourable) {
+                cursors::keep(connection, &name, serde_json::to_vec(&known.favourable)?).await?;
+            }
+            Ok(known.favourable)
+        }
+        (Err(error), Some(kept)) => {
+            tracing::debug!(version, %error, "favourable labels as they were last known");
+            Ok(kept)
+        }
+        (Err(error), None) => Err(error),
+    }
 }
 
 async fn latest_evaluation(monitor: &Monitor, version: &str) -> Result<Option<Evaluation>, Error> {

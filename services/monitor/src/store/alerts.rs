@@ -4,8 +4,9 @@ use contracts::common::v1::Measurement;
 use contracts::monitor::v1::Alert;
 use lifecycle::alert::{self, Alert as Life, Judgement};
 use std::time::{SystemTime, UNIX_EPOCH};
-use storage::{Query, Records};
+use storage::{Query, Records, Unit};
 
+use super::cursors::{self, Moved};
 use super::{Resource, Stored, all, insert, save};
 use crate::convert::alert::{life, set_life};
 use crate::monitor::{Monitor, derived_id};
@@ -47,9 +48,14 @@ impl AlertKey {
 
     /// `alerts/{rule}-{subject}-{seconds}`
     fn name(&self, at: SystemTime) -> String {
-        let subject = derived_id(&[&self.deployment, &self.version, &self.host]);
         let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        format!("alerts/{}-{}-{seconds}", self.rule.replace('_', "-"), &subject[..10])
+        format!("{}{seconds}", self.prefix())
+    }
+
+    /// What the names of all alerts about the same begin with.
+    fn prefix(&self) -> String {
+        let subject = derived_id(&[&self.deployment, &self.version, &self.host]);
+        format!("alerts/{}-{}-", self.rule.replace('_', "-"), &subject[..10])
     }
 }
 
@@ -66,71 +72,157 @@ pub async fn open_alerts(records: &Records) -> Result<Vec<Alert>, Error> {
     all(records, &open_query()).await
 }
 
-/// Takes what the windows of one subject said, in order of time; opens, keeps and closes its alert.
+/// Takes what the windows of each subject said, in order of time: opens, keeps and closes its alert, and moves the cursor in
+/// the same transaction. Nothing is written if the cursor was moved meanwhile: the loop comes again.
 ///
 /// # Errors
 /// Of the database.
 pub async fn apply(
     monitor: &Monitor,
     task: &'static str,
-    key: &AlertKey,
-    said: &[Judged],
+    said: &[(AlertKey, Vec<Judged>)],
+    moved: &Moved,
 ) -> Result<(), Error> {
-    let fires = said.iter().any(|one| one.judgement == Judgement::Firing);
-    let known = open_alerts(monitor.records()).await?.iter().any(|alert| key.is_of(alert));
-    if !fires && !known {
+    let open = open_alerts(monitor.records()).await?;
+    let matters = |(key, said): &(AlertKey, Vec<Judged>)| {
+        let fires = said.iter().any(|one| one.judgement == Judgement::Firing);
+        fires || (!said.is_empty() && open.iter().any(|alert| key.is_of(alert)))
+    };
+    if !said.iter().any(matters) {
+        if moved.stood != Some(moved.to) {
+            cursors::advance(monitor.db().connection(), moved).await?;
+        }
         return Ok(());
     }
     let quiet_windows = monitor.policy().monitoring.quiet_windows.value;
-    let mut unit = monitor.act(task).await?;
-    let mut current: Option<Stored<Alert>> = None;
-    let mut query = open_query();
-    loop {
-        let page = unit.list(&query).await?;
-        let Some(last) = page.last() else { break };
-        query = query.after(last.name.clone());
-        for record in page {
-            let alert = Stored::<Alert>::read(record)?;
-            if key.is_of(&alert) {
-                current = Some(alert);
-            }
-        }
+    let mut unit = monitor.act(task, "").await?;
+    let mark = cursors::mark(unit.connection(), &moved.name).await?;
+    for (key, said) in said {
+        take(&mut unit, key, said, mark, quiet_windows).await?;
     }
+    if cursors::advance(unit.connection(), moved).await? {
+        unit.commit(&[]).await?;
+    } else {
+        tracing::debug!(cursor = %moved.name, "observations came meanwhile, will judge again");
+    }
+    Ok(())
+}
+
+async fn take(
+    unit: &mut Unit,
+    key: &AlertKey,
+    said: &[Judged],
+    mark: Option<SystemTime>,
+    quiet_windows: u32,
+) -> Result<(), Error> {
+    let mut current = current(unit, key).await?;
+    // Windows that are judged again say nothing new of an alert that is open; one that opens now counts those after it.
+    let mut counted = mark;
     for one in said {
         let before = current.as_ref().map(|alert| life(alert));
+        let running = before.as_ref().is_some_and(|life| !matches!(life, Life::Closed { .. }));
+        if running && counted.is_some_and(|mark| one.at <= mark) {
+            continue;
+        }
         let Some(after) = alert::step(before.clone(), one.judgement, one.at, quiet_windows) else { continue };
         if before.as_ref() == Some(&after) {
             continue;
         }
-        let (action, fresh) = match (&before, &after) {
-            (None | Some(Life::Closed { .. }), _) => ("open", true),
-            (_, Life::Closed { .. }) => ("close", false),
-            _ => ("watch", false),
-        };
-        let mut next = if fresh { Alert::default() } else { current.as_deref().cloned().unwrap_or_default() };
+        let mut next =
+            if running { current.as_deref().cloned().unwrap_or_default() } else { Alert::default() };
         set_life(&mut next, &after);
         if one.judgement == Judgement::Firing {
             next.finding = Some(convert::finding(&one.finding));
             next.measurements.clone_from(&one.measurements);
         }
-        if fresh {
+        if !running {
+            if was_open(unit, key, one.at).await? {
+                continue;
+            }
             (next.name, next.rule) = (key.name(one.at), key.rule.to_owned());
             next.deployment.clone_from(&key.deployment);
             next.version.clone_from(&key.version);
             next.host.clone_from(&key.host);
-            if unit.find(Alert::KIND, &next.name).await?.is_some() {
-                continue; // this very window was taken before the loop was interrupted
-            }
-            insert(&mut unit, &next, action).await?;
+            counted = Some(one.at);
+            insert(unit, &next, "open").await?;
             tracing::warn!(alert = %next.name, finding = %one.finding, "alert opened");
         } else if let Some(seen) = &current {
-            save(&mut unit, seen, &next, action).await?;
-            if action == "close" {
+            let closes = matches!(after, Life::Closed { .. });
+            save(unit, seen, &next, if closes { "close" } else { "watch" }).await?;
+            if closes {
                 tracing::info!(alert = %next.name, "alert closed");
             }
         }
         current = Some(Stored::read(unit.get(Alert::KIND, &next.name).await?)?);
     }
-    unit.commit(&[]).await?;
+    Ok(())
+}
+
+/// The open alert of a subject.
+async fn current(unit: &Unit, key: &AlertKey) -> Result<Option<Stored<Alert>>, Error> {
+    let mut query = open_query();
+    loop {
+        let page = unit.list(&query).await?;
+        let Some(last) = page.last() else { return Ok(None) };
+        query = query.after(last.name.clone());
+        for record in page {
+            let alert = Stored::<Alert>::read(record)?;
+            if key.is_of(&alert) {
+                return Ok(Some(alert));
+            }
+        }
+    }
+}
+
+/// Whether an alert of this subject was open at that time: a window that is judged again opens no second one.
+async fn was_open(unit: &Unit, key: &AlertKey, at: SystemTime) -> Result<bool, Error> {
+    let prefix = key.prefix();
+    let mut query = Query::kind(Alert::KIND).after(prefix.clone());
+    loop {
+        let page = unit.list(&query).await?;
+        let Some(last) = page.last() else { return Ok(false) };
+        query = query.after(last.name.clone());
+        for record in page {
+            if !record.name.starts_with(&prefix) {
+                return Ok(false);
+            }
+            let alert = Stored::<Alert>::read(record)?;
+            let since = convert::time(alert.open_time.as_ref());
+            let over = match life(&alert) {
+                Life::Closed { at, .. } => Some(at),
+                Life::Open { .. } | Life::Acknowledged { .. } => None,
+            };
+            if key.is_of(&alert) && since <= at && over.is_none_or(|over| at <= over) {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// Closes open alerts that no window will ever find quiet, and writes down why.
+///
+/// # Errors
+/// Of the database.
+pub async fn close(
+    monitor: &Monitor,
+    task: &'static str,
+    why: &str,
+    gone: impl Fn(&Alert) -> bool,
+) -> Result<(), Error> {
+    let open = open_alerts(monitor.records()).await?;
+    for alert in open.into_iter().filter(gone) {
+        let mut unit = monitor.act(task, why).await?;
+        let seen = super::open::<Alert>(&unit, &alert.name, "").await?;
+        let since = match life(&seen) {
+            Life::Closed { .. } => continue,
+            Life::Open { since, .. } | Life::Acknowledged { since, .. } => since,
+        };
+        let mut next = (*seen).clone();
+        set_life(&mut next, &Life::Closed { since, at: monitor.now() });
+        why.clone_into(&mut next.close_reason);
+        save(&mut unit, &seen, &next, "close").await?;
+        unit.commit(&[]).await?;
+        tracing::info!(alert = %alert.name, why, "alert closed");
+    }
     Ok(())
 }

@@ -6,10 +6,11 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
 };
 use std::time::SystemTime;
-use storage::Database;
 use storage::time::{from_micros, to_micros};
+use storage::{Database, Digest};
 
 use super::entity::host;
+use super::windows::first_seen;
 use crate::Error;
 
 /// One window of one host.
@@ -29,12 +30,23 @@ pub struct Gauges {
     pub readings: u64,
 }
 
-/// Adds a reading to the window that begins at `start`.
+/// Adds a reading to the window that begins at `start`, once for each request id of a host.
 ///
 /// # Errors
-/// Of the database.
-pub async fn add(db: &Database, start: SystemTime, one: &ReportResourcesRequest) -> Result<(), Error> {
+/// [`storage::Error::RequestReused`] if the id stands for another reading; of the database.
+pub async fn add(
+    db: &Database,
+    (start, now): (SystemTime, SystemTime),
+    (request_id, digest): (&str, Digest),
+    one: &ReportResourcesRequest,
+) -> Result<(), Error> {
     let tx = db.begin_write().await?;
+    let source = format!("resources/{}", one.host);
+    if !request_id.is_empty()
+        && !first_seen(tx.connection(), (&source, request_id), digest, true, now).await?
+    {
+        return Ok(());
+    }
     let key = (one.host.clone(), one.deployment.clone(), to_micros(start));
     let empty = host::ActiveModel {
         host: Set(key.0.clone()),

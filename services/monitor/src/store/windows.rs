@@ -1,6 +1,7 @@
 //! Windows in the database: a batch and everything it counts are one transaction, before it is acknowledged.
 
 use contracts::monitor::v1::{SampledRequest, VersionObservation};
+use lifecycle::Policy;
 use prost::Message as _;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
@@ -11,18 +12,20 @@ use std::time::{Duration, SystemTime};
 use storage::time::{from_micros, to_micros};
 use storage::{Database, Digest};
 
+use super::cursors;
 use super::entity::{batch, profile, sample, window};
 use crate::Error;
 use crate::convert::{sketch, time};
+use crate::rules::alerts::cursors_behind;
 use crate::windows::{Scope, Window, floor, merge, sketch_of};
 
 /// What a batch is counted with.
 #[derive(Debug, Clone, Copy)]
-pub struct Counting {
+pub struct Counting<'a> {
     /// Length of a window.
     pub length: Duration,
-    /// Latency objective in milliseconds: answers below it are fast.
-    pub objective_ms: f64,
+    /// Its latency objective tells fast answers, its rules which windows must be judged again.
+    pub policy: &'a Policy,
     /// The service's time.
     pub now: SystemTime,
 }
@@ -58,7 +61,8 @@ pub async fn first_seen(
     Ok(false)
 }
 
-/// Counts a gateway's batch once. False if it was counted before.
+/// Counts a gateway's batch once. False if it was counted before. What comes after its window was judged (a spool that was
+/// full while this service or the gateway was away) moves the cursors back, so that it is judged all the same.
 ///
 /// # Errors
 /// Of the database; nothing is counted then.
@@ -67,7 +71,7 @@ pub async fn take(
     (gateway, batch_id, digest): (&str, &str, Digest),
     observations: Vec<VersionObservation>,
     samples: &[SampledRequest],
-    how: Counting,
+    how: Counting<'_>,
 ) -> Result<bool, Error> {
     let tx = db.begin_write().await?;
     if !first_seen(tx.connection(), (gateway, batch_id), digest, false, how.now).await? {
@@ -85,11 +89,21 @@ pub async fn take(
             merge::profiles(profiles, &one);
         }
     }
+    let mut late: BTreeMap<String, SystemTime> = BTreeMap::new();
     for ((deployment, version, start), (counters, profiles)) in sums {
+        if start + how.length <= how.now {
+            let scope = Scope { deployment: deployment.clone(), version: version.clone() };
+            for (name, time) in cursors_behind(how.policy, &scope, start) {
+                late.entry(name).and_modify(|known| *known = time.min(*known)).or_insert(time);
+            }
+        }
         add_counters(tx.connection(), (&deployment, &version, start), counters, how).await?;
         if !profiles.features.is_empty() || profiles.predictions.is_some() {
             add_profiles(tx.connection(), (&deployment, &version, start), &profiles).await?;
         }
+    }
+    for (name, time) in late {
+        cursors::pull_back(tx.connection(), &name, time).await?;
     }
     for one in samples {
         keep_sample(tx.connection(), one).await?;
@@ -102,7 +116,7 @@ async fn add_counters(
     tx: &DatabaseTransaction,
     (deployment, version, start): (&str, &str, SystemTime),
     counters: VersionObservation,
-    how: Counting,
+    how: Counting<'_>,
 ) -> Result<(), Error> {
     let key = (deployment.to_owned(), version.to_owned(), to_micros(start));
     let empty = window::ActiveModel {
@@ -128,7 +142,8 @@ async fn add_counters(
     merge::counters(&mut seen, &counters)?;
     let counted = seen.requests.saturating_sub(seen.client_faults);
     let bad = seen.model_faults.saturating_add(seen.server_faults).min(counted);
-    let fast = sketch_of(&seen).map_or(0, |all| sketch::below(&all, how.objective_ms));
+    let fast = sketch_of(&seen)
+        .map_or(0, |all| sketch::below(&all, how.policy.monitoring.service_levels.latency_ms.value));
     let mut row = row.into_active_model();
     row.requests = Set(seen.requests.cast_signed());
     row.counted = Set(counted.cast_signed());
@@ -253,6 +268,42 @@ pub async fn scopes(connection: &impl ConnectionTrait, from: SystemTime) -> Resu
         .all(connection)
         .await?;
     Ok(rows.into_iter().map(|(deployment, version)| Scope { deployment, version }).collect())
+}
+
+/// Whether a version was ever seen to serve in a deployment.
+///
+/// # Errors
+/// Of the database.
+pub async fn is_known(connection: &impl ConnectionTrait, scope: &Scope) -> Result<bool, Error> {
+    let one: Option<i64> = window::Entity::find()
+        .select_only()
+        .column(window::Column::Start)
+        .filter(window::Column::Deployment.eq(&scope.deployment))
+        .filter(window::Column::Version.eq(&scope.version))
+        .limit(1)
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(one.is_some())
+}
+
+/// Windows of a version that begin at or after `from`, in one deployment or (`""`) in all, oldest first.
+///
+/// # Errors
+/// Of the database.
+pub async fn of_version(
+    connection: &impl ConnectionTrait,
+    (version, deployment): (&str, &str),
+    from: SystemTime,
+) -> Result<Vec<Window>, Error> {
+    let mut query = window::Entity::find()
+        .filter(window::Column::Version.eq(version))
+        .filter(window::Column::Start.gte(to_micros(from)));
+    if !deployment.is_empty() {
+        query = query.filter(window::Column::Deployment.eq(deployment));
+    }
+    let rows = query.order_by_asc(window::Column::Start).all(connection).await?;
+    rows.into_iter().map(read).collect()
 }
 
 /// Histograms of a version's windows that begin in `[from, to)`: start, rows, body.

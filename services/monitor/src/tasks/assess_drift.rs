@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use crate::rules::drift::{self, Found};
 use crate::rules::reference;
 use crate::store::alerts::{AlertKey, Judged, apply};
-use crate::store::{cursors, labels, windows as rows};
+use crate::store::cursors::{self, Moved};
+use crate::store::{labels, windows as rows};
 use crate::windows::{Scope, merge};
 use crate::{Error, Monitor, convert};
 
@@ -49,8 +50,9 @@ fn least(monitor: &Monitor, kind: DriftKind) -> u64 {
 
 async fn inputs(monitor: &Monitor, scope: &Scope, oldest: SystemTime) -> Result<(), Error> {
     let connection = monitor.db().connection();
-    let cursor = format!("drift/{}/{}", scope.deployment, scope.version);
-    let from = cursors::cursor(connection, &cursor).await?.unwrap_or(oldest).max(oldest);
+    let name = format!("drift/{}/{}", scope.deployment, scope.version);
+    let stood = cursors::cursor(connection, &name).await?;
+    let from = stood.unwrap_or(oldest).max(oldest);
     let to = crate::windows::floor(over(monitor), monitor.window());
     let needed = least(monitor, DriftKind::Data).min(least(monitor, DriftKind::Prediction));
     if from >= to || rows::profiled_rows(connection, scope, from, to).await? < needed {
@@ -61,43 +63,40 @@ async fn inputs(monitor: &Monitor, scope: &Scope, oldest: SystemTime) -> Result<
         merge::profiles(&mut seen, &window);
     }
     let (policy, known) = (monitor.policy(), reference::fetch(monitor, &scope.version).await?);
+    let mut said = Vec::new();
     if let Some(found) = drift::data(&seen, &known, &policy)? {
-        say(monitor, "data_drift", scope, &found, to).await?;
+        said.push(saying("data_drift", scope, &found, to));
     }
     if let Some(found) = drift::predictions(&seen, &known, &policy)? {
-        say(monitor, "prediction_drift", scope, &found, to).await?;
+        said.push(saying("prediction_drift", scope, &found, to));
     }
-    cursors::move_cursor(connection, &cursor, to).await
+    apply(monitor, TASK, &said, &Moved { name, stood, to }).await
 }
 
 async fn performance(monitor: &Monitor, scope: &Scope, oldest: SystemTime) -> Result<(), Error> {
     let connection = monitor.db().connection();
-    let cursor = format!("concept/{}/{}", scope.deployment, scope.version);
+    let name = format!("concept/{}/{}", scope.deployment, scope.version);
+    let stood = cursors::cursor(connection, &name).await?;
     let to = crate::windows::floor(over(monitor), monitor.window());
-    let judged = cursors::cursor(connection, &cursor).await?.unwrap_or(oldest);
+    let judged = stood.unwrap_or(oldest);
     let known = labels::between(connection, scope, oldest, to).await?;
     if !known.iter().any(|(start, _)| *start >= judged) {
         return Ok(());
     }
     let mut all = labels::Labels::default();
-    known.iter().for_each(|(_, window)| all.merge(window));
+    for (_, window) in &known {
+        all.merge(window);
+    }
     if (all.outcomes.len() as u64) < least(monitor, DriftKind::Concept) {
         return Ok(());
     }
     let reference = reference::fetch(monitor, &scope.version).await?;
-    if let Some(found) = drift::concept(&all, &reference, &monitor.policy())? {
-        say(monitor, "concept_drift", scope, &found, to).await?;
-    }
-    cursors::move_cursor(connection, &cursor, to).await
+    let found = drift::concept(&all, &reference, &monitor.policy())?;
+    let said: Vec<_> = found.iter().map(|found| saying("concept_drift", scope, found, to)).collect();
+    apply(monitor, TASK, &said, &Moved { name, stood, to }).await
 }
 
-async fn say(
-    monitor: &Monitor,
-    rule: &'static str,
-    scope: &Scope,
-    found: &Found,
-    at: SystemTime,
-) -> Result<(), Error> {
+fn saying(rule: &'static str, scope: &Scope, found: &Found, at: SystemTime) -> (AlertKey, Vec<Judged>) {
     let worst = found.columns.iter().filter(|column| column.drifted);
     let observed: Vec<String> = worst
         .clone()
@@ -126,7 +125,7 @@ async fn say(
         finding: Finding::new("§9.2", subject, required, observed.join("; ")),
         measurements,
     };
-    apply(monitor, TASK, &key, &[said]).await
+    (key, vec![said])
 }
 
 /// What a caller sees: the newest rows of a version, enough of them to be judged, against its references.
@@ -156,7 +155,7 @@ pub async fn report(monitor: &Monitor, scope: &Scope) -> Result<DriftReport, Err
 /// Histograms of the newest windows, back to twice the rows that a verdict needs, at most a day.
 async fn newest(monitor: &Monitor, scope: &Scope) -> Result<(VersionObservation, SystemTime), Error> {
     let to = monitor.now() + monitor.skew();
-    let from = to.checked_sub(Duration::from_secs(86_400)).unwrap_or(SystemTime::UNIX_EPOCH);
+    let from = to.checked_sub(Duration::from_hours(24)).unwrap_or(SystemTime::UNIX_EPOCH);
     let enough = least(monitor, DriftKind::Data).saturating_mul(2);
     let (mut seen, mut start) = (VersionObservation::default(), to);
     for (at, window) in rows::profiles(monitor.db().connection(), scope, from, to).await?.into_iter().rev() {

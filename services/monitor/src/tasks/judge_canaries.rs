@@ -1,6 +1,7 @@
 //! `judge-canaries`: looks at every rollout that takes traffic; rolls back, pauses or moves it on through the registry.
 //!
-//! The gateway's breaker acts first (reading 5). What is done here is idempotent by a request id that follows from the
+//! The gateway's breaker acts first (reading 5), and only its test, replayed here, takes a canary off traffic: a rate above
+//! the limit keeps the canary where it is. What is done here is idempotent by a request id that follows from the
 //! rollout and its step, so a repeat after a lost answer, or by a second monitor, does nothing twice.
 
 use contracts::registry::v1::{
@@ -8,9 +9,9 @@ use contracts::registry::v1::{
     RollBackRequest, RollbackTrigger, Rollout, rollout::State,
 };
 use lifecycle::Finding;
-use lifecycle::health::CanaryHealth;
+use lifecycle::policy::Policy;
 use lifecycle::policy::rollout::TriggerPolicy;
-use lifecycle::rollback::{Breaker, Observed, Trigger, breaker, fired};
+use lifecycle::rollback::{Breaker, breaker};
 use std::time::SystemTime;
 use tonic::Code;
 
@@ -62,32 +63,14 @@ async fn judge(monitor: &Monitor, rollout: &Rollout) -> Result<(), Error> {
         monitor.metrics().canary_error_rate.get_or_create(&label).set(rate);
     }
     let policy = monitor.policy();
-    let least = policy.rollout.steps.get(rollout.step as usize).map_or(0, |step| step.min_requests);
-    let enough = look.now.requests >= least;
-    let observed = Observed {
-        error_rate: look.now.error_rate().filter(|_| enough),
-        latency_p95_ms: look.now.latency_p95_ms.filter(|_| enough),
-        ..Observed::default()
-    };
-    let rows = fired(&observed, &policy.rollout);
-    if let Some(row) = rows.iter().find(|row| row.action.is_automatic()) {
-        return roll_back(monitor, rollout, &finding(row, &look.now)).await;
-    }
     if breaker(look.evidence, &policy.rollout.breaker) == Breaker::Trip {
-        let limit = &policy.rollout.breaker.max_error_rate;
-        let proof = format!(
-            "{} of {} failed, log e-value {:.1}",
-            look.now.model_faults, look.now.requests, look.evidence
-        );
-        let proven =
-            Finding::new(limit.clause.clone(), "canary error rate", format!("<= {}", limit.value), proof);
-        return roll_back(monitor, rollout, &proven).await;
+        return roll_back(monitor, rollout, &proven(&look, &policy)).await;
     }
     if rollout.state() != State::Running {
         return Ok(()); // a person holds it; only what takes it off traffic at once goes on
     }
-    if let Some(row) = rows.first() {
-        return assess(monitor, rollout, row, &finding(row, &look.now)).await;
+    if let Some((row, why)) = &look.slow {
+        return assess(monitor, rollout, row, why).await;
     }
     match look.stands_in_the_way(&policy) {
         findings if findings.is_empty() => advance(monitor, rollout, &look).await,
@@ -99,19 +82,13 @@ async fn judge(monitor: &Monitor, rollout: &Rollout) -> Result<(), Error> {
     }
 }
 
-fn finding(row: &TriggerPolicy, seen: &CanaryHealth) -> Finding {
-    let observed = match row.trigger {
-        Trigger::LatencyP95 => {
-            format!("{:.0} ms (n={})", seen.latency_p95_ms.unwrap_or(f64::NAN), seen.requests)
-        }
-        _ => format!(
-            "{:.4} ({} of {})",
-            seen.error_rate().unwrap_or(f64::NAN),
-            seen.model_faults,
-            seen.requests
-        ),
-    };
-    Finding::new(row.clause.clone(), format!("canary {}", row.trigger), format!("<= {}", row.above), observed)
+fn proven(look: &Look, policy: &Policy) -> Finding {
+    let limit = &policy.rollout.breaker.max_error_rate;
+    let proof = format!(
+        "{} of {} failed, log e-value {:.1}",
+        look.now.model_faults, look.now.requests, look.evidence
+    );
+    Finding::new(limit.clause.clone(), "canary error rate", format!("<= {}", limit.value), proof)
 }
 
 /// The same step, the same id; a step that begins again after a pause is another.

@@ -51,7 +51,11 @@ pub async fn run_once(monitor: &Monitor) -> Result<(), Error> {
     Ok(())
 }
 
-async fn deployments(monitor: &Monitor) -> Result<Vec<Deployment>, Error> {
+/// Deployments that serve a version.
+///
+/// # Errors
+/// If the registry cannot be asked.
+pub async fn deployments(monitor: &Monitor) -> Result<Vec<Deployment>, Error> {
     let mut request = ListDeploymentsRequest { page_size: 1000, ..ListDeploymentsRequest::default() };
     let mut all = Vec::new();
     loop {
@@ -128,7 +132,7 @@ async fn make(
             ..Duty::default()
         };
         duty.set_state(State::Due);
-        let mut unit = monitor.act(TASK).await?;
+        let mut unit = monitor.act(TASK, "").await?;
         if unit.find(Duty::KIND, &duty.name).await?.is_none() {
             insert(&mut unit, &duty, "create").await?;
             unit.commit(&[]).await?;
@@ -163,7 +167,7 @@ pub async fn overdue(monitor: &Monitor) -> Result<(), Error> {
         if period.standing(now) != duty::Standing::Overdue {
             continue;
         }
-        let mut unit = monitor.act(TASK).await?;
+        let mut unit = monitor.act(TASK, "").await?;
         let seen = Stored::<Duty>::read(unit.get(Duty::KIND, &duty.name).await?)?;
         if seen.state() != State::Due {
             continue; // somebody did it meanwhile

@@ -8,18 +8,21 @@ pub mod prune_windows;
 pub mod raise_alerts;
 pub mod refresh_policy;
 pub mod watch_clocks;
+pub mod watch_production;
 
 use runtime::Tasks;
+use std::time::Duration;
 
 use crate::Monitor;
 
-/// Hands every loop to the supervisor; they run from [`Tasks::start`] on.
+/// Hands every loop to the supervisor; they run from [`Tasks::start`] on. Periods are real time: a faster clock makes no
+/// loop come more often.
 pub fn start(tasks: &Tasks, monitor: &Monitor) {
     let periods = monitor.config().tasks.clone();
     macro_rules! every {
         ($name:literal, $period:expr, $module:ident) => {
             let (held, real_ms) = (monitor.clone(), $period);
-            tasks.every($name, monitor.period(real_ms), move || {
+            tasks.every_real($name, Duration::from_millis(real_ms), move || {
                 let monitor = held.clone();
                 async move {
                     let worker = monitor.clone();
@@ -31,13 +34,14 @@ pub fn start(tasks: &Tasks, monitor: &Monitor) {
         };
     }
     // Every monitor keeps its own copy of the policy in mind: this loop is not held by one.
-    let held = monitor.clone();
-    tasks.every("refresh-policy", monitor.period(periods.refresh_policy_ms), move || {
+    let (held, period) = (monitor.clone(), Duration::from_millis(periods.refresh_policy_ms));
+    tasks.every_real("refresh-policy", period, move || {
         let monitor = held.clone();
         async move { refresh_policy::run_once(&monitor).await }
     });
     every!("raise-alerts", periods.raise_alerts_ms, raise_alerts);
     every!("judge-canaries", periods.judge_canaries_ms, judge_canaries);
+    every!("watch-production", periods.judge_canaries_ms, watch_production);
     every!("assess-drift", periods.assess_drift_ms, assess_drift);
     every!("watch-clocks", periods.watch_clocks_ms, watch_clocks);
     every!("prune-windows", periods.prune_windows_ms, prune_windows);

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use crate::store::{hosts, labels, windows};
 use crate::{Error, Monitor};
 
-const DAY: Duration = Duration::from_secs(86_400);
-const WEEK: Duration = Duration::from_secs(7 * 86_400);
+const DAY: Duration = Duration::from_hours(24);
+const WEEK: Duration = Duration::from_hours(7 * 24);
 
 /// Prunes once. Counters stay for as long as the error budget and the volume baseline look back.
 ///

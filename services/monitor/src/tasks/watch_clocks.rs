@@ -16,7 +16,7 @@ use crate::tasks::{judge_canaries::open_incident, keep_duties};
 use crate::{Error, Monitor, convert};
 
 const TASK: &str = "watch-clocks";
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Looks at every clock once. What needs the registry comes last: what does not goes on without it.
 ///
@@ -62,7 +62,7 @@ pub async fn report(monitor: &Monitor, name: &str) -> Result<(), Error> {
         format!("{}: {what}", complaint.name),
     );
     open_incident(monitor, row, subject, &id, &finding).await?;
-    let mut unit = monitor.act(TASK).await?;
+    let mut unit = monitor.act(TASK, "").await?;
     let seen = Stored::<Feedback>::read(unit.get(Feedback::KIND, name).await?)?;
     if seen.record().state == "OPEN" {
         let body = Feedback { create_time: None, ..(*seen).clone() }.encode_to_vec();

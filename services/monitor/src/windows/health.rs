@@ -3,97 +3,185 @@
 use lifecycle::alert::{Judgement, Measurement, Metric, judge};
 use lifecycle::health::CanaryHealth;
 use lifecycle::policy::Policy;
+use lifecycle::policy::monitoring::AlertRule;
+use lifecycle::policy::rollout::TriggerPolicy;
 use lifecycle::rollback::{Observed, fired};
-use statistics::ErrorBudgetTest;
 use std::time::{Duration, SystemTime};
 
+use super::groups::disparity;
+use super::join::{Joined, Stretch, join};
 use super::{Window, error_rate, judged, latency, merge, timed};
 use crate::Error;
 use contracts::monitor::v1::VersionObservation;
 
+/// Metrics that the windows of requests speak of.
+const OF_REQUESTS: [Metric; 3] = [Metric::LatencyP95, Metric::ErrorRate, Metric::Disparity];
+
 /// The step that is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
-    /// When its traffic began.
+    /// When its traffic began, or went on after a pause.
     pub since: SystemTime,
-    /// How long it has lasted, pauses not counted.
+    /// How long it has lasted since then.
     pub soaked: Duration,
     /// Percent of the traffic.
     pub traffic_percent: u32,
+    /// How long it must last: the newest stretch of this length is judged.
+    pub dwell: Duration,
+    /// Requests that it must have seen: the stretch reaches further back until it has them.
+    pub least: u64,
 }
 
-/// Health over `windows`, all of the same version. Windows that begin before the step are looked at for triggers and
-/// alerts, and not counted: their requests belong to the step before.
+/// Health over the windows of one version, sorted by time, that are over at `until`: the newest stretch that is as long as
+/// the step must last and has enough requests. A window that began before the step is looked at for triggers and alerts, and
+/// not counted: its requests belong to the step before.
 ///
 /// # Errors
 /// If stored windows contradict each other.
 pub fn canary(
     windows: &[Window],
     step: Step,
+    until: SystemTime,
     open_alerts: Vec<String>,
     policy: &Policy,
 ) -> Result<CanaryHealth, Error> {
+    let (looked, from) = newest(windows, step, until);
+    let counted: Vec<&Window> = looked.iter().copied().filter(|window| window.start >= step.since).collect();
     let mut all = VersionObservation::default();
-    let (mut count, mut triggered, mut alerted) = (0, 0, 0);
-    for window in windows.iter().filter(|window| window.end() > step.since) {
-        if window.start >= step.since {
-            merge::counters(&mut all, &window.seen)?;
-            count += 1;
-        }
-        triggered += u32::from(has_trigger(window, policy));
-        alerted += u32::from(has_alert(window, policy));
+    for window in &counted {
+        merge::counters(&mut all, &window.seen)?;
     }
+    let flags = Flags::of(&looked, policy)?;
     Ok(CanaryHealth {
         requests: judged(&all),
         model_faults: all.model_faults,
         latency_p95_ms: latency(&all, 0.95),
-        soaked: step.soaked,
-        windows: count,
-        windows_with_trigger: triggered,
-        windows_with_alert: alerted,
+        // What is not heard of yet is not watched yet.
+        soaked: step.soaked.min(until.duration_since(step.since).unwrap_or_default()),
+        windows: flags.windows,
+        windows_with_trigger: flags.triggered,
+        windows_with_alert: flags.alerted,
         open_alerts,
         traffic_percent: step.traffic_percent,
+        longest_silence: Some(longest_silence(&counted, from, until)),
     })
 }
 
-/// Requests below which a window says nothing about a metric: what §9.1 asks of its alert (reading 4).
-fn least(metric: Metric, policy: &Policy) -> u64 {
-    policy
-        .monitoring
-        .alerts
-        .iter()
-        .filter(|rule| rule.metric == metric)
-        .map(|rule| rule.min_samples)
-        .max()
-        .unwrap_or(0)
+/// The windows of the stretch, and when it begins: with the step itself unless later windows are enough.
+fn newest(windows: &[Window], step: Step, until: SystemTime) -> (Vec<&Window>, SystemTime) {
+    let (mut looked, mut requests): (Vec<&Window>, u64) = (Vec::new(), 0);
+    let at_step = windows.iter().filter(|window| window.end() > step.since && window.end() <= until);
+    let mut from = step.since;
+    for window in at_step.rev() {
+        if window.start >= step.since {
+            requests += judged(&window.seen);
+        }
+        looked.push(window);
+        let long = until.duration_since(window.start).is_ok_and(|reach| reach >= step.dwell);
+        if long && requests >= step.least {
+            from = window.start.max(step.since);
+            break;
+        }
+    }
+    looked.reverse();
+    (looked, from)
 }
 
-/// Whether a row of §8.3 fired in this window.
-pub fn has_trigger(window: &Window, policy: &Policy) -> bool {
-    let seen = &window.seen;
-    let observed = Observed {
-        error_rate: error_rate(seen).filter(|_| judged(seen) >= least(Metric::ErrorRate, policy)),
-        latency_p95_ms: latency(seen, 0.95).filter(|_| timed(seen) >= least(Metric::LatencyP95, policy)),
-        ..Observed::default()
+/// The longest time between `from` and `until` without a window in which something was observed.
+fn longest_silence(counted: &[&Window], from: SystemTime, until: SystemTime) -> Duration {
+    let (mut heard, mut longest) = (from, Duration::ZERO);
+    for window in counted.iter().filter(|window| window.seen.requests > 0) {
+        longest = longest.max(window.start.duration_since(heard).unwrap_or_default());
+        heard = heard.max(window.end());
+    }
+    longest.max(until.duration_since(heard).unwrap_or_default())
+}
+
+/// How many joined windows there are, and how many of them speak against the canary. Each metric has its own windows;
+/// the largest numbers count.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Flags {
+    windows: u32,
+    triggered: u32,
+    alerted: u32,
+}
+
+impl Flags {
+    fn of(windows: &[&Window], policy: &Policy) -> Result<Self, Error> {
+        let mut flags = Self::default();
+        for rule in policy.monitoring.alerts.iter().filter(|rule| OF_REQUESTS.contains(&rule.metric)) {
+            let parts = windows.iter().map(|window| Stretch::from(*window));
+            let all = by_rule(rule, parts)?.whole(merge::counters)?;
+            let count = |speaks: &dyn Fn(&VersionObservation) -> bool| {
+                u32::try_from(all.iter().filter(|one| speaks(&one.seen)).count()).unwrap_or(u32::MAX)
+            };
+            flags.windows = flags.windows.max(count(&|_| true));
+            flags.triggered =
+                flags.triggered.max(count(&|seen| trigger(rule.metric, seen, policy).is_some()));
+            flags.alerted = flags.alerted.max(count(&|seen| fires(rule, seen)));
+        }
+        Ok(flags)
+    }
+}
+
+/// Joins windows until they have as many samples as the rule asks for.
+///
+/// # Errors
+/// If stored windows contradict each other.
+pub fn by_rule(
+    rule: &AlertRule,
+    parts: impl IntoIterator<Item = Stretch<VersionObservation>>,
+) -> Result<Joined<VersionObservation>, Error> {
+    join(parts, merge::counters, |seen| measure(rule, seen).samples >= rule.min_samples)
+}
+
+/// Whether a rule fires over what was seen. A rule with a longer window sees it as a part of one: what fires in a canary's
+/// window is an alert of reading 7.
+fn fires(rule: &AlertRule, seen: &VersionObservation) -> bool {
+    let measured = Measurement { window: rule.window.get(), ..measure(rule, seen) };
+    judge(rule, &measured) == Judgement::Firing
+}
+
+/// The row of §8.3 that a metric's value exceeds.
+pub fn trigger<'a>(
+    metric: Metric,
+    seen: &VersionObservation,
+    policy: &'a Policy,
+) -> Option<&'a TriggerPolicy> {
+    let observed = match metric {
+        Metric::ErrorRate => Observed { error_rate: error_rate(seen), ..Observed::default() },
+        Metric::LatencyP95 => Observed { latency_p95_ms: latency(seen, 0.95), ..Observed::default() },
+        _ => return None,
     };
-    !fired(&observed, &policy.rollout).is_empty()
+    fired(&observed, &policy.rollout).into_iter().next()
 }
 
-/// Whether a rule of §9.1 that looks at requests fires in this window.
-pub fn has_alert(window: &Window, policy: &Policy) -> bool {
-    policy.monitoring.alerts.iter().any(|rule| {
-        // A rule with a longer window still sees this one as a part of it: what fires here is an alert of reading 7.
-        let measured = Measurement { window: rule.window.get(), ..measure(rule.metric, &window.seen) };
-        judge(rule, &measured) == Judgement::Firing
-    })
+/// The newest joined window in which a metric exceeds its row of §8.3. Too few samples exceed nothing (reading 4).
+///
+/// # Errors
+/// If stored windows contradict each other.
+pub fn exceeded<'a>(
+    metric: Metric,
+    windows: &[&Window],
+    policy: &'a Policy,
+) -> Result<Option<(&'a TriggerPolicy, VersionObservation)>, Error> {
+    for rule in policy.monitoring.alerts.iter().filter(|rule| rule.metric == metric) {
+        let parts = windows.iter().map(|window| Stretch::from(*window));
+        for one in by_rule(rule, parts)?.whole(merge::counters)?.into_iter().rev() {
+            if let Some(row) = trigger(metric, &one.seen, policy) {
+                return Ok(Some((row, one.seen)));
+            }
+        }
+    }
+    Ok(None)
 }
 
-/// What a window says about a metric of requests; nothing for metrics that come from elsewhere.
-pub fn measure(metric: Metric, seen: &VersionObservation) -> Measurement {
-    let (value, samples) = match metric {
+/// What was seen of a rule's metric; nothing for metrics that come from elsewhere than requests.
+pub fn measure(rule: &AlertRule, seen: &VersionObservation) -> Measurement {
+    let (value, samples) = match rule.metric {
         Metric::ErrorRate => (error_rate(seen), judged(seen)),
         Metric::LatencyP95 => (latency(seen, 0.95), timed(seen)),
-        Metric::Disparity => disparity(seen),
+        Metric::Disparity => disparity(seen, rule.min_samples),
         Metric::Accuracy
         | Metric::HallucinationRate
         | Metric::GpuUtilization
@@ -103,55 +191,83 @@ pub fn measure(metric: Metric, seen: &VersionObservation) -> Measurement {
     Measurement { value, samples, window: Duration::ZERO }
 }
 
-/// The largest difference of selection rates, over each group column by itself (`sex=Female`), and the rows of the
-/// smallest group that it rests on. `None` without two groups.
-pub fn disparity(seen: &VersionObservation) -> (Option<f64>, u64) {
-    let groups = seen.groups.iter().map(|one| (one.group.as_str(), one.rows, one.favourable));
-    largest_gap(groups)
-}
-
-/// As [`disparity`], over `(group, rows, favourable rows)`.
-pub fn largest_gap<'a>(groups: impl Iterator<Item = (&'a str, u64, u64)>) -> (Option<f64>, u64) {
-    let mut columns: std::collections::BTreeMap<&str, Vec<(u64, f64)>> = std::collections::BTreeMap::new();
-    for (group, rows, favourable) in groups.filter(|(_, rows, favourable)| *rows > 0 && favourable <= rows) {
-        let column = group.split_once('=').map_or("", |(column, _)| column);
-        columns.entry(column).or_default().push((rows, favourable as f64 / rows as f64));
-    }
-    let mut worst: (Option<f64>, u64) = (None, 0);
-    for shares in columns.into_values().filter(|shares| shares.len() > 1) {
-        let highest = shares.iter().map(|(_, share)| *share).fold(f64::NEG_INFINITY, f64::max);
-        let lowest = shares.iter().map(|(_, share)| *share).fold(f64::INFINITY, f64::min);
-        let rows = shares.iter().map(|(rows, _)| *rows).sum();
-        if worst.0.is_none_or(|before| highest - lowest > before) {
-            worst = (Some(highest - lowest), rows);
-        }
-    }
-    worst
-}
-
-/// The largest evidence that the gateway's breaker must have seen over the whole ladder (reading 5), replayed over the
-/// windows. It decides nothing that the gateway's own test has not: it spends no budget of its own.
-///
-/// # Errors
-/// If the policy's limit is no share, or a window has more faults than requests.
-pub fn replayed_evidence(windows: &[Window], policy: &Policy) -> Result<f64, Error> {
-    let mut test = ErrorBudgetTest::new(policy.rollout.breaker.max_error_rate.value)?;
-    for window in windows {
-        let requests = judged(&window.seen);
-        test.observe(window.seen.model_faults.min(requests), requests)?;
-    }
-    Ok(test.peak_log_e())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::windows::Scope;
+    use std::time::UNIX_EPOCH;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn window(minute: u32, requests: u64, model_faults: u64) -> Window {
+        Window {
+            scope: Scope { deployment: "deployments/d".into(), version: "models/m/versions/1.0.0".into() },
+            start: UNIX_EPOCH + MINUTE * minute,
+            length: MINUTE,
+            seen: VersionObservation { requests, model_faults, ..VersionObservation::default() },
+        }
+    }
+
+    fn at_five(windows: &[Window], minutes: u32) -> CanaryHealth {
+        let step = Step {
+            since: UNIX_EPOCH,
+            soaked: MINUTE * minutes,
+            traffic_percent: 5,
+            dwell: MINUTE * 60,
+            least: 100,
+        };
+        canary(windows, step, UNIX_EPOCH + MINUTE * minutes, Vec::new(), Policy::builtin())
+            .expect("sound windows")
+    }
+
+    /// 30 requests a minute: no minute says anything by itself, four of them do.
+    #[test]
+    fn few_requests_a_minute_are_judged_together() {
+        let three_percent: Vec<Window> =
+            (0..60).map(|minute| window(minute, 30, u64::from(minute % 10 != 0))).collect();
+        let health = at_five(&three_percent, 60);
+        assert_eq!((health.windows, health.windows_with_alert, health.windows_with_trigger), (15, 15, 0));
+        let one_in_fifty: Vec<Window> = (0..60).map(|minute| window(minute, 2, 0)).collect();
+        assert_eq!((at_five(&one_in_fifty, 60).windows, at_five(&one_in_fifty, 60).requests), (1, 120));
+    }
 
     #[test]
-    fn disparity_is_the_largest_difference_within_one_column() {
-        let groups = [("sex=F", 100, 30), ("sex=M", 100, 50), ("age=old", 50, 50), ("region=x", 10, 0)];
-        let (gap, rows) = largest_gap(groups.into_iter());
-        assert!(gap.is_some_and(|gap| (gap - 0.2).abs() < 1e-12) && rows == 200, "{gap:?} {rows}");
-        assert_eq!(largest_gap([("sex=F", 100, 30)].into_iter()), (None, 0));
+    fn the_stretch_is_the_last_hour_and_longer_where_requests_are_few() {
+        let mut windows: Vec<Window> = (0..90).map(|minute| window(minute, 100, 0)).collect();
+        windows[10] = window(10, 100, 3);
+        assert_eq!(at_five(&windows[..70], 70).windows_with_alert, 1, "minute 10 is within the last hour");
+        assert_eq!(at_five(&windows[..71], 71).windows_with_alert, 0, "and then no more");
+        let few: Vec<Window> = (0..90).map(|minute| window(minute, 1, 0)).collect();
+        assert_eq!(at_five(&few, 90).requests, 90);
+    }
+
+    #[test]
+    fn time_whose_observations_may_still_come_is_not_watched_yet() {
+        let windows: Vec<Window> = (0..60).map(|minute| window(minute, 100, 0)).collect();
+        let step = Step {
+            since: UNIX_EPOCH,
+            soaked: MINUTE * 60,
+            traffic_percent: 5,
+            dwell: MINUTE * 60,
+            least: 100,
+        };
+        let settled = UNIX_EPOCH + MINUTE * 58;
+        let health = canary(&windows, step, settled, Vec::new(), Policy::builtin()).expect("sound windows");
+        assert_eq!((health.soaked, health.requests), (MINUTE * 58, 5_800));
+    }
+
+    #[test]
+    fn silence_is_measured_at_both_ends_and_between() {
+        let of = |minutes: &[u32], until| {
+            let windows: Vec<Window> = minutes.iter().map(|minute| window(*minute, 100, 0)).collect();
+            at_five(&windows, until).longest_silence.expect("looked at").as_secs() / 60
+        };
+        assert_eq!(of(&(0..60).collect::<Vec<_>>(), 60), 0);
+        assert_eq!(of(&[0], 60), 59, "a hundred requests in the first minute, then nothing");
+        assert_eq!(of(&[0, 1, 2, 30, 31], 32), 27);
+        assert_eq!(of(&[20, 21], 22), 20);
+        let after_twenty: Vec<u32> = (20..80).collect();
+        assert_eq!(of(&after_twenty, 80), 0, "an hour without silence is enough, whatever was before");
+        assert_eq!(of(&[], 60), 60);
     }
 }

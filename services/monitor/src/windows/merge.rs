@@ -21,6 +21,7 @@ pub fn counters(into: &mut VersionObservation, other: &VersionObservation) -> Re
     into.client_faults = into.client_faults.saturating_add(other.client_faults);
     into.server_faults = into.server_faults.saturating_add(other.server_faults);
     into.canary |= other.canary;
+    into.breaker_log_e = into.breaker_log_e.max(other.breaker_log_e);
     if let Some(theirs) = &other.latency {
         let merged = match &into.latency {
             None => theirs.clone(),

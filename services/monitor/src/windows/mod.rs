@@ -1,7 +1,10 @@
 //! Windows: what a version did in a stretch of time, merged from observations of single seconds.
 
+pub mod groups;
 pub mod health;
+pub mod join;
 pub mod merge;
+pub mod replay;
 
 use contracts::monitor::v1::VersionObservation;
 use statistics::LatencySketch;
@@ -79,9 +82,9 @@ mod tests {
 
     #[test]
     fn windows_are_counted_from_the_epoch() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         assert_eq!(floor(UNIX_EPOCH + Duration::from_millis(119_999), minute), UNIX_EPOCH + minute);
-        assert_eq!(floor(UNIX_EPOCH + Duration::from_secs(120), minute), UNIX_EPOCH + 2 * minute);
+        assert_eq!(floor(UNIX_EPOCH + Duration::from_mins(2), minute), UNIX_EPOCH + 2 * minute);
     }
 
     #[test]

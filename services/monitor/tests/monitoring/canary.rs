@@ -44,17 +44,28 @@ async fn a_healthy_canary_climbs_on_time() {
         state.advanced.iter().map(|health| health.traffic_percent).collect::<Vec<_>>(),
         [5, 25, 50, 100]
     );
-    assert_eq!((state.advanced[0].requests, state.advanced[0].windows), (60 * 30, 60));
+    // Four minutes of 30 requests make a window that says something.
+    assert_eq!((state.advanced[0].requests, state.advanced[0].windows), (60 * 30, 15));
+    assert_eq!(state.advanced[0].longest_silence, Some(prost_types::Duration::default()));
 }
 
+async fn in_the_way(world: &World, name: &str) -> Vec<String> {
+    let request = GetCanaryHealthRequest { rollout: name.to_owned() };
+    let seen = world.canaries().get_canary_health(request).await.unwrap().into_inner();
+    seen.findings.into_iter().map(|one| one.subject).collect()
+}
+
+/// Six of a hundred are above 5 % and prove nothing (reading 5): the canary stays. More failures do prove it.
 #[tokio::test]
-async fn a_failing_canary_is_rolled_back_and_five_percent_is_not() {
+async fn only_proof_takes_a_canary_off_traffic() {
     let world = World::new().await;
-    world.rollout();
-    world.serve(1, 100, 5).await;
-    turn(&world).await;
-    assert_eq!(stands(&world).1, State::Running, "exactly 5 %");
+    let name = world.rollout();
     world.send(vec![second(world.clock.now(), 100, 6, 20.0)]).await;
+    turn(&world).await;
+    assert_eq!(stands(&world).1, State::Running);
+    let why = in_the_way(&world, &name).await;
+    assert!(why.contains(&"windows with a rollback trigger".to_owned()), "{why:?}");
+    world.send(vec![second(world.clock.now(), 100, 40, 20.0)]).await;
     turn(&world).await;
     assert_eq!(stands(&world).1, State::RolledBack, "the window need not be over");
     turn(&world).await;
@@ -62,6 +73,78 @@ async fn a_failing_canary_is_rolled_back_and_five_percent_is_not() {
     assert_eq!(state.rolled_back.len(), 1);
     assert_eq!(state.rolled_back[0].trigger(), RollbackTrigger::ErrorRate);
     assert!(state.rolled_back[0].reason.starts_with("§8.3"), "{}", state.rolled_back[0].reason);
+}
+
+#[tokio::test]
+async fn a_rate_above_the_limit_keeps_the_canary_for_another_hour() {
+    let world = World::new().await;
+    world.rollout();
+    world.serve(59, 100, 0).await;
+    world.serve(1, 100, 6).await;
+    turn(&world).await;
+    assert_eq!(stands(&world), (5, State::Running));
+    world.serve(59, 100, 0).await;
+    turn(&world).await;
+    assert_eq!(stands(&world), (5, State::Running), "the bad minute is within the last hour");
+    world.serve(1, 100, 0).await;
+    turn(&world).await;
+    assert_eq!(stands(&world), (25, State::Running));
+}
+
+/// 30 requests a minute: no minute says anything, the hour does (§9.1: 1 %, 2000 ms).
+#[tokio::test]
+async fn what_no_single_minute_can_show_keeps_the_canary() {
+    for (failed, milliseconds) in [(1, 20.0), (0, 3_000.0)] {
+        let world = World::new().await;
+        world.rollout();
+        for _ in 0..61 {
+            world.send(vec![second(world.clock.now(), 30, failed, milliseconds)]).await;
+            world.pass(60);
+        }
+        turn(&world).await;
+        assert_eq!(stands(&world), (5, State::Running), "{failed} of 30 failed, {milliseconds} ms");
+    }
+}
+
+/// A hundred requests in the first minute and nothing for an hour: nobody looked, so nothing is healthy.
+#[tokio::test]
+async fn silence_is_not_health() {
+    let world = World::new().await;
+    let name = world.rollout();
+    world.serve(1, 200, 0).await;
+    world.pass(59 * 60);
+    turn(&world).await;
+    assert_eq!(stands(&world), (5, State::Running));
+    let why = in_the_way(&world, &name).await;
+    assert_eq!(why, ["time without observed requests of the canary"]);
+    // What was only late is health when it comes.
+    let begin = world.clock.now() - std::time::Duration::from_secs(59 * 60);
+    let minutes = (0..59).map(|minute| begin + std::time::Duration::from_secs(60 * minute));
+    world.send(minutes.map(|at| second(at, 30, 0, 20.0)).collect()).await;
+    turn(&world).await;
+    assert_eq!(stands(&world), (25, State::Running));
+}
+
+/// A pause does not launder: after it the hour begins anew.
+#[tokio::test]
+async fn a_resumed_canary_is_watched_for_a_whole_hour() {
+    let world = World::new().await;
+    world.rollout();
+    world.serve(58, 30, 0).await;
+    world.send(vec![second(world.clock.now(), 150, 0, 5_200.0)]).await;
+    turn(&world).await;
+    assert_eq!(stands(&world), (5, State::Paused));
+    world.pass(60);
+    {
+        let mut state = world.registry.state.lock().unwrap();
+        state.rollouts[0].set_state(State::Running);
+        state.rollouts[0].step_start_time = Some(contracts::time::to_wire(world.clock.now()));
+    }
+    for (minutes, percent) in [(5, 5), (54, 5), (1, 25)] {
+        world.serve(minutes, 30, 0).await;
+        turn(&world).await;
+        assert_eq!(stands(&world), (percent, State::Running), "{minutes} minutes more");
+    }
 }
 
 /// The breaker's evidence, replayed: an error storm needs no hundred requests.
@@ -99,9 +182,11 @@ async fn an_alert_in_the_window_keeps_the_canary_where_it_is() {
     world.rollout();
     world.serve(30, 200, 0).await;
     world.serve(1, 200, 3).await; // 1.5 %: an alert, no rollback
-    world.serve(40, 200, 0).await;
-    turn(&world).await;
-    assert_eq!(stands(&world), (5, State::Running));
+    for (minutes, percent) in [(40, 5), (19, 5), (1, 25)] {
+        world.serve(minutes, 200, 0).await;
+        turn(&world).await;
+        assert_eq!(stands(&world), (percent, State::Running), "{minutes} minutes more");
+    }
 }
 
 #[tokio::test]

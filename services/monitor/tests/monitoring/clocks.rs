@@ -1,5 +1,5 @@
 use contracts::monitor::v1::*;
-use contracts::registry::v1::{Deployment, Rollout, deployment, rollout};
+use contracts::registry::v1::{Rollout, rollout};
 use monitor::tasks::watch_clocks;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -10,19 +10,11 @@ use super::world::{DEPLOYMENT, World};
 
 fn deploy(world: &World) {
     let now = Some(contracts::time::to_wire(world.clock.now()));
-    let mut one = Deployment {
-        name: DEPLOYMENT.into(),
-        stable_version: VERSION.into(),
-        create_time: now,
-        ..Default::default()
-    };
-    one.set_state(deployment::State::Active);
     let mut change =
         Rollout { name: format!("{DEPLOYMENT}/rollouts/r1"), end_time: now, ..Default::default() };
     change.set_state(rollout::State::Succeeded);
-    let mut state = world.registry.state.lock().unwrap();
-    state.deployments.push(one);
-    state.rollouts.push(change);
+    world.deployed();
+    world.registry.state.lock().unwrap().rollouts.push(change);
 }
 
 async fn duties(world: &World, state: duty::State) -> Vec<Duty> {
@@ -160,4 +152,30 @@ async fn the_loop_goes_in_its_order() {
     let closed =
         world.feedback("ml-lead").close_finding(close("models/credit/versions/1.2.0")).await.unwrap();
     assert_eq!(closed.into_inner().state(), feedback_finding::State::Closed);
+}
+
+/// A monitor that is gone leaves its loops to the next one within seconds of real time, also where virtual time stands.
+#[tokio::test]
+async fn another_monitor_takes_over_although_virtual_time_stands() {
+    let world = World::new().await;
+    let ran = |monitor: monitor::Monitor| async move {
+        let mut turns = 0;
+        monitor
+            .alone("a-loop", 300, || {
+                turns += 1;
+                async { Ok(()) }
+            })
+            .await
+            .unwrap();
+        turns
+    };
+    assert_eq!(ran(world.monitor.clone()).await, 1);
+    world.pass(365 * 86_400); // virtual time says nothing about who is alive
+    let (_service, other) = world.second().await;
+    assert_eq!(ran(other.clone()).await, 0, "the first one may still be there");
+    let began = std::time::Instant::now();
+    while ran(other.clone()).await == 0 {
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "nobody took over");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
 }

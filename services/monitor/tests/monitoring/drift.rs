@@ -105,6 +105,7 @@ async fn answers_that_become_wrong_are_concept_drift() {
     let world = World::new().await;
     let mut rng = SplitMix64::new(7);
     let mut client = ObservationServiceClient::new(world.peer("client"));
+    world.send(vec![second(world.clock.now(), 1, 0, 5.0)]).await;
     for (share, drifts) in [(0.03, false), (0.03, false), (0.12, true)] {
         let labels = (0..1_000)
             .map(|_| Label {

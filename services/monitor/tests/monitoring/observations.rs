@@ -45,7 +45,7 @@ async fn late_seconds_merge_into_their_window_and_latencies_merge() {
 
 #[tokio::test]
 async fn a_restart_keeps_what_was_acknowledged() {
-    let mut world = World::on_disk().await;
+    let mut world = World::new().await;
     world.serve(3, 50, 1).await;
     world.restart().await;
     let seen = windows(&world).await;
@@ -113,6 +113,9 @@ async fn labels_count_once_for_a_request_id() {
         ..Default::default()
     };
     let request = ReportLabelsRequest { labels: vec![label("no"); 100], request_id: "one".into() };
+    let unknown = client.report_labels(request.clone()).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound, "nothing was served that could be labelled");
+    world.send(vec![second(world.clock.now(), 1, 0, 5.0)]).await;
     for _ in 0..2 {
         assert_eq!(client.report_labels(request.clone()).await.unwrap().into_inner().accepted, 100);
     }

@@ -6,14 +6,16 @@ use contracts::monitor::v1::{
     duty_service_client::DutyServiceClient, feedback_service_client::FeedbackServiceClient,
     observation_service_client::ObservationServiceClient, *,
 };
-use contracts::registry::v1::{Rollout, RolloutStep, rollout};
+use contracts::registry::v1::{Deployment, Rollout, RolloutStep, deployment, rollout};
 use monitor::{Config, Deps, Monitor, RegistryClients};
 use runtime::credentials::{Entry, digest_of};
 use runtime::{Clock, Credentials, Kind, Peer, Service};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::DATABASE;
 use super::registry::{Registry, VERSION};
+use crate::Database;
 
 pub const DEPLOYMENT: &str = "deployments/credit";
 /// Monday, 6 January 2025, 00:00 UTC.
@@ -25,6 +27,7 @@ pub struct World {
     pub monitor: Monitor,
     pub service: Service,
     folder: tempfile::TempDir,
+    url: String,
     credentials: Credentials,
     _registry_service: Service,
     batch: AtomicU64,
@@ -50,23 +53,33 @@ fn credentials() -> Credentials {
     Credentials::from_entries(rows).unwrap()
 }
 
+/// A fresh database of the kind that this run is about.
+fn fresh(folder: &tempfile::TempDir) -> String {
+    let sqlite = format!("sqlite://{}/monitor.db?mode=rwc", folder.path().display());
+    if DATABASE == Database::Sqlite {
+        return sqlite;
+    }
+    match std::env::var("WLP_TEST_POSTGRES_URL") {
+        Ok(url) => format!("{url}?schema=m{}", uuid::Uuid::new_v4().simple()),
+        Err(_) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
+            panic!("WLP_TEST_POSTGRES_URL is not set")
+        }
+        Err(_) => {
+            eprintln!("on SQLite once more: WLP_TEST_POSTGRES_URL is not set");
+            sqlite
+        }
+    }
+}
+
 impl World {
     pub async fn new() -> Self {
-        Self::with("sqlite::memory:").await
-    }
-
-    /// With a database file that outlives [`World::restart`].
-    pub async fn on_disk() -> Self {
-        Self::with("file").await
-    }
-
-    async fn with(url: &str) -> Self {
         let clock = Clock::manual(UNIX_EPOCH + Duration::from_secs(START));
         let (registry, credentials) = (Registry::default(), credentials());
         let registry_service = registry.serve(clock.clone(), credentials.clone());
         let folder = tempfile::tempdir().unwrap();
+        let url = fresh(&folder);
         let (service, monitor) =
-            start(&folder, url, &clock, &credentials, &registry_service.peer("wlp_monitor").unwrap()).await;
+            start(&folder, &url, &clock, &credentials, &registry_service.peer("wlp_monitor").unwrap()).await;
         let batch = AtomicU64::new(0);
         Self {
             clock,
@@ -74,17 +87,22 @@ impl World {
             monitor,
             service,
             folder,
+            url,
             credentials,
             _registry_service: registry_service,
             batch,
         }
     }
 
-    /// Throws the monitor away without a goodbye and starts another over the same file.
+    /// Throws the monitor away without a goodbye and starts another over the same database.
     pub async fn restart(&mut self) {
+        (self.service, self.monitor) = self.second().await;
+    }
+
+    /// Another monitor over the same database.
+    pub async fn second(&self) -> (Service, Monitor) {
         let peer = self._registry_service.peer("wlp_monitor").unwrap();
-        (self.service, self.monitor) =
-            start(&self.folder, "file", &self.clock, &self.credentials, &peer).await;
+        start(&self.folder, &self.url, &self.clock, &self.credentials, &peer).await
     }
 
     pub fn peer(&self, who: &str) -> Peer {
@@ -142,6 +160,18 @@ impl World {
         self.open().await.into_iter().map(|alert| alert.rule).collect()
     }
 
+    /// The version in production.
+    pub fn deployed(&self) {
+        let mut one = Deployment {
+            name: DEPLOYMENT.into(),
+            stable_version: VERSION.into(),
+            create_time: Some(contracts::time::to_wire(self.clock.now())),
+            ..Default::default()
+        };
+        one.set_state(deployment::State::Active);
+        self.registry.state.lock().unwrap().deployments.push(one);
+    }
+
     /// A rollout whose canary has just got its 5 %.
     pub fn rollout(&self) -> String {
         let name = format!("{DEPLOYMENT}/rollouts/r1");
@@ -168,10 +198,7 @@ async fn start(
     registry: &Peer,
 ) -> (Service, Monitor) {
     let mut config = Config { data_dir: folder.path().display().to_string(), ..Config::default() };
-    config.database.url = match url {
-        "file" => format!("sqlite://{}/monitor.db?mode=rwc", folder.path().display()),
-        other => other.to_owned(),
-    };
+    url.clone_into(&mut config.database.url);
     let registry = RegistryClients::over(registry);
     let deps = Deps { clock: clock.clone(), credentials: credentials.clone(), registry };
     monitor::assemble(&config, deps).await.unwrap()

@@ -109,6 +109,7 @@ pub fn health(health: &wire::CanaryHealth) -> CanaryHealth {
         windows_with_alert: health.windows_with_alert,
         open_alerts: health.open_alerts.clone(),
         traffic_percent: health.traffic_percent,
+        longest_silence: health.longest_silence.as_ref().and_then(contracts::time::duration_from_wire),
     }
 }
 
@@ -125,6 +126,7 @@ pub fn check_health(fields: &mut crate::parse::Fields, field: &str, health: &wir
     );
     fields.require(health.traffic_percent <= 100, &format!("{field}.traffic_percent"), "must be at most 100");
     fields.optional_duration(&format!("{field}.soaked"), health.soaked.as_ref());
+    fields.optional_duration(&format!("{field}.longest_silence"), health.longest_silence.as_ref());
     fields.texts(&format!("{field}.open_alerts"), &health.open_alerts);
     fields.optional_time(&format!("{field}.window_start_time"), health.window_start_time.as_ref());
     fields.optional_time(&format!("{field}.window_end_time"), health.window_end_time.as_ref());

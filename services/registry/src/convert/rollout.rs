@@ -22,7 +22,7 @@ pub fn ladder(rollout: &Rollout) -> Ladder {
     let soaked = rollout.step_soaked.as_ref().and_then(duration_from_wire).unwrap_or_default();
     match rollout.state() {
         State::Unspecified | State::Preparing => Ladder::Pending,
-        State::Running => Ladder::Running { step, since: time(rollout.step_start_time.as_ref()), soaked },
+        State::Running => Ladder::Running { step, since: time(rollout.step_start_time.as_ref()) },
         State::Paused => Ladder::Paused { step, soaked },
         State::Succeeded | State::Closed => Ladder::Succeeded,
         State::RolledBack => Ladder::RolledBack,
@@ -40,7 +40,7 @@ pub fn move_to(
 ) {
     let (state, step, since, soaked) = match ladder {
         Ladder::Pending => (State::Preparing, 0, None, None),
-        Ladder::Running { step, since, soaked } => (State::Running, step, Some(since), Some(soaked)),
+        Ladder::Running { step, since } => (State::Running, step, Some(since), None),
         Ladder::Paused { step, soaked } => (State::Paused, step, None, Some(soaked)),
         Ladder::Succeeded => (State::Succeeded, policy.steps.len().saturating_sub(1), None, None),
         Ladder::Aborted | Ladder::RolledBack => (State::RolledBack, next.step as usize, None, None),

@@ -387,6 +387,7 @@ impl Line {
             soaked: Some(contracts::time::duration_to_wire(soaked)),
             windows: 60,
             traffic_percent: percent,
+            longest_silence: Some(contracts::time::duration_to_wire(Duration::ZERO)),
             ..CanaryHealth::default()
         }
     }

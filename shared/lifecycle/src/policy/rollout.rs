@@ -16,6 +16,8 @@ pub struct RolloutPolicy {
     pub triggers: Vec<TriggerPolicy>,
     /// The gateway's own breaker (reading 5).
     pub breaker: BreakerPolicy,
+    /// Longest time without an observed request of the canary that still counts as watched: silence is not health.
+    pub max_silence: Cited<Span>,
 }
 
 /// One step of the ladder.
@@ -90,6 +92,7 @@ impl RolloutPolicy {
             let sound = row.above.is_finite() && row.above >= 0.0;
             bad.require(sound, format!("rollout.triggers[{at}].above"), "must be a number of 0 or more");
         }
+        bad.require(!self.max_silence.value.get().is_zero(), "rollout.max_silence", "must be above 0");
         bad.inner_share("rollout.breaker.max_error_rate", self.breaker.max_error_rate.value);
         bad.inner_share("rollout.breaker.healthy_error_rate", self.breaker.healthy_error_rate.value);
         bad.inner_share("rollout.breaker.error_budget", self.breaker.error_budget.value);

@@ -173,6 +173,7 @@ fn evidence(gate: Gate) -> Evidence {
                 windows_with_alert: 0,
                 open_alerts: vec![],
                 traffic_percent: 5,
+                longest_silence: Some(Duration::from_mins(1)),
             },
         },
     }
@@ -258,9 +259,18 @@ fn a_contributor_never_approves_and_a_patch_carries_qa_over() {
     assert!(!decide(carried(Bump::Minor, false)).passed);
 }
 
+fn stable(health: CanaryHealth) -> bool {
+    gate::decide(Gate::G4, &ready_for(Gate::G4), &Evidence::Canary { health }, policy()).passed
+}
+
+fn quiet_canary() -> CanaryHealth {
+    let Evidence::Canary { health } = evidence(Gate::G4) else { panic!("G4 judges a canary") };
+    health
+}
+
 #[test]
 fn an_unquiet_or_hasty_canary_is_not_stable() {
-    let spoils: [fn(&mut CanaryHealth); 8] = [
+    let spoils: [fn(&mut CanaryHealth); 15] = [
         |health| health.soaked -= Duration::from_secs(1),
         |health| health.requests = 99,
         |health| health.windows = 0,
@@ -269,11 +279,29 @@ fn an_unquiet_or_hasty_canary_is_not_stable() {
         |health| health.open_alerts.push("latency".into()),
         |health| health.traffic_percent = 25,
         |health| health.latency_p95_ms = Some(f64::NAN),
+        |health| health.latency_p95_ms = None,
+        |health| health.model_faults = 2,   // 2 %: above the alert of 1 %
+        |health| health.model_faults = 100, // and above the trigger of 5 %
+        |health| health.model_faults = 101,
+        |health| health.latency_p95_ms = Some(2_000.1),
+        |health| health.longest_silence = None,
+        |health| health.longest_silence = Some(Duration::from_secs(5 * 60 + 1)),
     ];
-    assert!(gate::decide(Gate::G4, &ready_for(Gate::G4), &evidence(Gate::G4), policy()).passed);
-    for spoil in spoils {
-        let Evidence::Canary { mut health } = evidence(Gate::G4) else { panic!() };
+    assert!(stable(quiet_canary()));
+    for (at, spoil) in spoils.into_iter().enumerate() {
+        let mut health = quiet_canary();
         spoil(&mut health);
-        assert!(!gate::decide(Gate::G4, &ready_for(Gate::G4), &Evidence::Canary { health }, policy()).passed);
+        assert!(!stable(health), "spoil {at}");
     }
+}
+
+/// The alert's own numbers raise nothing (reading 2), here as there; nor does the longest silence that is allowed.
+#[test]
+fn a_canary_on_the_thresholds_is_stable() {
+    assert!(stable(CanaryHealth {
+        model_faults: 1,
+        latency_p95_ms: Some(2_000.0),
+        longest_silence: Some(Duration::from_mins(5)),
+        ..quiet_canary()
+    }));
 }

@@ -100,14 +100,14 @@ impl Verb for AdvanceRolloutRequest {
             let gathered = evidence::gather(work, &version, Rule::G4, Some((&seen.name, &observed))).await?;
             let decided = gathered.judged.decide(&policy);
             // the rule of the ladder speaks first: "soak too short" says more than "G4 not passed"
-            before.advance(&health, Some(&as_passed(decided.clone())), now, &policy.rollout)?;
+            before.advance(&health, Some(&as_passed(decided.clone())), now, &policy)?;
             decided.clone().into_result()?;
             let stored = gates::store(work, &version, &gathered).await?;
             decision_name.clone_from(&stored.name);
             next.gate_decisions.push(stored.name);
             g4 = Some(decided);
         }
-        let ladder = before.advance(&health, g4.as_ref(), now, &policy.rollout)?;
+        let ladder = before.advance(&health, g4.as_ref(), now, &policy)?;
         if version.state() != VersionState::Canary {
             return Err(not_in_state(&version, "CANARY").into());
         }

@@ -1,0 +1,78 @@
+//! Rules about labels that became known: accuracy, hallucination, and disparity where the gateway sees no groups.
+
+use lifecycle::alert::Metric;
+use lifecycle::policy::monitoring::AlertRule;
+
+use super::{Back, Span, key, settle};
+use crate::rules::alerts::{by_window, judged};
+use crate::rules::reference;
+use crate::store::labels::{self, Labels};
+use crate::windows::Scope;
+use crate::windows::groups::largest_gap;
+use crate::windows::join::{Stretch, join};
+use crate::{Error, Monitor};
+
+/// Judges a version's labels, joined until the rule has enough of them.
+pub(super) async fn quality(
+    monitor: &Monitor,
+    rule: &AlertRule,
+    scope: &Scope,
+    back: &Back,
+) -> Result<(), Error> {
+    let Some(span) = Span::of(monitor, rule, &[&scope.deployment, &scope.version], back).await? else {
+        return Ok(());
+    };
+    let measure = |all: &Labels| match rule.metric {
+        Metric::HallucinationRate => (all.hallucination(), all.judged),
+        _ => (all.accuracy(), all.labelled),
+    };
+    say(monitor, rule, scope, span, measure).await
+}
+
+/// The groups of labelled rows, by whether their prediction is favourable to the person concerned.
+pub(super) async fn disparity(
+    monitor: &Monitor,
+    rule: &AlertRule,
+    scope: &Scope,
+    span: Span,
+) -> Result<(), Error> {
+    let known = labels::between(monitor.db().connection(), scope, span.from, span.to).await?;
+    let favourable = if known.iter().any(|(_, labels)| !labels.groups.is_empty()) {
+        reference::favourable(monitor, &scope.version).await?
+    } else {
+        Vec::new()
+    };
+    let measure = |all: &Labels| {
+        let groups = all.groups.iter().map(|(group, predictions)| {
+            let good = predictions.iter().filter(|(prediction, _)| favourable.contains(prediction));
+            (group.as_str(), predictions.values().sum(), good.map(|(_, rows)| rows).sum())
+        });
+        let (value, rows) = largest_gap(groups, rule.min_samples);
+        (value.filter(|_| !favourable.is_empty()), rows)
+    };
+    say(monitor, rule, scope, span, measure).await
+}
+
+async fn say(
+    monitor: &Monitor,
+    rule: &AlertRule,
+    scope: &Scope,
+    span: Span,
+    measure: impl Fn(&Labels) -> (Option<f64>, u64),
+) -> Result<(), Error> {
+    let known = labels::between(monitor.db().connection(), scope, span.from, span.to).await?;
+    let windows = by_window(known, rule.window.get(), add)?;
+    let joined = join(windows, add, |all| measure(all).1 >= rule.min_samples)?;
+    let one = |window: &Stretch<Labels>| {
+        let (value, samples) = measure(&window.seen);
+        judged(rule, value, samples, window.end, &scope.version)
+    };
+    let said = joined.enough.iter().map(one).collect();
+    settle(monitor, key(rule, scope), said, &span.joined(&joined)).await
+}
+
+#[allow(clippy::unnecessary_wraps)] // other things that are joined may contradict each other
+fn add(all: &mut Labels, later: &Labels) -> Result<(), Error> {
+    all.merge(later);
+    Ok(())
+}
