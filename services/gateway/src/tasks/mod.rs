@@ -7,6 +7,7 @@ mod policy;
 mod reconcile;
 mod references;
 mod report_serving;
+mod resources;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub fn start(tasks: &Tasks, gateway: &Gateway) {
     observations::start(tasks, gateway);
     references::start(tasks, gateway);
     policy::start(tasks, gateway);
+    resources::start(tasks, gateway);
 }
 
 /// A pause that doubles while a peer stays away.
