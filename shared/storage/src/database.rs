@@ -109,8 +109,13 @@ async fn connect_sqlite(url: &str) -> Result<DatabaseConnection, Error> {
     let mut options = ConnectOptions::new(url);
     options.sqlx_logging(false).acquire_timeout(PATIENCE).max_connections(if in_memory { 1 } else { POOL });
     if in_memory {
-        // The database lives as long as its connection: never give that up.
-        options.min_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        // The database lives as long as its connection: never give that up. A test before each use would: a call that is
+        // cancelled while it waits for the test's answer drops the connection.
+        options
+            .min_connections(1)
+            .test_before_acquire(false)
+            .idle_timeout(None::<Duration>)
+            .max_lifetime(None::<Duration>);
     }
     options.map_sqlx_sqlite_opts(move |sqlite| {
         let sqlite = sqlite

@@ -158,6 +158,55 @@ async fn concurrent_units_lose_nothing_and_watch_sees_all_in_order() {
     }
 }
 
+/// A call that is dropped at any moment leaves a database in memory as it was: its only connection is never lost.
+#[tokio::test]
+async fn a_dropped_call_does_not_lose_a_database_in_memory() {
+    let db = storage::connect("sqlite::memory:").await.expect("connect");
+    storage::migrate(&db, &[]).await.expect("migrate");
+    let records = open(db).await;
+    let mut unit = records.begin(cause(None, "")).await.expect("begin");
+    unit.insert(draft("things/a"), "create").await.expect("insert");
+    unit.commit(b"").await.expect("commit");
+    for polls in (0..8).cycle().take(800) {
+        let mut call = Box::pin(records.get("thing", "things/a"));
+        for _ in 0..polls {
+            if futures::poll!(call.as_mut()).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(call);
+        assert_eq!(
+            records.get("thing", "things/a").await.map(|record| record.revision).ok(),
+            Some(1),
+            "{polls}"
+        );
+    }
+}
+
+/// What comes before a gap in the log is told, and the gap after it.
+#[tokio::test]
+async fn a_watch_tells_what_comes_before_a_gap() {
+    let folder = tempfile::tempdir().expect("folder");
+    for db in databases(folder.path()).await {
+        let records = open(db.clone()).await;
+        for number in 0..4 {
+            let mut unit = records.begin(cause(None, "")).await.expect("begin");
+            unit.insert(draft(&format!("things/{number}")), "create").await.expect("insert");
+            unit.commit(b"").await.expect("commit");
+        }
+        db.connection()
+            .execute_unprepared("DELETE FROM audit_entry WHERE sequence = 2")
+            .await
+            .expect("a gap");
+        let watched = records.audit().watch(0).take(3).collect::<Vec<_>>();
+        let watched = tokio::time::timeout(Duration::from_secs(20), watched).await.expect("in time");
+        let told: Vec<Option<u64>> =
+            watched.into_iter().map(|one| one.ok().map(|one| one.sequence)).collect();
+        assert_eq!(told, [Some(0), Some(1), None]);
+    }
+}
+
 async fn log_of(records: &Records) -> Vec<Logged> {
     records.audit().read(0, 1000).await.expect("read")
 }
@@ -257,7 +306,11 @@ async fn operations_leases_and_outbox_keep_their_promises() {
         let failed = Outcome::Failed { code: 9, message: "no".into(), status: vec![8, 9, 0, 255] };
         Operations::create(db.connection(), "operations/b", "evaluate", vec![], at(0)).await.expect("create");
         operations.finish("operations/b", failed.clone(), at(4)).await.expect("finish");
-        assert_eq!(operations.get("operations/b").await.expect("get").outcome, Some(failed), "with its details");
+        assert_eq!(
+            operations.get("operations/b").await.expect("get").outcome,
+            Some(failed),
+            "with its details"
+        );
 
         let (leases, ttl) = (Leases::new(db.clone()), Duration::from_secs(10));
         let first = leases.acquire("judge", "one", ttl, at(0)).await.expect("acquire").expect("free");

@@ -32,17 +32,18 @@ impl Signer {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|error| setting(&error))?;
         }
+        // Written whole under another name and then linked: nobody ever reads half a key, not even after a crash.
+        let draft = path.with_extension(format!("draft-{}", uuid::Uuid::new_v4().simple()));
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        match options.open(path) {
-            Ok(mut file) => {
-                file.write_all(pem.as_bytes())
-                    .and_then(|()| file.sync_all())
-                    .map_err(|error| setting(&error))?;
-                Ok(signer)
-            }
+        let mut file = options.open(&draft).map_err(|error| setting(&error))?;
+        file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| setting(&error))?;
+        let linked = std::fs::hard_link(&draft, path);
+        std::fs::remove_file(&draft).map_err(|error| setting(&error))?;
+        match linked {
+            Ok(()) => Ok(signer),
             // Another process made it in between: that one counts.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Self::load_or_create(path),
             Err(error) => Err(setting(&error)),

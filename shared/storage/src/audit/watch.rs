@@ -29,14 +29,15 @@ impl AuditLog {
                         return Some((Err(error), (log, grown, next, ready)));
                     }
                     Ok(batch) => {
+                        let gap = batch.first().is_some_and(|logged| logged.sequence != next);
+                        if gap {
+                            tokio::time::sleep(POLL).await;
+                            let gap = Error::Damaged(format!("audit entry {next} is missing"));
+                            return Some((Err(gap), (log, grown, next, ready)));
+                        }
                         for logged in batch {
                             if logged.sequence != next {
-                                let gap = Error::Damaged(format!("audit entry {next} is missing"));
-                                tokio::time::sleep(POLL).await;
-                                return Some((
-                                    Err(gap),
-                                    (log, grown, next - ready.len() as u64, VecDeque::new()),
-                                ));
+                                break; // what comes before a gap is told first
                             }
                             next += 1;
                             ready.push_back(logged);
