@@ -1,6 +1,7 @@
 //! Everything that can go wrong in the registry, and the one place where it becomes a status.
 
 use lifecycle::Rejection;
+use runtime::status::bad_request_for;
 use runtime::{FieldViolation, PreconditionViolation, bad_request, precondition, retry_later, status};
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -16,12 +17,14 @@ pub enum Error {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// The caller does not hold the role in which it wants to act.
-    #[error("{principal} does not hold the role: required {required}")]
+    #[error("§12 roles of {principal}: {observed}, required one of {required}")]
     RoleNotHeld {
         /// Who called.
         principal: String,
         /// One of these would do.
         required: String,
+        /// Roles that the caller holds.
+        observed: String,
     },
     /// The database refused an approval: by a contributor, or twice by one person.
     #[error("separation of duties (§12): {principal} may not approve {subject}: {why}")]
@@ -55,6 +58,9 @@ pub enum Error {
     /// The inference engine of this host cannot be used; says nothing about the model.
     #[error("the engine cannot try the model: {0}")]
     Engine(String),
+    /// What was wrong with a later message of a stream, as it is told.
+    #[error("{}", .0.message())]
+    Sender(Status),
     /// Of a database.
     #[error(transparent)]
     Storage(#[from] storage::Error),
@@ -121,6 +127,7 @@ impl From<Error> for Status {
                 error!(%cause, "the engine cannot be used");
                 retry_later(Code::Unavailable, "ENGINE_UNAVAILABLE", text, Duration::from_secs(1))
             }
+            Error::Sender(told) => told,
             Error::Storage(cause) => stored(cause),
             Error::Blob(cause) => blob(cause),
             Error::Damaged(cause) => {
@@ -212,7 +219,8 @@ fn blob(cause: storage::BlobError) -> Status {
         }
         E::DigestMismatch { expected, actual } => {
             let facts = [("announced".into(), expected.to_string()), ("observed".into(), actual.to_string())];
-            status(Code::DataLoss, "DIGEST_MISMATCH", text, facts)
+            let why = format!("is {expected}, the bytes have {actual}");
+            bad_request_for("DIGEST_MISMATCH", vec![FieldViolation::new("digest", why)], facts)
         }
         E::Damaged(_) => status(Code::DataLoss, "DAMAGED", text, []),
         E::BadRange { .. } => status(Code::OutOfRange, "WRONG_OFFSET", text, []),

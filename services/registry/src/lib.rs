@@ -30,6 +30,11 @@ pub use config::Config;
 pub use error::Error;
 pub use registry::Registry;
 
+/// What a gate judged, for those who decide again from a saved decision.
+pub mod gate {
+    pub use crate::convert::gate::{Judged, to_gate};
+}
+
 use contracts::registry::v1 as wire;
 use engine::Engine;
 use runtime::{Clock, Credentials, Metrics, Readiness, Service, Tasks};
@@ -92,13 +97,15 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
         tasks: background.clone(),
         metrics: Metrics::new(),
     });
-    tasks::start(&background, &registry);
+    let readiness = Readiness::new();
+    readiness.set("database", true);
+    tasks::start(&background, &registry, &readiness);
     let service = handlers::mount(Service::builder("registry"), &registry)
         .descriptors(contracts::DESCRIPTORS)
         .access(contracts::access::TABLE, deps.credentials)
         .clock(deps.clock)
         .metrics(registry.metrics().clone())
-        .readiness(Readiness::new())
+        .readiness(readiness)
         .tasks(background)
         .on_stop(move || async move {
             if let Err(error) = db.close().await {

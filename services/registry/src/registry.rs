@@ -79,13 +79,19 @@ impl Registry {
         stream: impl Stream<Item = Result<T, Status>> + Send + 'static,
     ) -> ReceiverStream<Result<T, Status>> {
         let (sender, receiver) = tokio::sync::mpsc::channel(AHEAD);
+        let stopping = self.0.tasks.stopping();
         self.0.tasks.once(name, async move {
             let mut stream = std::pin::pin!(stream);
             loop {
-                let next = tokio::select! { () = sender.closed() => return, next = stream.next() => next };
+                let next = tokio::select! {
+                    () = sender.closed() => return,
+                    () = stopping.cancelled() => return,
+                    next = stream.next() => next,
+                };
                 let Some(next) = next else { return };
-                if sender.send(next).await.is_err() {
-                    return; // the client has gone
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    sent = sender.send(next) => if sent.is_err() { return }, // the client has gone
                 }
             }
         });

@@ -109,6 +109,7 @@ mutations! {
         "AcknowledgeIncident" AcknowledgeIncidentRequest,
         "EscalateIncident" EscalateIncidentRequest,
         "ResolveIncident" ResolveIncidentRequest,
+        "CloseIncident" CloseIncidentRequest,
     }
     "DocumentService" {
         "GenerateDocument" GenerateDocumentRequest,
@@ -117,6 +118,7 @@ mutations! {
     "RetirementService" {
         "StartRetirement" StartRetirementRequest,
         "AdvanceRetirement" AdvanceRetirementRequest,
+        "RecordServiceDay" RecordServiceDayRequest,
     }
 }
 

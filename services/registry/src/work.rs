@@ -24,6 +24,7 @@
 use crate::store::{Read, Resource, Stored, body, draft};
 use crate::{Error, Registry, parse::Fields, verbs::Mutation};
 use async_trait::async_trait;
+use lifecycle::separation::{Action, authorize};
 use lifecycle::{Policy, Role, approval::Approval};
 use prost::Message as _;
 use runtime::Caller;
@@ -193,6 +194,18 @@ impl Work {
         Ok(Stored::<R>::read(record)?.into_inner())
     }
 
+    /// The caller as the one who does `action`, in a role that the policy's matrix names for it (§12), and none of the
+    /// `contributors` where the matrix bars them.
+    ///
+    /// # Errors
+    /// PERMISSION_DENIED / ROLE_REQUIRED, `CONTRIBUTOR_MAY_NOT`.
+    pub fn authorize(&self, action: Action, contributors: &[String]) -> Result<Approval, Error> {
+        let row = self.policy.people.matrix.iter().find(|row| row.action == action);
+        let by = self.approval(row.map_or(&[], |row| row.roles.as_slice()))?;
+        authorize(action, &by, contributors, &self.policy.people)?;
+        Ok(by)
+    }
+
     /// An approval by the caller, now, in one of `roles` that the caller holds.
     ///
     /// # Errors
@@ -202,6 +215,7 @@ impl Work {
         let role = held.ok_or_else(|| Error::RoleNotHeld {
             principal: self.principal(),
             required: lifecycle::approval::join(roles),
+            observed: self.caller.held(),
         })?;
         Ok(Approval::new(self.principal(), role, self.now()))
     }

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::{Approval, NotApplicable},
     kinds::kinds,
-    policy::Evaluation,
+    policy::{Cited, Evaluation},
     rejection::{Finding, Findings},
+    role::Role,
 };
 
 kinds! {
@@ -78,7 +80,7 @@ kinds! {
     }
 }
 
-/// One slot of a report: measured, or a reason why not.
+/// One slot of a report: measured, or a reason why not with somebody's signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotRecord {
     /// Which slot.
@@ -87,23 +89,30 @@ pub struct SlotRecord {
     pub metrics: Vec<String>,
     /// Why it is not measured.
     pub reason: String,
+    /// Who signed that it is not measured; absent until someone did.
+    pub sign_off: Option<Approval>,
 }
 
-/// Slots that the report does not list, or lists with neither a metric nor a reason.
-pub fn missing_slots(records: &[SlotRecord], policy: &Evaluation) -> Vec<Finding> {
+/// Slots that the report does not list, or leaves empty without a reason that one of `signers` signed who is none of the
+/// `contributors` (§7.1, reading 10).
+pub fn missing_slots(
+    records: &[SlotRecord],
+    contributors: &[String],
+    signers: &Cited<Vec<Role>>,
+    policy: &Evaluation,
+) -> Vec<Finding> {
     let mut found = Findings::new();
     for row in &policy.dimensions {
         for slot in &row.slots {
             let subject = format!("{} slot {slot}", row.dimension);
             match records.iter().filter(|record| record.slot == *slot).collect::<Vec<_>>()[..] {
                 [] => found.missing(row.clause.clone(), subject),
-                [record] => found.require(
-                    !record.metrics.is_empty() || !record.reason.trim().is_empty(),
-                    &row.clause,
-                    &subject,
-                    "measured, or a reason",
-                    "neither",
-                ),
+                [record] if !record.metrics.is_empty() => {}
+                [record] => {
+                    let why =
+                        NotApplicable { reason: record.reason.clone(), sign_off: record.sign_off.clone() };
+                    why.check(&mut found, &row.clause, &subject, &signers.value, contributors);
+                }
                 _ => found.add(row.clause.clone(), subject, "listed once", "listed more than once"),
             }
         }

@@ -79,6 +79,8 @@ pub enum Evidence {
         metrics: Vec<MetricEvidence>,
         /// The fifteen slots.
         slots: Vec<SlotRecord>,
+        /// What it was measured on and by.
+        conditions: Conditions,
     },
     /// G3.
     Qa {
@@ -94,6 +96,56 @@ pub enum Evidence {
         /// What the monitor observed.
         health: CanaryHealth,
     },
+}
+
+/// Under which conditions an evaluation measured, beside those that data and plan ask for: whoever asks for an evaluation
+/// does not choose what it is judged on (§7.3).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Conditions {
+    /// Split of the dataset version.
+    pub split: String,
+    /// Columns whose values were the groups of parity.
+    pub groups: Vec<String>,
+    /// Sensitive columns of the dataset version: each of them is a group.
+    pub sensitive: Vec<String>,
+    /// Regression: how far off a prediction counted as right.
+    pub tolerance: f64,
+    /// Regression: how far off the plan lets it be; `None` if the plan says nothing.
+    pub planned_tolerance: Option<f64>,
+}
+
+impl Conditions {
+    fn check(&self, task: Task, policy: &Policy, found: &mut Findings) {
+        let split = &policy.evaluation.split;
+        found.require(
+            self.split == split.value,
+            &split.clause,
+            "evaluated split",
+            &*split.value,
+            &*self.split,
+        );
+        let left: Vec<&str> =
+            self.sensitive.iter().filter(|one| !self.groups.contains(one)).map(String::as_str).collect();
+        let required = "every sensitive column of the data";
+        found.require(
+            left.is_empty(),
+            "§7.3",
+            "groups of parity",
+            required,
+            format!("without {}", left.join(", ")),
+        );
+        if task != Task::Regression {
+            return;
+        }
+        let subject = "tolerance of a right prediction";
+        match self.planned_tolerance {
+            None => found.add("§4.1", subject, "a success criterion of the plan", "missing"),
+            Some(planned) => {
+                let same = planned.is_finite() && planned > 0.0 && planned == self.tolerance;
+                found.require(same, "§4.1, §7.3", subject, planned.to_string(), self.tolerance.to_string());
+            }
+        }
+    }
 }
 
 /// The G3 decision of the version that a patch patches (reading 8).
@@ -249,6 +301,7 @@ fn benchmarks(candidate: &Candidate, evidence: &Evidence, clause: &str, policy: 
         dataset_digest,
         metrics,
         slots,
+        conditions,
     } = evidence
     else {
         return;
@@ -261,7 +314,9 @@ fn benchmarks(candidate: &Candidate, evidence: &Evidence, clause: &str, policy: 
     found.require(same, clause, "evaluated artifact", &candidate.artifact_digest, artifact_digest.clone());
     let ready = *dataset_state == dataset::State::Ready;
     found.require(ready, "§5.2", "state of the dataset version", "ready", dataset_state.to_string());
-    found.extend(missing_slots(slots, &policy.evaluation));
+    conditions.check(candidate.task, policy, found);
+    let signers = &policy.acceptance.not_applicable_signers;
+    found.extend(missing_slots(slots, &candidate.contributors, signers, &policy.evaluation));
     let report = acceptance::judge(candidate.task, metrics, &candidate.contributors, &policy.acceptance);
     found.extend(report.failures());
     if !report.passed() && found.is_empty() {

@@ -43,6 +43,7 @@ pub mod training;
 pub mod training_record;
 pub mod verdict;
 pub mod version;
+pub mod version_state;
 
 pub use approval::{Approval, NotApplicable};
 pub use policy::Policy;

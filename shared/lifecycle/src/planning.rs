@@ -8,7 +8,7 @@ use crate::{
     acceptance::Task,
     approval::Approval,
     kinds::kinds,
-    policy::Planning,
+    policy::{Planning, planning::OutputRow},
     rejection::{Finding, Findings, Rejection},
     verdict::Comparator,
 };
@@ -199,25 +199,56 @@ pub fn missing_requirements(plan: &Plan, policy: &Planning) -> Vec<Finding> {
     found.into_vec()
 }
 
-/// Decides whether a plan may be approved.
+/// Decides whether a plan may be approved. `contributors` are all who wrote it; none of them approves (§4.3, §12).
 ///
 /// # Errors
 /// `PLAN_INCOMPLETE` with every missing input, document, and a wrong approver.
-pub fn approve_plan(plan: &Plan, approval: &Approval, policy: &Planning) -> Result<(), Rejection> {
+pub fn approve_plan(
+    plan: &Plan,
+    contributors: &[String],
+    approval: &Approval,
+    policy: &Planning,
+) -> Result<(), Rejection> {
     let mut found = Findings::new();
     found.extend(missing_inputs(plan, policy));
     found.extend(missing_requirements(plan, policy));
     let (clause, roles) = (&policy.plan_approvers.clause, &policy.plan_approvers.value);
-    approval.check(&mut found, clause, "plan", roles, std::slice::from_ref(&plan.author));
+    let mut barred = contributors.to_vec();
+    barred.push(plan.author.clone());
+    approval.check(&mut found, clause, "plan", roles, &barred);
     found.into_result("PLAN_INCOMPLETE", "plan approval")
 }
 
-/// Decides whether phase 1 may be left: every output of §4.3 recorded and approved, not later than `now`.
+/// Decides whether somebody may approve an output of §4.3: in a role of the policy, and no `contributors` of the plan.
+///
+/// # Errors
+/// `PLANNING_OUTPUT_REFUSED`.
+pub fn approve_output(
+    record: &OutputRecord,
+    contributors: &[String],
+    policy: &Planning,
+) -> Result<(), Rejection> {
+    let mut found = Findings::new();
+    match policy.outputs.iter().find(|row| row.output == record.output) {
+        Some(row) => check_output(row, record, contributors, &mut found),
+        None => found.missing("§4.3", record.output.as_str()),
+    }
+    found.into_result("PLANNING_OUTPUT_REFUSED", record.output.as_str())
+}
+
+fn check_output(row: &OutputRow, record: &OutputRecord, contributors: &[String], found: &mut Findings) {
+    found.need_digest(&row.clause, &format!("{} record", row.title), &record.record_digest);
+    record.approval.check(found, &row.clause, &row.title, &row.approvers, contributors);
+}
+
+/// Decides whether phase 1 may be left: every output of §4.3 recorded, and approved not later than `now` by somebody who
+/// is none of the plan's `contributors`.
 ///
 /// # Errors
 /// `PLANNING_OUTPUTS_MISSING` with every missing one.
 pub fn finish_planning(
     records: &[OutputRecord],
+    contributors: &[String],
     now: SystemTime,
     policy: &Planning,
 ) -> Result<(), Rejection> {
@@ -227,8 +258,7 @@ pub fn finish_planning(
             found.missing(row.clause.clone(), row.title.clone());
             continue;
         };
-        found.need_digest(&row.clause, &format!("{} record", row.title), &record.record_digest);
-        record.approval.check(&mut found, &row.clause, &row.title, &row.approvers, &[]);
+        check_output(row, record, contributors, &mut found);
         found.require(
             record.approval.time <= now,
             &row.clause,

@@ -115,10 +115,14 @@ fn groups(version: &DatasetVersion) -> Option<Vec<GroupShare>> {
     (!version.group_shares.is_empty()).then(|| version.group_shares.iter().map(one).collect())
 }
 
-/// The newest event, or the oldest of the owners' confirmations: data is as current as its oldest source.
+/// The newest event, or where the data has no event time the oldest of the owners' confirmations: data is as current as its
+/// oldest source. An event time of which nothing could be read is no reason to take a confirmation for it.
 fn currency(measured: Option<&QualityMeasurement>, sources: &[DataSource]) -> Currency {
     if let Some(newest) = measured.and_then(|one| optional_time(one.newest_event_time.as_ref())) {
         return Currency::NewestEvent(newest);
+    }
+    if measured.is_some_and(|one| one.value.is_some()) {
+        return Currency::Unknown;
     }
     let confirmed = |source: &DataSource| {
         let at = optional_time(source.confirmed_current_time.as_ref())?;

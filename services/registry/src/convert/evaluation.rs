@@ -64,10 +64,11 @@ pub fn sign_off(evaluation: &Evaluation) -> Option<Approval> {
 /// # Errors
 /// INVALID_ARGUMENT for a slot that the procedure does not have.
 pub fn slots(evaluation: &Evaluation) -> Result<Vec<SlotRecord>, Error> {
+    let signed = sign_off(evaluation);
     let read = |(at, slot): (usize, &wire::EvaluationSlot)| {
         let metrics = if slot.measured { slot.metrics.clone() } else { Vec::new() };
         let named = word(&format!("evaluation.slots[{at}].slot"), &slot.slot)?;
-        Ok(SlotRecord { slot: named, metrics, reason: slot.reason.clone() })
+        Ok(SlotRecord { slot: named, metrics, reason: slot.reason.clone(), sign_off: signed.clone() })
     };
     evaluation.slots.iter().enumerate().map(read).collect()
 }

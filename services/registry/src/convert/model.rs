@@ -5,8 +5,9 @@ use engine::{Dim, Inspection};
 use lifecycle::Bump;
 use lifecycle::acceptance::Task;
 use lifecycle::version::Makeup;
+use lifecycle::version_state::State;
 
-use crate::wire;
+use crate::wire::{self, ModelVersion, model_version::State as WireState};
 
 /// The task of a model or plan.
 pub fn task(task: WireTask) -> Option<Task> {
@@ -18,6 +19,42 @@ pub fn task(task: WireTask) -> Option<Task> {
         WireTask::TextClassification => Task::TextClassification,
         WireTask::TextGeneration => Task::TextGeneration,
     })
+}
+
+/// The state of a version.
+pub fn state(version: &ModelVersion) -> State {
+    match version.state() {
+        WireState::Unspecified | WireState::Draft => State::Draft,
+        WireState::Evaluating => State::Evaluating,
+        WireState::Approved => State::Approved,
+        WireState::Rejected => State::Rejected,
+        WireState::Canary => State::Canary,
+        WireState::Production => State::Production,
+        WireState::Superseded => State::Superseded,
+        WireState::RolledBack => State::RolledBack,
+        WireState::Deprecated => State::Deprecated,
+        WireState::Retired => State::Retired,
+        WireState::Revoked => State::Revoked,
+    }
+}
+
+/// The version in the state that a rule gave.
+pub fn in_state(version: &ModelVersion, state: State) -> ModelVersion {
+    let mut next = version.clone();
+    next.set_state(match state {
+        State::Draft => WireState::Draft,
+        State::Evaluating => WireState::Evaluating,
+        State::Approved => WireState::Approved,
+        State::Rejected => WireState::Rejected,
+        State::Canary => WireState::Canary,
+        State::Production => WireState::Production,
+        State::Superseded => WireState::Superseded,
+        State::RolledBack => WireState::RolledBack,
+        State::Deprecated => WireState::Deprecated,
+        State::Retired => WireState::Retired,
+        State::Revoked => WireState::Revoked,
+    });
+    next
 }
 
 /// A bump on the wire.

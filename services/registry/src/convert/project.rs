@@ -2,6 +2,7 @@
 
 use lifecycle::planning::{OutputRecord, Plan, Requirement, RequirementKind, Target};
 use lifecycle::selection::SelectionRecord;
+use lifecycle::slo::Objective;
 use lifecycle::verdict::Comparator;
 use lifecycle::{Approval, Role};
 
@@ -55,6 +56,34 @@ pub fn target(criterion: &wire::Criterion) -> Option<Target> {
     };
     let (metric, unit) = (criterion.metric.clone(), criterion.unit.clone());
     Some(Target { metric, comparator, value: criterion.value, unit })
+}
+
+/// How far off a prediction may be and still counts as right (regression, §4.1): the success criterion `tolerance`.
+pub fn tolerance(project: &Project) -> Option<f64> {
+    let criteria = &project.inputs.as_ref()?.success_criteria;
+    criteria.iter().find(|criterion| criterion.metric == "tolerance").map(|criterion| criterion.value)
+}
+
+/// What the plan promises of the service (§4.1 non-functional): the strictest latency and availability that it names, and
+/// `floor` where it names none.
+pub fn objective(project: &Project, floor: Objective) -> Objective {
+    let inputs = project.inputs.as_ref().map_or(&[][..], |inputs| &inputs.performance_requirements);
+    let required = project.requirements.iter().filter_map(|one| one.criterion.as_ref());
+    let mut named = Objective { latency_ms: f64::NAN, availability: f64::NAN, ..floor };
+    for one in inputs.iter().chain(required) {
+        if one.metric.contains("latency") {
+            let unit = if one.unit == "s" { 1000.0 } else { 1.0 };
+            named.latency_ms = named.latency_ms.min(one.value * unit); // the minimum with NaN is the other
+        } else if one.metric == "availability" {
+            named.availability = named.availability.max(one.value);
+        }
+    }
+    let or = |number: f64, floor: f64| if number.is_nan() { floor } else { number };
+    Objective {
+        latency_ms: or(named.latency_ms, floor.latency_ms),
+        availability: or(named.availability, floor.availability),
+        ..floor
+    }
 }
 
 /// The type of a requirement.

@@ -83,6 +83,7 @@ pub fn item(name: &str, done: &Done, role: &str) -> ChecklistItem {
         evidence_digest,
         note,
         role: role.to_owned(),
+        failed: false,
     }
 }
 
@@ -118,9 +119,12 @@ pub fn checklist(rollout: &Rollout) -> Result<Checklist, Error> {
 /// # Errors
 /// [`Error::Damaged`].
 pub fn pipeline(rollout: &Rollout) -> Result<Pipeline, Error> {
-    let records = ticked::<Activity>(&rollout.activities)?;
-    let passed = |(activity, done)| (activity, ActivityRecord { passed: true, done });
-    Ok(Pipeline::restore(records.into_iter().map(passed).collect()))
+    let recorded = rollout.activities.iter().filter(|item| item.done || item.failed);
+    let read = |item: &ChecklistItem| {
+        let record = ActivityRecord { passed: !item.failed, done: done(item) };
+        Ok((item.item.parse().map_err(Error::Damaged)?, record))
+    };
+    Ok(Pipeline::restore(recorded.map(read).collect::<Result<_, Error>>()?))
 }
 
 /// Ticks a deployment item by the rules.
@@ -166,7 +170,7 @@ pub fn tick_activity(
     now: SystemTime,
     policy: &DeploymentPolicy,
 ) -> Result<(), Error> {
-    let record = ActivityRecord { passed: true, done: done(&entry) };
+    let record = ActivityRecord { passed: !entry.failed, done: done(&entry) };
     pipeline(next)?.record(activity, record, now, policy)?;
     put(&mut next.activities, entry);
     Ok(())

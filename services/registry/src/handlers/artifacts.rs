@@ -12,7 +12,7 @@ use runtime::Caller;
 use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use storage::{Blobs, Digest, blobs};
+use storage::{BlobError, Blobs, Digest, blobs};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::work::{Verb, Work};
@@ -117,9 +117,22 @@ impl Registry {
         let digest = parse(&first.digest)?;
         let upload = blobs::Upload { id: upload_id(caller, digest), digest, size: first.size_bytes };
         let _turn = self.uploads().enter(&upload.id, &first.digest)?;
-        let rest = pieces.map(|piece| piece.and_then(continues));
+        let refused = Arc::new(Mutex::new(None));
+        let keep = refused.clone();
+        let rest = pieces.map(move |piece| {
+            piece.and_then(continues).inspect_err(|why| {
+                let told = runtime::layers::codes::deserved(why).unwrap_or_else(|| why.clone());
+                *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+            })
+        });
         let chunks = stream::iter([Ok::<Bytes, Status>(first.chunk)]).chain(rest);
-        let received = self.blobs().put_stream(&upload, first.offset, chunks).await?;
+        let received = self.blobs().put_stream(&upload, first.offset, chunks).await;
+        if let Some(told) = refused.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && let Err(BlobError::BrokenOff(_)) = &received
+        {
+            return Err(Error::Sender(told)); // what came before is kept, the upload resumes
+        }
+        let received = received?;
         if received < upload.size {
             let (digest, size_bytes) = (first.digest, first.size_bytes);
             return Ok(Upload { digest, size_bytes, received_bytes: received, complete: false });

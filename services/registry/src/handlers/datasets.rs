@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use contracts::registry::v1::{dataset_service_server::DatasetService, *};
 use lifecycle::dataset::{missing_steps, release};
 use lifecycle::quality::judge;
+use lifecycle::separation::Action;
 use lifecycle::source::missing_for_use;
 use lifecycle::version::next_dataset_version;
 use lifecycle::{Finding, Findings, Rejection};
@@ -123,6 +124,7 @@ impl Verb for CreateDatasetVersionRequest {
 
     async fn decide(self, work: &mut Work) -> Result<DatasetVersion, Error> {
         let parent = work.read::<Dataset>(&self.parent).await?;
+        work.authorize(Action::RegisterDatasetVersion, &[])?;
         let policy = work.policy();
         let given = self.dataset_version.unwrap_or_default();
         let known = work.children::<DatasetVersion>(&parent.name).await?;
@@ -157,19 +159,26 @@ impl Verb for CreateDatasetVersionRequest {
 
 /// Every source approved and in date, every step there (§5.1, §5.3).
 async fn usable(work: &Work, given: &DatasetVersion, name: &str) -> Result<(), Error> {
-    let policy = work.policy();
+    sources_hold(work, given, name).await?;
     let mut found = Findings::new();
-    for source_name in &given.data_sources {
+    found.extend(missing_steps(&dataset::steps(given)?, &work.policy().quality));
+    Ok(found.into_result("DATASET_STEPS_INCOMPLETE", name)?)
+}
+
+/// The sources of a version, each approved and in date (§5.1).
+async fn sources_hold(work: &Work, version: &DatasetVersion, name: &str) -> Result<Vec<DataSource>, Error> {
+    let policy = work.policy();
+    let (mut sources, mut found) = (Vec::new(), Findings::new());
+    for source_name in &version.data_sources {
         let seen = work.read::<DataSource>(source_name).await?;
         for finding in missing_for_use(&source(&seen)?, work.now(), &policy.sources) {
             let subject = format!("{source_name}: {}", finding.subject);
             found.add(finding.clause, subject, finding.required, finding.observed);
         }
+        sources.push(seen.into_inner());
     }
     found.into_result("SOURCE_NOT_APPROVED", name)?;
-    let mut found = Findings::new();
-    found.extend(missing_steps(&dataset::steps(given)?, &policy.quality));
-    Ok(found.into_result("DATASET_STEPS_INCOMPLETE", name)?)
+    Ok(sources)
 }
 
 fn check_version(fields: &mut Fields, version: &DatasetVersion) {
@@ -231,8 +240,9 @@ impl Verb for RecordDatasetAuditRequest {
         let seen = work.open::<DatasetVersion>(&self.name, &self.etag).await?;
         draft(&seen)?;
         not_a_contributor(work, &seen, "audit", "§5.2").await?;
+        let by = work.approval(&work.policy().quality.auditors.value)?;
         let given = self.audit.unwrap_or_default();
-        let audit = DatasetAudit { auditor: work.principal(), time: work.wire_now(), ..given };
+        let audit = DatasetAudit { auditor: by.principal, time: work.wire_now(), ..given };
         let next = DatasetVersion { audit: Some(audit), ..(*seen).clone() };
         work.save(&seen, next, "record-audit").await
     }
@@ -275,10 +285,7 @@ impl Verb for ReleaseDatasetVersionRequest {
     async fn decide(self, work: &mut Work) -> Result<DatasetVersion, Error> {
         let seen = work.open::<DatasetVersion>(&self.name, &self.etag).await?;
         let policy = work.policy();
-        let mut sources = Vec::new();
-        for name in &seen.data_sources {
-            sources.push(work.read::<DataSource>(name).await?.into_inner());
-        }
+        let sources = sources_hold(work, &seen, &self.name).await?; // as they are now: one may have been revoked
         let contributors = work.contributors(&self.name).await?;
         let judgement = judge(&dataset::evidence(&seen, &sources, contributors), work.now(), &policy.quality);
         let steps = dataset::steps(&seen)?;

@@ -5,6 +5,7 @@ use contracts::common::v1::{Measurement, Verdict as WireVerdict};
 use contracts::registry::v1::{evaluation_service_server::EvaluationService, *};
 use lifecycle::acceptance::{self, Metric};
 use lifecycle::evaluation::{Slot, TestCategory};
+use lifecycle::separation::Action;
 use lifecycle::{Finding, Rejection};
 use std::collections::BTreeSet;
 use storage::Digest;
@@ -80,6 +81,7 @@ impl Verb for CreateEvaluationRequest {
 
     async fn decide(self, work: &mut Work) -> Result<Evaluation, Error> {
         let version = work.read::<ModelVersion>(&self.parent).await?;
+        work.authorize(Action::RunEvaluation, &[])?;
         may_be_judged(&version)?;
         let given = self.evaluation.unwrap_or_default();
         let data = work.read::<DatasetVersion>(&given.dataset_version).await?;
@@ -93,9 +95,11 @@ impl Verb for CreateEvaluationRequest {
         };
         evaluation.digest = domain::digest(&evaluation);
         judge(work, &version, &data, &mut evaluation).await?;
-        let metrics = evaluation.measurements.iter().filter(|one| one.slice.is_empty()).cloned().collect();
-        let next = ModelVersion { metrics, ..(*version).clone() };
-        work.save(&version, next, "evaluated").await?;
+        if data.state() == dataset_version::State::Ready {
+            let whole = evaluation.measurements.iter().filter(|one| one.slice.is_empty());
+            let next = ModelVersion { metrics: whole.cloned().collect(), ..(*version).clone() };
+            work.save(&version, next, "evaluated").await?;
+        }
         work.insert(evaluation, "create").await
     }
 }
@@ -181,6 +185,7 @@ fn check_evaluation(fields: &mut Fields, evaluation: &Evaluation) {
     fields.digest("evaluation.artifact_digest", &evaluation.artifact_digest);
     fields.optional_digest("evaluation.plan_digest", &evaluation.plan_digest);
     fields.text("evaluation.split", &evaluation.split);
+    fields.non_negative("evaluation.tolerance", evaluation.tolerance);
     fields.require(0 < evaluation.rows, "evaluation.rows", "must be above 0");
     fields.text("evaluation.evaluator_version", &evaluation.evaluator_version);
     fields.optional_text("evaluation.engine", &evaluation.engine);

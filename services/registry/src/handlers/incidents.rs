@@ -8,11 +8,12 @@ use contracts::registry::v1::{
     *,
 };
 use contracts::time::to_wire;
-use lifecycle::documents::{Document as Template, row};
+use lifecycle::documents::{Document as Template, Occasion, require, row};
 use lifecycle::incident::{Incident as Rules, Severity as RuleSeverity, State as RuleState};
 use lifecycle::{Finding, Policy, Rejection};
 use tonic::{Request, Response, Status};
 
+use super::documents::Draft;
 use crate::convert::{optional_time, rollout, time};
 use crate::store::{Resource, Stored};
 use crate::work::{Verb, Work};
@@ -67,6 +68,13 @@ impl IncidentService for Registry {
     ) -> Result<Response<Incident>, Status> {
         self.carry_out(request).await
     }
+
+    async fn close_incident(
+        &self,
+        request: Request<CloseIncidentRequest>,
+    ) -> Result<Response<Incident>, Status> {
+        self.carry_out(request).await
+    }
 }
 
 /// Checks findings that a request brings.
@@ -109,6 +117,9 @@ pub async fn open(work: &mut Work, given: Incident) -> Result<Incident, Error> {
         corrective_action: String::new(),
         resolved_by: String::new(),
         resolve_time: None,
+        closed_by: String::new(),
+        close_time: None,
+        report_digest: String::new(),
         ..given
     };
     work.insert(incident, "open").await
@@ -143,6 +154,7 @@ fn rules(incident: &Incident) -> Rules {
         State::Unspecified | State::Open | State::Escalated => RuleState::Open,
         State::Acknowledged => RuleState::Acknowledged,
         State::Resolved => RuleState::Resolved,
+        State::Closed => RuleState::Closed,
     };
     rules
 }
@@ -154,6 +166,9 @@ impl Verb for CreateIncidentRequest {
     fn check(&self, fields: &mut Fields) {
         if !self.incident_id.is_empty() {
             fields.id("incident_id", &self.incident_id);
+            let own = ["rollback-", "security-", "revocation-"];
+            let free = !own.iter().any(|start| self.incident_id.starts_with(start));
+            fields.require(free, "incident_id", "begins as those that a rollback opens");
         }
         fields.message("incident", self.incident.as_ref(), |fields, incident| {
             fields.text("incident.title", &incident.title);
@@ -218,7 +233,9 @@ fn step(
     policy: &Policy,
 ) -> Result<(), Error> {
     let owner = row(Template::IncidentReport, &policy.documents)?.owner;
-    let by = work.approval(&[owner, lifecycle::Role::MlOpsEngineer])?;
+    let mut roles = vec![owner];
+    roles.extend(&policy.incidents.responders.value);
+    let by = work.approval(&roles)?;
     let mut at = rules(incident);
     for state in states {
         at = at.advance(*state, &by, owner, &policy.incidents)?;
@@ -286,5 +303,40 @@ impl Verb for ResolveIncidentRequest {
         next.mitigate_time = next.mitigate_time.or(work.wire_now());
         next.set_state(State::Resolved);
         work.save(&seen, next, "resolve").await
+    }
+}
+
+#[async_trait]
+impl Verb for CloseIncidentRequest {
+    type Answer = Incident;
+
+    fn check(&self, fields: &mut Fields) {
+        fields.name("name", &self.name, Incident::FORM);
+    }
+
+    async fn decide(self, work: &mut Work) -> Result<Incident, Error> {
+        let seen = work.open::<Incident>(&self.name, &self.etag).await?;
+        let policy = work.policy();
+        let by = work.approval(&[row(Template::IncidentReport, &policy.documents)?.owner])?;
+        let draft = Draft::make(work, Template::IncidentReport, &self.name).await?;
+        let report = work.find::<Document>(&draft.name()).await?;
+        let report = report.filter(|one| one.sources == draft.sources && !one.signed_by.is_empty());
+        let made: Vec<Template> = report.iter().map(|_| Template::IncidentReport).collect();
+        require(Occasion::Incident, &made, &policy.documents)?;
+        let mut at = rules(&seen);
+        for (part, text) in &draft.parts {
+            if !text.trim().is_empty() {
+                at = at.write(part.parse().map_err(Error::Damaged)?, text)?;
+            }
+        }
+        at.advance(RuleState::Closed, &by, by.role, &policy.incidents)?;
+        let mut next = Incident {
+            closed_by: by.principal,
+            close_time: work.wire_now(),
+            report_digest: report.map(|one| one.digest.clone()).unwrap_or_default(),
+            ..(*seen).clone()
+        };
+        next.set_state(State::Closed);
+        work.save(&seen, next, "close").await
     }
 }

@@ -20,7 +20,7 @@ mod training_runs;
 
 pub use artifacts::Uploads;
 pub use routes::Routing;
-pub use training_runs::reap;
+pub use training_runs::{reap, watch_checkpoints};
 
 use crate::{Registry, wire};
 use runtime::ServiceBuilder;

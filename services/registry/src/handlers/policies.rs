@@ -1,13 +1,15 @@
 //! The procedure as data: versions with three signatures (approval block), and training records of people.
 
 use async_trait::async_trait;
+use contracts::common::v1::Verdict;
 use contracts::registry::v1::{policy_service_server::PolicyService, policy_version::State, *};
 use lifecycle::approval::Approval;
 use lifecycle::policy_change::{self as domain, Signature};
+use lifecycle::role::unlisted_roles;
 use lifecycle::{Policy, Role};
 use tonic::{Request, Response, Status};
 
-use crate::convert::time;
+use crate::convert::{self, time};
 use crate::store::{Read, Resource, Stored, policies::policy_name};
 use crate::work::{Verb, Work};
 use crate::{Error, Registry, parse::Fields};
@@ -29,7 +31,7 @@ impl PolicyService for Registry {
             ("", digest) => self.policies().version_by_digest(digest).await?,
             (name, _) => self.read::<PolicyVersion>(name).await?.into_inner(),
         };
-        Ok(Response::new(version))
+        Ok(Response::new(with_gaps(version)?))
     }
 
     async fn list_policies(
@@ -75,6 +77,14 @@ impl PolicyService for Registry {
         let (training_records, next_page_token) = self.page(page_size, &page_token, fields, narrow).await?;
         Ok(Response::new(ListTrainingRecordsResponse { training_records, next_page_token }))
     }
+}
+
+/// The policy with the gaps of the procedure that it shows: they follow from its text and are not stored.
+fn with_gaps(version: PolicyVersion) -> Result<PolicyVersion, Error> {
+    let policy = Policy::parse(&version.yaml).map_err(|error| Error::Damaged(error.to_string()))?;
+    let gaps = unlisted_roles(&policy);
+    let gaps = gaps.iter().map(|gap| convert::finding(gap, Verdict::Fail)).collect();
+    Ok(PolicyVersion { gaps, ..version })
 }
 
 #[async_trait]

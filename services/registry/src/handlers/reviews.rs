@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use contracts::common::v1::ChecklistItem;
 use contracts::registry::v1::{review::State, review_service_server::ReviewService, *};
 use lifecycle::ethics::{self, EthicsItem, ItemRecord};
+use lifecycle::separation::{Action, authorize};
 use lifecycle::{Finding, Findings, Rejection, Role};
 use tonic::{Request, Response, Status};
 
@@ -100,14 +101,22 @@ impl Verb for CreateReviewRequest {
     }
 }
 
-/// The newest evaluation of a version's own artifact.
+/// The newest evaluation of a version's own artifact on data that is fit: what was measured on unfit data is never evidence
+/// (reading 13).
 pub async fn newest_evaluation(
     work: &Work,
     version: &Stored<ModelVersion>,
 ) -> Result<Option<Stored<Evaluation>>, Error> {
-    let all = work.children::<Evaluation>(&version.name).await?;
-    let own = all.into_iter().filter(|one| one.artifact_digest == version.artifact_digest);
-    Ok(own.max_by_key(|one| (one.record().create_time, one.name.clone())))
+    let mut own = work.children::<Evaluation>(&version.name).await?;
+    own.retain(|one| one.artifact_digest == version.artifact_digest);
+    own.sort_by_key(|one| (one.record().create_time, one.name.clone()));
+    while let Some(newest) = own.pop() {
+        let data = work.read::<DatasetVersion>(&newest.dataset_version).await?;
+        if data.state() == dataset_version::State::Ready {
+            return Ok(Some(newest));
+        }
+    }
+    Ok(None)
 }
 
 fn open_item(item: &str) -> ChecklistItem {
@@ -138,6 +147,7 @@ impl Verb for RecordReviewItemRequest {
         let version = contracts::name::parent(&seen.name).to_owned();
         let review = domain::ethics(&seen, work.contributors(&version).await?)?;
         let record = ItemRecord { item, evidence_digest: self.evidence_digest, assessor };
+        authorize(Action::AssessEthics, &record.assessor, &review.contributors, &policy.people)?;
         ethics::record_item(&review, &record, &policy.ethics)?;
         work.approves(&version, &matter(&seen, item.as_str()), &record.assessor).await?;
         let mut next = (*seen).clone();
@@ -145,6 +155,7 @@ impl Verb for RecordReviewItemRequest {
         next.items.push(ChecklistItem {
             item: item.to_string(),
             done: true,
+            failed: false,
             principal: record.assessor.principal,
             role: record.assessor.role.to_string(),
             time: work.wire_now(),
@@ -201,6 +212,9 @@ impl Verb for ApproveReviewRequest {
                 true
             }
         };
+        let ethics = seen.kind() == ReviewKind::Ethics;
+        let action = if ethics { Action::ApproveEthics } else { Action::ApproveQuality };
+        authorize(action, &approval, &work.contributors(&version.name).await?, &policy.people)?;
         work.approves(&version.name, &matter(&seen, "approval"), &approval).await?;
         if approved {
             next.set_state(State::Approved);

@@ -2,13 +2,16 @@
 
 use async_trait::async_trait;
 use contracts::registry::v1::{training_run::State, training_run_service_server::TrainingRunService, *};
-use lifecycle::training::{completeness, end_run};
+use lifecycle::training::{MonitoringItem, checkpoint_overdue, completeness, end_run};
 use lifecycle::{Finding, Rejection};
+use prost::Message as _;
 use runtime::{Caller, Kind};
+use storage::Digest;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::convert::{self, training_run as domain};
 use crate::store::{Resource, Stored, metric_points};
+use crate::verbs::Mutation;
 use crate::work::{Verb, Work};
 use crate::{Error, Registry, parse::Fields};
 
@@ -113,6 +116,8 @@ impl Verb for CreateTrainingRunRequest {
             points: 0,
             last_heartbeat_time: work.wire_now(),
             end_time: None,
+            last_checkpoint_time: None,
+            checkpoint_alarm: String::new(),
             failure: String::new(),
             owner: work.principal(),
             ..given
@@ -188,6 +193,14 @@ impl Verb for LogTrainingMetricsRequest {
         }
         next.points += self.points.len() as u64;
         next.last_heartbeat_time = work.wire_now();
+        let policy = work.policy();
+        let rows = policy.training.monitoring.iter();
+        let series =
+            rows.filter(|row| row.item == MonitoringItem::Checkpoints).map(|row| row.series.as_str());
+        if series.clone().any(|series| self.points.iter().any(|point| point.metric.starts_with(series))) {
+            next.last_checkpoint_time = work.wire_now();
+            next.checkpoint_alarm.clear();
+        }
         work.save(&seen, next, "log-metrics").await
     }
 }
@@ -259,6 +272,64 @@ impl Verb for FailTrainingRunRequest {
     }
 }
 
+/// Raises the alarm of a run whose checkpoint is overdue (§6.2); called by the reaper for each running run. Raised once, until
+/// a checkpoint comes.
+///
+/// # Errors
+/// Of the database.
+pub async fn watch_checkpoints(registry: &Registry, run: &Stored<TrainingRun>) -> Result<(), Error> {
+    let policy = registry.policies().active().await?;
+    let last = convert::optional_time(run.last_checkpoint_time.as_ref()).unwrap_or(run.record().create_time);
+    let interval = domain::record(run)?.checkpoint_interval;
+    let now = registry.clock().now();
+    let found = checkpoint_overdue(domain::state(run), interval, last, now, &policy.training);
+    let Some(finding) = found.filter(|_| run.checkpoint_alarm.is_empty()) else { return Ok(()) };
+    let alarm = RaiseCheckpointAlarm { name: run.name.clone(), alarm: finding.to_string() };
+    registry.act(&itself(), alarm).await.map(|_| ())
+}
+
+/// No call of the contract: only the registry's own task raises it.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RaiseCheckpointAlarm {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    alarm: String,
+}
+
+impl Mutation for RaiseCheckpointAlarm {
+    const METHOD: &'static str = "reap-training-runs";
+
+    fn request_id(&self) -> &str {
+        ""
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::of(&self.encode_to_vec())
+    }
+}
+
+#[async_trait]
+impl Verb for RaiseCheckpointAlarm {
+    type Answer = TrainingRun;
+
+    fn check(&self, _: &mut Fields) {}
+
+    async fn decide(self, work: &mut Work) -> Result<TrainingRun, Error> {
+        let seen = work.read::<TrainingRun>(&self.name).await?;
+        if seen.state() != State::Running {
+            return Ok(seen.into_inner()); // it ended meanwhile
+        }
+        let next = TrainingRun { checkpoint_alarm: self.alarm, ..(*seen).clone() };
+        work.save(&seen, next, "checkpoint-overdue").await
+    }
+}
+
+/// The registry as the one who acts.
+fn itself() -> Caller {
+    Caller { principal: "registry".into(), kind: Kind::Service, roles: vec!["registry".into()] }
+}
+
 /// Fails a run of which nothing was heard for too long; called by the reaper for each running run.
 ///
 /// # Errors
@@ -270,15 +341,13 @@ pub async fn reap(registry: &Registry, run: &Stored<TrainingRun>) -> Result<(), 
     let Some(finding) = lifecycle::training::reap(domain::state(run), last, now, &policy.training) else {
         return Ok(());
     };
-    let registry_itself =
-        Caller { principal: "registry".into(), kind: Kind::Service, roles: vec!["registry".into()] };
     let fail = FailTrainingRunRequest {
         name: run.name.clone(),
         failure: finding.to_string(),
         etag: run.etag.clone(),
         request_id: String::new(),
     };
-    registry.act(&registry_itself, fail).await.map(|_| ())
+    registry.act(&itself(), fail).await.map(|_| ())
 }
 
 fn running(run: &Stored<TrainingRun>) -> Result<(), Rejection> {

@@ -1,7 +1,7 @@
 //! What uploaded model files turned out to be: inspected and loaded once, remembered by their digest.
 
 use bytes::Bytes;
-use engine::{Engine, Inspection, TrialError, TrialOptions, trial};
+use engine::{Engine, Inspection, Limits, TrialError, TrialOptions, inspect, trial};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, sea_query::OnConflict};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,12 +18,13 @@ pub struct Inspections {
     blobs: Blobs,
     db: Database,
     seen: Arc<Mutex<HashMap<String, Arc<OnceCell<Arc<Inspection>>>>>>,
+    scanned: Arc<std::sync::Mutex<HashMap<String, usize>>>,
 }
 
 impl Inspections {
     /// Tries models with `engine`.
     pub fn new(engine: Arc<dyn Engine>, blobs: Blobs, db: Database) -> Self {
-        Self { engine, blobs, db, seen: Arc::default() }
+        Self { engine, blobs, db, seen: Arc::default(), scanned: Arc::default() }
     }
 
     /// Inspects a complete artifact and loads it once; the second call for the same bytes is a look-up. Not inside a
@@ -38,6 +39,30 @@ impl Inspections {
             self.seen.lock().await.remove(digest);
         }
         found
+    }
+
+    /// Scans the bytes of an artifact as they are now, by today's rules, and remembers how much there is against them
+    /// (§8.1 BUILD). Not inside a unit of work.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for bytes that are not there.
+    pub async fn scan(&self, digest: &str) -> Result<(), Error> {
+        let file = self.bytes(digest).await?;
+        let scan = tokio::task::spawn_blocking(move || {
+            inspect(&file, &Limits::default()).map_or_else(|found| found.findings().len(), |_| 0)
+        });
+        let open = scan.await.map_err(|error| Error::Damaged(format!("scan of {digest}: {error}")))?;
+        self.scans().insert(digest.to_owned(), open);
+        Ok(())
+    }
+
+    /// Findings of the last scan; none if these bytes were not scanned by this process.
+    pub fn scanned(&self, digest: &str) -> Option<usize> {
+        self.scans().get(digest).copied()
+    }
+
+    fn scans(&self) -> std::sync::MutexGuard<'_, HashMap<String, usize>> {
+        self.scanned.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     async fn load_or_try(&self, digest: &str) -> Result<Arc<Inspection>, Error> {

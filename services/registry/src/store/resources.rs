@@ -71,6 +71,7 @@ resources! {
     Rollout "rollout" "deployments/{deployment}/rollouts/{rollout}" [etag create_time update_time] |it| it.state().as_str_name();
     Incident "incident" "incidents/{incident}" [etag create_time update_time] |it| it.state().as_str_name();
     Document "document" "documents/{document}" [etag create_time update_time] |_| "";
+    ServiceDay "serviceDay" "models/{model}/versions/{version}/serviceDays/{service_day}" [create_time] |_| "";
     Retirement "retirement" "models/{model}/versions/{version}/retirement" [etag create_time update_time] |_| "";
 }
 

@@ -1,7 +1,9 @@
-//! `reap-training-runs`: a run of which nothing was heard for too long is failed (§6.2).
+//! `reap-training-runs`: a run of which nothing was heard for too long is failed, and one without a checkpoint for too long
+//! raises its alarm (§6.2).
 
+use crate::handlers::{reap, watch_checkpoints};
 use crate::store::{Resource, Stored};
-use crate::{Error, Registry, handlers::reap, wire::TrainingRun};
+use crate::{Error, Registry, wire::TrainingRun};
 use storage::Query;
 
 /// Looks at every running run once.
@@ -14,6 +16,10 @@ pub async fn run_once(registry: Registry) -> Result<(), Error> {
         let run = Stored::<TrainingRun>::read(record)?;
         if let Err(error) = reap(&registry, &run).await {
             tracing::warn!(run = %run.name, %error, "a silent run could not be failed");
+            continue;
+        }
+        if let Err(error) = watch_checkpoints(&registry, &run).await {
+            tracing::warn!(run = %run.name, %error, "the checkpoints of a run were not watched");
         }
     }
     Ok(())

@@ -86,6 +86,84 @@ async fn a_report_is_about_the_registered_things_and_its_numbers_are_numbers() {
     assert_eq!(bad_fields(&xml), ["content"]);
 }
 
+/// §7.3 is judged on the split, the groups and the tolerance of policy, data and plan, not on those that were asked for.
+#[tokio::test]
+async fn g2_refuses_evidence_that_somebody_chose() {
+    let line = Line::with_groups().await;
+    let version = line.submitted("1.0.0", 1).await;
+    let good = line.report(&version, 0.97);
+    for (id, split, groups, wanted) in [
+        ("train", "train", vec!["sex"], Some(("evaluated split", "test", "train"))),
+        (
+            "balanced",
+            "test",
+            vec!["age"],
+            Some(("groups of parity", "every sensitive column of the data", "without sex")),
+        ),
+        ("whole", "test", vec!["age", "sex"], None),
+    ] {
+        let report = Evaluation {
+            split: split.into(),
+            group_columns: groups.into_iter().map(str::to_owned).collect(),
+            ..good.clone()
+        };
+        let create = CreateEvaluationRequest {
+            parent: version.name.clone(),
+            evaluation_id: id.into(),
+            evaluation: Some(report),
+            ..Default::default()
+        };
+        line.clock.advance(std::time::Duration::from_secs(1));
+        let made =
+            line.evaluations("evaluator").create_evaluation(create).await.expect("a report").into_inner();
+        let unsigned = line.decide(&version, Gate::G2BenchmarksMet).await;
+        let slot = unsigned.findings.iter().find(|one| one.subject.contains("slot throughput"));
+        assert!(
+            slot.is_some_and(|one| one.observed == "missing"),
+            "an empty slot needs a signature: {slot:?}"
+        );
+        if let Some((subject, required, observed)) = wanted {
+            let found = unsigned.findings.iter().find(|one| one.subject == subject).expect(subject);
+            assert_eq!((found.required.as_str(), found.observed.as_str()), (required, observed));
+            continue;
+        }
+        let sign = SignOffEvaluationRequest { name: made.name, ..Default::default() };
+        line.evaluations("ml-lead").sign_off_evaluation(sign).await.expect("one of the three signers");
+        let decision = line.decide(&version, Gate::G2BenchmarksMet).await;
+        assert!(decision.passed, "{:?}", decision.findings);
+    }
+}
+
+/// Reading 13: what was measured on unfit data is compared, never judged.
+#[tokio::test]
+async fn a_comparison_on_unfit_data_decides_nothing() {
+    let line = Line::start().await;
+    let dirty = DatasetVersion { manifest_digest: digest("dirty"), ..line.fit_data() };
+    let dirty = line.draft_data("1.0.1", dirty).await.expect("a draft");
+    let dirty = line.release(&dirty.name, 100).await;
+    assert_eq!(dirty.state(), dataset_version::State::Unfit);
+    let version = line.submitted("1.0.0", 1).await;
+    line.evaluate(&version, line.report(&version, 0.97)).await.expect("on fit data");
+    line.sign_off(&version).await;
+    let told = line.get_version(&version.name).await.metrics;
+    line.clock.advance(std::time::Duration::from_secs(1));
+    let worse = Evaluation {
+        dataset_version: dirty.name.clone(),
+        dataset_digest: digest("dirty"),
+        ..line.report(&version, 0.5)
+    };
+    let create = CreateEvaluationRequest {
+        parent: version.name.clone(),
+        evaluation_id: "compared".into(),
+        evaluation: Some(worse),
+        ..Default::default()
+    };
+    line.evaluations("evaluator").create_evaluation(create).await.expect("a comparison");
+    assert_eq!(line.get_version(&version.name).await.metrics, told, "the entry keeps what counts");
+    let decision = line.decide(&version, Gate::G2BenchmarksMet).await;
+    assert!(decision.passed, "{:?}", decision.findings);
+}
+
 #[tokio::test]
 async fn g1_reads_the_newest_reports_of_this_artifact() {
     let line = Line::start().await;

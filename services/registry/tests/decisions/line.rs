@@ -55,6 +55,15 @@ impl Line {
     }
 
     pub async fn on(desk: Desk) -> Self {
+        Self::over(desk, &[]).await
+    }
+
+    /// As [`Line::start`], with a sensitive column and a split to learn on.
+    pub async fn with_groups() -> Self {
+        Self::over(Desk::start().await, &["sex"]).await
+    }
+
+    async fn over(desk: Desk, sensitive: &[&str]) -> Self {
         desk.project().await;
         desk.source().await;
         let notes = Dataset {
@@ -68,15 +77,17 @@ impl Line {
         let create =
             CreateDatasetRequest { dataset_id: "rows".into(), dataset: Some(notes), ..Default::default() };
         desk.datasets("data-engineer").create_dataset(create).await.expect("a dataset");
-        let split = DatasetSplit { split: "test".into(), rows: 400, digest: digest("test"), size_bytes: 1 };
-        let column =
-            DatasetColumn { name: "mean_radius".into(), r#type: "float64".into(), ..Default::default() };
-        let data = DatasetVersion { splits: vec![split], columns: vec![column], ..clean_data() };
+        let data = fit_data(sensitive);
         let draft = desk.draft_data("1.0.0", data).await.expect("data");
         desk.release(&draft.name, 0).await;
         desk.model().await;
         desk.run("first").await;
         Self(desk)
+    }
+
+    /// Data as the line's own.
+    pub fn fit_data(&self) -> DatasetVersion {
+        fit_data(&[])
     }
 
     /// Registers and submits a version; another seed is another file.
@@ -410,4 +421,19 @@ impl Line {
         }
         rollout.expect("four steps")
     }
+}
+
+fn fit_data(sensitive: &[&str]) -> DatasetVersion {
+    let split =
+        |name: &str| DatasetSplit { split: name.into(), rows: 400, digest: digest(name), size_bytes: 1 };
+    let column = DatasetColumn { name: "mean_radius".into(), r#type: "float64".into(), ..Default::default() };
+    let group = |name: &&str| DatasetColumn {
+        name: (*name).into(),
+        r#type: "string".into(),
+        sensitive: true,
+        ..Default::default()
+    };
+    let columns = std::iter::once(column).chain(sensitive.iter().map(group)).collect();
+    let splits = vec![split("train"), split("test")];
+    DatasetVersion { splits, columns, ..clean_data() }
 }

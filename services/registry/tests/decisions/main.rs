@@ -6,4 +6,5 @@ mod desk;
 mod gates;
 mod line;
 mod retirement;
+mod revocation;
 mod rollout;

@@ -2,6 +2,7 @@
 
 use super::desk::*;
 use super::line::*;
+use contracts::common::v1::Verdict;
 use contracts::registry::v1::*;
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -34,25 +35,84 @@ async fn criteria_hold_or_nothing_is_announced() {
         facts: "as told".into(),
         ..Default::default()
     };
-    let degraded = StartRetirementRequest { days_below_acceptable: 29, ..ask(RetirementCriterion::Degraded) };
-    assert_eq!(
-        reason(&announce(&line, "ml-lead", degraded).await.expect_err("29 days")),
-        "CRITERION_NOT_MET"
-    );
+    let unmeasured = announce(&line, "ml-lead", ask(RetirementCriterion::Degraded)).await;
+    assert_eq!(reason(&unmeasured.expect_err("no day was measured")), "CRITERION_NOT_MET");
     let better = StartRetirementRequest {
         successor: second.name.clone(),
         relative_improvement: 0.5,
         ..ask(RetirementCriterion::Superseded)
     };
-    let measured = announce(&line, "ml-lead", better).await.expect_err("both were measured: equal");
+    let measured = announce(&line, "ml-lead", better.clone()).await.expect_err("both were measured: equal");
     assert_eq!(reason(&measured), "CRITERION_NOT_MET");
     assert!(measured.message().contains("0, 0.97 against 0.97"), "{}", measured.message());
+    let third = line.submitted("1.2.0", 3).await;
+    let unproven = StartRetirementRequest { successor: third.name.clone(), ..better };
+    let unproven = announce(&line, "ml-lead", unproven).await.expect_err("stands before its gates");
+    assert_eq!(reason(&unproven), "SUCCESSOR_UNFIT");
     let declared =
         announce(&line, "ml-lead", ask(RetirementCriterion::Business)).await.expect_err("not the business");
     assert_eq!(declared.code(), Code::PermissionDenied);
-    let degraded = StartRetirementRequest { days_below_acceptable: 30, ..ask(RetirementCriterion::Degraded) };
-    announce(&line, "ml-lead", degraded).await.expect("30 days");
-    assert_eq!(line.get_version(&first.name).await.state(), model_version::State::Deprecated);
+}
+
+async fn day(line: &Line, version: &ModelVersion, day: &str, below: bool) -> Result<ServiceDay, Status> {
+    let finding = contracts::common::v1::Finding {
+        clause: "§9.1".into(),
+        subject: "accuracy".into(),
+        required: ">= 0.9".into(),
+        observed: "as measured".into(),
+        verdict: if below { Verdict::Fail } else { Verdict::Pass }.into(),
+    };
+    let record = RecordServiceDayRequest {
+        parent: version.name.clone(),
+        day: day.into(),
+        below_acceptable: below,
+        findings: vec![finding],
+        ..Default::default()
+    };
+    Ok(line.retirements("monitor").record_service_day(record).await?.into_inner())
+}
+
+/// The desk's clock begins on 2027-01-15 (UTC).
+#[tokio::test]
+async fn thirty_measured_days_in_a_row_and_no_fewer() {
+    let line = Line::start().await;
+    let version = line.approved("1.0.0", 1).await;
+    let idle = day(&line, &version, "2027-01-14", true).await.expect_err("it does not serve");
+    assert_eq!(reason(&idle), "SERVICE_DAY_REFUSED");
+    line.deployment().await;
+    line.in_production("one", &version).await;
+    let early = day(&line, &version, "2027-01-15", true).await.expect_err("the day is not over");
+    assert_eq!(reason(&early), "SERVICE_DAY_REFUSED");
+    let start = || StartRetirementRequest {
+        parent: version.name.clone(),
+        criterion: RetirementCriterion::Degraded.into(),
+        facts: "below acceptable".into(),
+        days_below_acceptable: 1000, // what is typed counts for nothing
+        ..Default::default()
+    };
+    line.clock.advance(DAY);
+    day(&line, &version, "2027-01-15", true).await.expect("a day");
+    line.clock.advance(DAY); // the 16th is never measured
+    for number in 17..=31 {
+        line.clock.advance(DAY);
+        day(&line, &version, &format!("2027-01-{number}"), true).await.expect("a day");
+    }
+    for number in 1..=14 {
+        line.clock.advance(DAY);
+        day(&line, &version, &format!("2027-02-{number:02}"), true).await.expect("a day");
+    }
+    let refused = announce(&line, "ml-lead", start()).await.expect_err("29 days");
+    assert!(refused.message().contains("29 days, required at least 30"), "{}", refused.message());
+    let other = day(&line, &version, "2027-02-14", false).await.expect_err("another word about the day");
+    assert_eq!(reason(&other), "SERVICE_DAY_REFUSED");
+    line.clock.advance(DAY);
+    day(&line, &version, "2027-02-15", true).await.expect("a day");
+    let typed = RecordServiceDayRequest { parent: version.name.clone(), ..Default::default() };
+    let typed = line.retirements("ml-lead").record_service_day(typed).await.expect_err("no person counts");
+    assert_eq!(typed.code(), Code::PermissionDenied);
+    let begun = announce(&line, "ml-lead", start()).await.expect("30 days");
+    assert!(begun.facts.contains("30 days"), "{}", begun.facts);
+    assert_eq!(line.get_version(&version.name).await.state(), model_version::State::Deprecated);
 }
 
 #[tokio::test]

@@ -40,11 +40,20 @@ async fn to_production(line: Line) {
     line.item(ROLLOUT, "ml-ops-engineer", "containerize").await.expect("built");
     let wrong = line.item(ROLLOUT, "ml-ops-engineer", "security").await.expect_err("not security");
     assert_eq!(reason(&wrong), "ROLE_REQUIRED");
+    let open = RecordRolloutItemRequest { open_findings: 2, ..item_of("security") };
+    line.rollouts("security").record_rollout_item(open).await.expect("scanned, with two findings");
+    let unsafe_still = line.stage(ROLLOUT).await.expect_err("findings are open");
+    assert_eq!(reason(&unsafe_still), "STAGE_NOT_OPEN");
+    assert!(findings(&unsafe_still).iter().any(|one| one.contains("security: failed")), "{unsafe_still:?}");
     line.item(ROLLOUT, "security", "security_scan_completed").await.expect("scanned");
     line.stage(ROLLOUT).await.expect("staged");
     let unserved = line.rehearse(ROLLOUT).await.expect_err("no gateway serves it");
     assert_eq!(reason(&unserved), "STAGING_NOT_SERVED");
     line.serve().await;
+    let failed = RecordRolloutItemRequest { failed: true, ..item_of("load-tests") };
+    let failed = line.rollouts("qa-engineer").record_rollout_item(failed).await.expect("done").into_inner();
+    let load = failed.activities.iter().find(|item| item.item == "load-tests").expect("there");
+    assert_eq!((load.done, load.failed), (false, true), "it may be done again");
     for (who, item) in [
         ("qa-engineer", "run-smoke-tests"),
         ("qa-engineer", "load-tests"),
@@ -87,6 +96,15 @@ async fn to_production(line: Line) {
     climb(&line, &version).await;
 }
 
+fn item_of(item: &str) -> RecordRolloutItemRequest {
+    RecordRolloutItemRequest {
+        name: ROLLOUT.into(),
+        item: item.into(),
+        evidence_digest: digest(item),
+        ..Default::default()
+    }
+}
+
 async fn climb(line: &Line, version: &ModelVersion) {
     let hour = Duration::from_secs(3600);
     let routes = line.table().await;
@@ -111,6 +129,23 @@ async fn climb(line: &Line, version: &ModelVersion) {
     line.clock.advance(hour);
     let resume = ResumeRolloutRequest { name: ROLLOUT.into(), ..Default::default() };
     line.rollouts("ml-ops-engineer").resume_rollout(resume).await.expect("resumed");
+    line.clock.advance(hour);
+    let typed = AdvanceRolloutRequest {
+        name: ROLLOUT.into(),
+        canary_health: Some(line.health(5, hour)),
+        ..Default::default()
+    };
+    let typed = line.rollouts("ml-ops-engineer").advance_rollout(typed).await.expect_err("a person's word");
+    assert_eq!(typed.code(), Code::PermissionDenied);
+    let typed = DecideGateRequest {
+        parent: version.name.clone(),
+        gate: Gate::G4CanaryStable.into(),
+        rollout: ROLLOUT.into(),
+        canary_health: Some(line.health(5, hour)),
+        ..Default::default()
+    };
+    let typed = line.gates("ml-ops-engineer").decide_gate(typed).await.expect_err("a person's word");
+    assert_eq!((typed.code(), reason(&typed).as_str()), (Code::PermissionDenied, "ROLE_REQUIRED"));
     let next = line.advance(ROLLOUT, line.health(5, hour)).await.expect("25 %");
     let g4 = next.gate_decisions.last().expect("G4").clone();
     assert_eq!((next.traffic_percent, g4.ends_with("/g4-1")), (25, true));
@@ -237,6 +272,9 @@ async fn answer(line: &Line, name: &str) {
     line.incidents("on-call").resolve_incident(resolve).await.expect("resolved");
     let get = GetDocumentRequest { name: draft.name.clone() };
     assert!(line.documents("auditor").get_document(get).await.expect("there").into_inner().stale);
+    let close = CloseIncidentRequest { name: name.into(), ..Default::default() };
+    let open = line.incidents("on-call").close_incident(close).await.expect_err("no current report");
+    assert_eq!(reason(&open), "DOCUMENTS_MISSING");
     let whole = line.document(DocumentTemplate::IncidentReport, name).await;
     assert_eq!((whole.name.as_str(), whole.missing_parts.len()), (draft.name.as_str(), 0));
     let same = line.document(DocumentTemplate::IncidentReport, name).await;
@@ -247,6 +285,15 @@ async fn answer(line: &Line, name: &str) {
         line.documents("on-call").sign_document(sign).await.expect("signed").into_inner().signed_by,
         "on-call"
     );
+    let close = CloseIncidentRequest { name: name.into(), ..Default::default() };
+    let wrong =
+        line.incidents("ml-ops-engineer").close_incident(close.clone()).await.expect_err("not the owner");
+    assert_eq!(wrong.code(), Code::PermissionDenied);
+    let closed = line.incidents("on-call").close_incident(close.clone()).await.expect("closed").into_inner();
+    assert_eq!((closed.state(), closed.closed_by.as_str()), (incident::State::Closed, "on-call"));
+    assert_eq!(closed.report_digest, whole.digest);
+    let again = line.incidents("on-call").close_incident(close).await.expect_err("closed before");
+    assert_eq!(again.code(), Code::FailedPrecondition);
 }
 
 #[tokio::test]

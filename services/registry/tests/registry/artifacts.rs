@@ -61,12 +61,20 @@ async fn bytes_that_are_not_the_announced_ones_are_refused() {
     lie.digest = digest("others");
     let refused = desk.artifacts("ml-engineer").upload_artifact(futures::stream::iter([lie.clone()])).await;
     let refused = refused.expect_err("a lie");
-    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::DataLoss, "DIGEST_MISMATCH"));
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "DIGEST_MISMATCH"));
+    assert_eq!(bad_fields(&refused), ["digest"]);
     lie.digest = "sha256:zz".into();
     lie.size_bytes = 0;
     let refused =
         desk.artifacts("ml-engineer").upload_artifact(futures::stream::iter([lie])).await.expect_err("bad");
     assert_eq!(bad_fields(&refused), ["digest", "size_bytes"]);
+    let renamed = UploadArtifactRequest { digest: digest("others"), ..piece(b" bytes", 0, 0) };
+    let first =
+        UploadArtifactRequest { digest: digest("those bytes"), size_bytes: 11, ..piece(b"these", 0, 5) };
+    let refused =
+        desk.artifacts("ml-engineer").upload_artifact(futures::stream::iter([first, renamed])).await;
+    let refused = refused.expect_err("a later message names an artifact");
+    assert_eq!((refused.code(), bad_fields(&refused)), (Code::InvalidArgument, vec!["digest".to_owned()]));
     let long = UploadArtifactRequest { size_bytes: 3, ..piece(b"these bytes", 0, 11) };
     let refused =
         desk.artifacts("ml-engineer").upload_artifact(futures::stream::iter([long])).await.expect_err("long");

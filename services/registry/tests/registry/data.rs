@@ -58,11 +58,14 @@ async fn third_party_data_needs_two_people_and_its_considerations() {
         .expect("two")
         .into_inner();
     assert_eq!(whole.state(), data_source::State::Approved);
-    desk.draft_data("1.0.0", clean_data()).await.expect("approved");
+    let draft = desk.draft_data("1.0.0", clean_data()).await.expect("approved");
 
     desk.clock.advance(Duration::from_secs(3600));
     let late = desk.draft_data("1.0.1", clean_data()).await.expect_err("the contract is over");
     assert!(late.message().contains("contract expired"), "{}", late.message());
+    let release = ReleaseDatasetVersionRequest { name: draft.name, ..Default::default() };
+    let late = desk.datasets("data-engineer").release_dataset_version(release).await.expect_err("it is over");
+    assert_eq!(reason(&late), "SOURCE_NOT_APPROVED", "a draft of then is not released now");
     let revoke =
         RevokeDataSourceRequest { name: name.clone(), reason: "a complaint".into(), ..Default::default() };
     desk.sources("legal").revoke_data_source(revoke.clone()).await.expect("revoked");
@@ -216,4 +219,39 @@ async fn a_silent_run_is_failed() {
     assert_eq!(silent.state(), training_run::State::Failed);
     assert!(silent.failure.contains("required a sign of life within 15m"), "{}", silent.failure);
     assert_eq!(state("alive").await.state(), training_run::State::Running);
+}
+
+/// §6.2: a run that declared an interval and lets it pass raises an alarm, once, until a checkpoint comes.
+#[tokio::test]
+async fn an_overdue_checkpoint_raises_an_alarm() {
+    let desk = Desk::with_data().await;
+    let minutes = |minutes: i64| Some(prost_types::Duration { seconds: minutes * 60, nanos: 0 });
+    let mut run = whole_run();
+    run.checkpointing.as_mut().expect("declared").interval = minutes(4);
+    run.checkpoint_alarm = "made up".into();
+    desk.start_run("saves", run).await.expect("a run");
+    desk.service.tasks().start();
+    let alarm = async || {
+        let name = "trainingRuns/saves".to_owned();
+        let run = desk.runs("auditor").get_training_run(GetTrainingRunRequest { name }).await.expect("a run");
+        run.into_inner().checkpoint_alarm
+    };
+    let wait = async |raised: bool| {
+        for _ in 0..200 {
+            desk.clock.advance(Duration::from_millis(1));
+            if alarm().await.is_empty() != raised {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the alarm is {:?}", alarm().await);
+    };
+    assert_eq!(alarm().await, "", "nobody writes it but the registry");
+    for _ in 0..7 {
+        desk.clock.advance(Duration::from_secs(60));
+        desk.log("saves", &["train/loss"]).await.expect("a sign of life, no checkpoint");
+    }
+    wait(true).await;
+    desk.log("saves", &["checkpoint"]).await.expect("saved");
+    wait(false).await;
 }

@@ -13,6 +13,9 @@ async fn a_policy_takes_force_with_its_third_signature() {
     let desk = Desk::start().await;
     let ask = GetPolicyRequest::default();
     let first = desk.policies("auditor").get_policy(ask.clone()).await.expect("built in").into_inner();
+    let gaps: Vec<&str> = first.gaps.iter().map(|gap| gap.subject.as_str()).collect();
+    assert!(gaps.contains(&"role ethics-board") && gaps.contains(&"role on-call"), "{gaps:?}");
+    assert!(!gaps.contains(&"role ml-lead"), "{gaps:?}");
     assert_eq!(
         (first.version.as_str(), first.state(), first.signatures.len()),
         ("1.0", policy_version::State::Active, 3)

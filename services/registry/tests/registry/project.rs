@@ -126,9 +126,9 @@ async fn who_wrote_a_plan_does_not_approve_it() {
     desk.projects("ml-lead-deputy").approve_plan(approve()).await.expect("another lead");
 }
 
-/// The rule looks at the author only; whoever else edited the plan is stopped by the database.
+/// Whoever edited a plan approves neither it nor its outputs (§4.3, §12).
 #[tokio::test]
-async fn the_database_refuses_a_contributor() {
+async fn who_edited_a_plan_approves_nothing_of_it() {
     let mut desks = vec![Desk::start().await];
     desks.extend(Desk::on_postgres().await);
     for desk in desks {
@@ -144,13 +144,74 @@ async fn the_database_refuses_a_contributor() {
         let refused = desk.projects("ml-lead").approve_plan(approve()).await.expect_err("contributed");
         assert_eq!(
             (refused.code(), reason(&refused).as_str()),
-            (Code::FailedPrecondition, "SEPARATION_OF_DUTIES")
+            (Code::FailedPrecondition, "PLAN_INCOMPLETE")
         );
+        assert!(refused.message().contains("someone who did not contribute"), "{}", refused.message());
+        let output = RecordPlanningOutputRequest {
+            name: "projects/line".into(),
+            item: "timeline".into(),
+            evidence_digest: digest("timeline"),
+            ..Default::default()
+        };
+        let own = desk.projects("ml-lead").record_planning_output(output.clone()).await;
+        assert_eq!(reason(&own.expect_err("contributed")), "PLANNING_OUTPUT_REFUSED");
+        desk.projects("ml-lead-deputy").record_planning_output(output.clone()).await.expect("somebody else");
+        desk.projects("ml-lead-deputy").record_planning_output(output).await.expect("a newer record");
+        let late =
+            UpdateProjectRequest { project: Some(whole_plan_of("projects/line")), ..Default::default() };
+        let late = desk.projects("ml-lead-deputy").update_project(late).await.expect_err("approved a part");
+        assert_eq!(reason(&late), "SEPARATION_OF_DUTIES", "the database holds it too");
         let after =
             desk.projects("auditor").get_project(GetProjectRequest { name: "projects/line".into() }).await;
         assert_eq!(after.expect("there").into_inner().plan_state(), PlanState::Draft, "nothing half-written");
         desk.projects("ml-lead-deputy").approve_plan(approve()).await.expect("somebody else");
     }
+}
+
+fn whole_plan_of(name: &str) -> Project {
+    Project { name: name.into(), task: 1, ..whole_plan() }
+}
+
+/// Without a mask an update changes what it gives and nothing else; a mask that names a field clears it (AIP-134).
+#[tokio::test]
+async fn an_update_leaves_alone_what_it_does_not_name() {
+    let desk = Desk::start().await;
+    let made = desk.project().await;
+    let title =
+        Project { name: made.name.clone(), display_name: "another title".into(), ..Default::default() };
+    let update = UpdateProjectRequest { project: Some(title.clone()), ..Default::default() };
+    let next = desk.projects("ml-engineer").update_project(update).await.expect("an edit").into_inner();
+    assert_eq!((next.display_name.as_str(), next.inputs), ("another title", made.inputs));
+    assert_eq!(next.requirements, made.requirements);
+    let mask = |path: &str| Some(prost_types::FieldMask { paths: vec![path.to_owned()] });
+    let clear = UpdateProjectRequest {
+        project: Some(title.clone()),
+        update_mask: mask("inputs"),
+        ..Default::default()
+    };
+    let next = desk.projects("ml-engineer").update_project(clear).await.expect("an edit").into_inner();
+    assert_eq!((next.inputs, next.requirements), (None, made.requirements));
+    let task = UpdateProjectRequest { project: Some(title), update_mask: mask("task"), ..Default::default() };
+    let task = desk.projects("ml-engineer").update_project(task).await.expect_err("no task");
+    assert_eq!(bad_fields(&task), ["project.task"]);
+}
+
+/// A plan that promises less than the policy is no plan (§4.1, service levels).
+#[tokio::test]
+async fn a_plan_promises_no_less_than_the_policy() {
+    let desk = Desk::start().await;
+    let mut plan = Project { task: 1, ..whole_plan() };
+    plan.inputs.as_mut().expect("inputs").performance_requirements[0].value = 2001.0;
+    plan.requirements[1].criterion.as_mut().expect("a criterion").value = 2001.0;
+    let create =
+        CreateProjectRequest { project_id: "line".into(), project: Some(plan), ..Default::default() };
+    let made = desk.projects("ml-engineer").create_project(create).await.expect("a project").into_inner();
+    let refused = desk.projects("ml-lead").approve_plan(approve()).await.expect_err("too slow");
+    assert_eq!(reason(&refused), "OBJECTIVE_TOO_WEAK");
+    let strict = Project { etag: made.etag, ..whole_plan_of("projects/line") };
+    let update = UpdateProjectRequest { project: Some(strict), ..Default::default() };
+    desk.projects("ml-engineer").update_project(update).await.expect("an edit");
+    desk.projects("ml-lead").approve_plan(approve()).await.expect("2000 ms is what the policy promises");
 }
 
 #[tokio::test]

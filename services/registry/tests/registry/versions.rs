@@ -169,6 +169,8 @@ async fn a_version_is_submitted_once_and_revoked_for_good() {
     assert_eq!((gone.state(), gone.revoke_reason.as_str()), (model_version::State::Revoked, "leaks"));
     let twice = desk.models("security").revoke_model_version(revoke).await.expect_err("already");
     assert_eq!(twice.code(), Code::FailedPrecondition);
+    let same = desk.version("1.0.1", &artifact, "first").await.expect_err("the same bytes");
+    assert_eq!(reason(&same), "ARTIFACT_REVOKED");
     let by_id = GetModelVersionRequest { name: "screen-v1.0.0".into() };
     assert_eq!(
         desk.models("auditor").get_model_version(by_id).await.expect("by its id").into_inner().name,

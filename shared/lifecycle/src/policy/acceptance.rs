@@ -114,6 +114,8 @@ pub struct Evaluation {
     pub dimensions: Vec<DimensionSlots>,
     /// Six test categories.
     pub test_categories: Vec<TestCategoryRow>,
+    /// The split of a dataset version that G2 judges on: no model has learned or been chosen on it.
+    pub split: Cited<String>,
 }
 
 /// The slots of one dimension.
@@ -185,5 +187,6 @@ impl Evaluation {
         bad.exactly("evaluation.dimensions.slots", slots, Slot::ALL);
         let categories = self.test_categories.iter().map(|row| row.category);
         bad.exactly("evaluation.test_categories", categories, TestCategory::ALL);
+        bad.text("evaluation.split", &self.split.value);
     }
 }

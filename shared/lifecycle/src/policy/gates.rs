@@ -47,6 +47,8 @@ pub struct Gates {
     pub g4_min_requests: Cited<u64>,
     /// G4: traffic at which the canary is watched, percent.
     pub g4_traffic_percent: Cited<u32>,
+    /// G4 and every step of a rollout: whose observation of the canary counts. No person's does.
+    pub g4_observers: Cited<Vec<Role>>,
     /// Gates that a patch carries over from the version it patches.
     pub patch_carries: Cited<Vec<Gate>>,
 }
@@ -88,6 +90,7 @@ impl Gates {
         }
         bad.require(!self.g1_categories.value.is_empty(), "gates.g1_categories", "must not be empty");
         bad.require(!self.g3_approvers.value.is_empty(), "gates.g3_approvers", "must not be empty");
+        bad.require(!self.g4_observers.value.is_empty(), "gates.g4_observers", "must not be empty");
         bad.require(!self.g4_window.value.get().is_zero(), "gates.g4_window", "must be above 0");
         bad.require(self.g4_min_requests.value > 0, "gates.g4_min_requests", "must be above 0");
         bad.require(

@@ -23,6 +23,8 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{rollback::Trigger, separation::Action};
+
 pub use acceptance::{Acceptance, Evaluation};
 pub use cited::{Cited, Span};
 pub use gates::{Ethics, Gates};
@@ -158,5 +160,56 @@ impl Policy {
         upkeep::check_documents(&self.documents, bad);
         self.incidents.check(bad);
         self.people.check(bad);
+        self.check_agreement(bad);
+    }
+
+    /// What two sections say about one thing, they say alike.
+    fn check_agreement(&self, bad: &mut Problems) {
+        let row = |action| self.people.matrix.iter().find(|row| row.action == action);
+        let roles = |action| row(action).map(|row| row.roles.as_slice());
+        bad.require(
+            row(Action::ApproveEthics).is_some_and(|row| row.persons == self.ethics.quorum.value),
+            "ethics.quorum",
+            "must be the persons of approve-ethics",
+        );
+        bad.require(
+            roles(Action::ApproveEthics) == Some(&[self.ethics.board.value]),
+            "ethics.board",
+            "must be the role of approve-ethics",
+        );
+        bad.require(
+            roles(Action::ApproveQuality) == Some(&self.gates.g3_approvers.value),
+            "gates.g3_approvers",
+            "must be the roles of approve-quality",
+        );
+        let signers: Vec<_> = self.people.signatures.iter().map(|row| row.role).collect();
+        bad.require(
+            row(Action::ChangePolicy).is_some_and(|row| row.each_of == signers),
+            "people.signatures",
+            "must be the roles of change-policy",
+        );
+        let first = self.rollout.steps.first();
+        bad.require(
+            first.is_some_and(|step| step.traffic_percent == self.gates.g4_traffic_percent.value),
+            "gates.g4_traffic_percent",
+            "must be the traffic of the first step",
+        );
+        bad.require(
+            first.is_some_and(|step| step.min_requests == self.gates.g4_min_requests.value),
+            "gates.g4_min_requests",
+            "must be the requests of the first step",
+        );
+        let window = self.gates.g4_window.value;
+        bad.require(
+            first.is_some_and(|step| step.dwell == window) && self.deployment.canary_watch == window,
+            "gates.g4_window",
+            "must be the dwell of the first step and the watch of the canary",
+        );
+        let rate = self.rollout.triggers.iter().find(|row| row.trigger == Trigger::ErrorRate);
+        bad.require(
+            rate.is_some_and(|row| row.above == self.rollout.breaker.max_error_rate.value),
+            "rollout.breaker.max_error_rate",
+            "must be the error rate that rolls back",
+        );
     }
 }

@@ -32,6 +32,8 @@ pub struct Quality {
     pub relevance: Limit,
     /// Largest difference between a group's share and its declared reference.
     pub imbalance: Limit,
+    /// Who may audit rows against the source of record (reading 13).
+    pub auditors: Cited<Vec<Role>>,
     /// Who may confirm that data without an event time is current (reading 13).
     pub currency_confirmers: Cited<Vec<Role>>,
     /// Who may sign off relevance, and dimensions that cannot apply.
@@ -135,6 +137,7 @@ impl Quality {
             "quality.currency_confirmers",
             "must not be empty",
         );
+        bad.require(!self.auditors.value.is_empty(), "quality.auditors", "must not be empty");
         bad.require(!self.signers.value.is_empty(), "quality.signers", "must not be empty");
     }
 }

@@ -101,6 +101,8 @@ pub struct IncidentPolicy {
     pub severities: Vec<SeverityRow>,
     /// What must be known before an incident is closed.
     pub parts: Cited<Vec<Part>>,
+    /// Who may acknowledge and resolve one, beside the owner of its report.
+    pub responders: Cited<Vec<Role>>,
 }
 
 /// Clocks of a severity.

@@ -38,13 +38,25 @@ impl DocumentService for Registry {
         let ListDocumentsRequest { page_size, page_token, subject } = request.into_inner();
         let mut fields = Fields::default();
         fields.optional_text("subject", &subject);
-        let (found, next_page_token) =
-            self.page::<Document>(page_size, &page_token, fields, |query| query).await?;
         let mut documents = Vec::new();
-        for document in found.into_iter().filter(|one| subject.is_empty() || one.subject == subject) {
-            documents.push(self.fresh_or_stale(document).await?);
+        if subject.is_empty() {
+            let (found, next_page_token) =
+                self.page::<Document>(page_size, &page_token, fields, |query| query).await?;
+            for document in found {
+                documents.push(self.fresh_or_stale(document).await?);
+            }
+            return Ok(Response::new(ListDocumentsResponse { documents, next_page_token }));
         }
-        Ok(Response::new(ListDocumentsResponse { documents, next_page_token }))
+        fields.done()?;
+        // one for each template: never more than fit into a page
+        for template in Template::ALL {
+            match self.read::<Document>(&name_of(*template, &subject)).await {
+                Ok(document) => documents.push(self.fresh_or_stale(document.into_inner()).await?),
+                Err(Error::Storage(storage::Error::NotFound { .. })) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Response::new(ListDocumentsResponse { documents, next_page_token: String::new() }))
     }
 
     async fn sign_document(
@@ -110,8 +122,7 @@ impl Draft {
 
     /// The name of the document: one for each template and subject.
     pub fn name(&self) -> String {
-        let id = Digest::of(self.subject.as_bytes()).to_hex();
-        format!("documents/{}-{}", self.template, &id[..16])
+        name_of(self.template, &self.subject)
     }
 
     fn markdown(&self) -> String {
@@ -126,6 +137,11 @@ impl Draft {
     fn missing(&self) -> Vec<String> {
         self.parts.iter().filter(|(_, text)| text.trim().is_empty()).map(|(part, _)| part.clone()).collect()
     }
+}
+
+fn name_of(template: Template, subject: &str) -> String {
+    let id = Digest::of(subject.as_bytes()).to_hex();
+    format!("documents/{template}-{}", &id[..16])
 }
 
 /// Reads records and remembers which.

@@ -1,17 +1,17 @@
 //! What a gate judges, gathered from the records.
 
 use contracts::registry::v1::{
-    self as wire, CanaryHealth, DatasetVersion, EvidenceRef, GateDecision, Model, ModelVersion, Review,
-    ReviewKind, TestReport, review,
+    self as wire, CanaryHealth, DatasetVersion, Evaluation, EvidenceRef, GateDecision, Model, ModelVersion,
+    Project, Review, ReviewKind, TestReport, review,
 };
 use lifecycle::evaluation::TestCategory;
-use lifecycle::gate::{Candidate, Carried, Evidence, Gate};
+use lifecycle::gate::{Candidate, Carried, Conditions, Evidence, Gate};
 use lifecycle::{Bump, dataset};
 use std::collections::BTreeMap;
 
 use crate::Error;
 use crate::convert::{
-    dataset as data_domain, evaluation, gate as domain, gate::Judged, model, review as review_domain,
+    dataset as data_domain, evaluation, gate as domain, gate::Judged, model, project, review as review_domain,
 };
 use crate::handlers::reviews::newest_evaluation;
 use crate::store::{Read, Resource, Stored};
@@ -104,13 +104,15 @@ async fn benchmarks(work: &Work, version: &Stored<ModelVersion>) -> Result<Found
             dataset_digest: String::new(),
             metrics: Vec::new(),
             slots: Vec::new(),
+            conditions: Conditions::default(),
         };
         return Ok((nothing, Vec::new(), false));
     };
     let data = work.read::<DatasetVersion>(&newest.dataset_version).await?;
     let sources = vec![reference(&newest.name, &newest.digest), reference(&data.name, &data.manifest_digest)];
     // a claim that nobody signed may still be signed
-    let complete = newest.not_applicable.is_empty() || !newest.sign_off_by.is_empty();
+    let whole = newest.not_applicable.is_empty() && newest.slots.iter().all(|slot| slot.measured);
+    let complete = whole || !newest.sign_off_by.is_empty();
     let evidence = Evidence::Benchmarks {
         evaluation_digest: newest.digest.clone(),
         artifact_digest: newest.artifact_digest.clone(),
@@ -119,8 +121,27 @@ async fn benchmarks(work: &Work, version: &Stored<ModelVersion>) -> Result<Found
         dataset_digest: data.manifest_digest.clone(),
         metrics: evaluation::evidence(&newest),
         slots: evaluation::slots(&newest)?,
+        conditions: conditions(work, version, &newest, &data).await?,
     };
     Ok((evidence, sources, complete))
+}
+
+/// What the evaluation measured on and by, and what its data and the plan ask for.
+async fn conditions(
+    work: &Work,
+    version: &Stored<ModelVersion>,
+    evaluation: &Evaluation,
+    data: &DatasetVersion,
+) -> Result<Conditions, Error> {
+    let parent = work.read::<Model>(version.parent()).await?;
+    let plan = work.read::<Project>(&parent.project).await?;
+    Ok(Conditions {
+        split: evaluation.split.clone(),
+        groups: evaluation.group_columns.clone(),
+        sensitive: data.columns.iter().filter(|one| one.sensitive).map(|one| one.name.clone()).collect(),
+        tolerance: evaluation.tolerance,
+        planned_tolerance: project::tolerance(&plan),
+    })
 }
 
 async fn qa(work: &Work, version: &Stored<ModelVersion>) -> Result<Found, Error> {
@@ -150,7 +171,7 @@ async fn carried(work: &Work, version: &Stored<ModelVersion>) -> Result<Option<C
     let Some(bump) = bump(version.bump()) else { return Ok(None) };
     Ok(Some(Carried {
         from: before.name.clone(),
-        passed: lifecycle::gate::all_passed(&patched, &[Gate::G3]),
+        passed: model::state(&before).lends_approvals() && lifecycle::gate::all_passed(&patched, &[Gate::G3]),
         bump,
         data_changed: version.training_data_version != before.training_data_version,
         signature_changed: version.signature_digest != before.signature_digest,

@@ -6,12 +6,14 @@ use async_trait::async_trait;
 use contracts::registry::v1::{gate_service_server::GateService, *};
 use ed25519_dalek::Signature;
 use lifecycle::gate::{Gate as Rule, all_passed};
+use lifecycle::separation::Action;
 use storage::Digest;
 use tonic::{Request, Response, Status};
 
 use super::audit::key_id;
 use super::models::not_in_state;
 use crate::convert::gate::{self as domain, Judged};
+use crate::convert::model;
 use crate::store::{Resource, Stored};
 use crate::work::{Verb, Work};
 use crate::{Error, Registry, parse::Fields};
@@ -102,11 +104,15 @@ impl Verb for DecideGateRequest {
         let version = work.read::<ModelVersion>(&self.parent).await?;
         let health = self.canary_health.as_ref().map(|health| (self.rollout.as_str(), health));
         if gate == Rule::G4 {
+            work.approval(&work.policy().gates.g4_observers.value)?;
             let rollout = work.read::<Rollout>(&self.rollout).await?;
             if rollout.version != version.name {
                 return Err(Error::field("rollout", format!("rolls out {}", rollout.version)));
             }
+            model::state(&version).promote()?; // G4 is about a canary
         } else {
+            // anybody of the row may ask; what G1 and G2 say nobody chooses
+            work.authorize(Action::DecideMachineGate, &[])?;
             use model_version::State;
             if !matches!(version.state(), State::Evaluating | State::Approved) {
                 return Err(not_in_state(&version, "EVALUATING or APPROVED").into());
@@ -166,19 +172,18 @@ async fn record_on_version(
     gathered: &Gathered,
     decision: &GateDecision,
 ) -> Result<(), Error> {
-    use model_version::State;
     let mut next = (**version).clone();
-    next.gate_decisions.push(decision.name.clone());
     let gate = gathered.judged.gate;
-    if version.state() == State::Evaluating {
+    if version.state() == model_version::State::Evaluating {
         let mut candidate = gathered.judged.candidate.clone();
         candidate.decided.extend(domain::earlier(decision));
         if !decision.passed && gathered.complete && matches!(gate, Rule::G1 | Rule::G2) {
-            next.set_state(State::Rejected);
+            next = model::in_state(version, model::state(version).reject()?);
         } else if all_passed(&candidate, &[Rule::G1, Rule::G2, Rule::G3]) {
-            next.set_state(State::Approved);
+            next = model::in_state(version, model::state(version).approve()?);
         }
     }
+    next.gate_decisions.push(decision.name.clone());
     work.save(version, next, "gate-decided").await?;
     Ok(())
 }

@@ -4,9 +4,11 @@ use async_trait::async_trait;
 use contracts::common::v1::ModelInterface;
 use contracts::registry::v1::{model_version::State, *};
 use engine::{Inspection, ModelSignature};
+use lifecycle::separation::Action;
 use lifecycle::training::{default_bump, feeds_version};
 use lifecycle::version::{classify, next_model_version};
 use lifecycle::{Finding, Rejection, Version};
+use storage::Query;
 
 use crate::convert::{dataset::number, model, training_run as run};
 use crate::store::{Read, Resource, Stored, inspections};
@@ -56,8 +58,10 @@ impl Verb for CreateModelVersionRequest {
 
     async fn decide(self, work: &mut Work) -> Result<ModelVersion, Error> {
         let parent = work.read::<Model>(&self.parent).await?;
+        work.authorize(Action::RegisterModelVersion, &[])?;
         let given = self.model_version.unwrap_or_default();
         let artifact = work.read::<Artifact>(&given.artifact_digest).await?;
+        not_revoked(work, &given.artifact_digest).await?;
         let inspection = inspected(work, &given.artifact_digest).await?;
         check_interface(given.interface.as_ref(), &inspection.signature)?;
         let (run, data) = feeding(work, &given).await?;
@@ -90,6 +94,16 @@ impl Verb for CreateModelVersionRequest {
         };
         work.insert(version, "create").await
     }
+}
+
+/// Bytes that were revoked under any version are not registered again: no gateway would load them (§8.3).
+async fn not_revoked(work: &Work, digest: &str) -> Result<(), Error> {
+    let revoked = Query::kind(ModelVersion::KIND).state("REVOKED");
+    let known: Vec<Stored<ModelVersion>> = work.all(revoked).await?;
+    let Some(same) = known.iter().find(|one| one.artifact_digest == digest) else { return Ok(()) };
+    let observed = format!("revoked as {}: {}", same.name, same.revoke_reason);
+    let finding = Finding::new("§8.3", format!("artifact {digest}"), "never revoked", observed);
+    Err(Rejection::one("ARTIFACT_REVOKED", "model version", finding).into())
 }
 
 /// The training run and dataset version that a model version comes from: the run complete, the data fit (§5.2, §6.2).

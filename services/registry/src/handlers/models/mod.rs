@@ -4,10 +4,13 @@ mod create_version;
 mod export;
 
 use async_trait::async_trait;
-use contracts::registry::v1::{model_service_server::ModelService, model_version::State, *};
+use contracts::registry::v1::{model_service_server::ModelService, *};
+use lifecycle::separation::Action;
 use lifecycle::{Finding, Rejection};
 use tonic::{Request, Response, Status};
 
+use super::rollouts::revocation;
+use crate::convert::model;
 use crate::store::{Resource, Stored};
 use crate::work::{Verb, Work};
 use crate::{Error, Registry, parse::Fields};
@@ -120,11 +123,7 @@ impl Verb for SubmitModelVersionRequest {
 
     async fn decide(self, work: &mut Work) -> Result<ModelVersion, Error> {
         let seen = work.open::<ModelVersion>(&self.name, &self.etag).await?;
-        if seen.state() != State::Draft {
-            return Err(not_in_state(&seen, "DRAFT").into());
-        }
-        let mut next = (*seen).clone();
-        next.set_state(State::Evaluating);
+        let next = model::in_state(&seen, model::state(&seen).submit()?);
         work.save(&seen, next, "submit").await
     }
 }
@@ -140,11 +139,10 @@ impl Verb for RevokeModelVersionRequest {
 
     async fn decide(self, work: &mut Work) -> Result<ModelVersion, Error> {
         let seen = work.open::<ModelVersion>(&self.name, &self.etag).await?;
-        if seen.state() == State::Revoked {
-            return Err(not_in_state(&seen, "any but REVOKED").into());
-        }
-        let mut next = ModelVersion { revoke_reason: self.reason, ..(*seen).clone() };
-        next.set_state(State::Revoked);
+        let gone = model::state(&seen).revoke()?;
+        let by = work.authorize(Action::RollBackForSecurity, &[])?;
+        revocation::off_traffic(work, &seen, &by.principal, &self.reason).await?;
+        let next = ModelVersion { revoke_reason: self.reason, ..model::in_state(&seen, gone) };
         work.save(&seen, next, "revoke").await
     }
 

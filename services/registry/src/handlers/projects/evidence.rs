@@ -17,7 +17,8 @@ pub struct Evidence {
     pub reviews: Vec<Stored<Review>>,
     pub gates: Vec<Stored<GateDecision>>,
     pub rollouts: Vec<Stored<Rollout>>,
-    pub retirements: Vec<Stored<Retirement>>,
+    /// A version was retired, or is being, and none is left that serves and is not.
+    pub retired: bool,
     pub documents: Vec<Stored<Document>>,
 }
 
@@ -40,17 +41,30 @@ pub async fn gather<T: Read>(from: &T, project: &str) -> Result<Evidence, Error>
     for model in from.children::<Model>("").await?.iter().filter(|one| one.project == project) {
         versions.extend(from.children::<ModelVersion>(&model.name).await?);
     }
+    it.retired = retired(from, &versions).await?;
     it.version = versions.into_iter().max_by_key(|version| version.record().create_time);
     if let Some(version) = &it.version {
         it.evaluations = from.children(&version.name).await?;
         it.test_reports = from.children(&version.name).await?;
         it.reviews = from.children(&version.name).await?;
         it.gates = from.children(&version.name).await?;
-        it.retirements = from.children(&version.name).await?;
         it.rollouts = from.children("").await?;
         it.rollouts.retain(|rollout| rollout.version == version.name);
     }
     Ok(it)
+}
+
+async fn retired<T: Read>(from: &T, versions: &[Stored<ModelVersion>]) -> Result<bool, Error> {
+    use model_version::State;
+    let mut announced = false;
+    for version in versions {
+        let retirements: Vec<Stored<Retirement>> = from.children(&version.name).await?;
+        announced |= !retirements.is_empty();
+        if matches!(version.state(), State::Canary | State::Production) {
+            return Ok(false);
+        }
+    }
+    Ok(announced)
 }
 
 impl Evidence {

@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::evidence::{Evidence, gather};
 use crate::convert::{data_source, dataset, optional_time, project, time};
+use crate::handlers::rollouts::checks;
 use crate::store::{Resource, Stored};
 use crate::work::{Verb, Work};
 use crate::{Error, parse::Fields};
@@ -24,6 +25,13 @@ impl Verb for AdvancePhaseRequest {
         fields.name("name", &self.name, Project::FORM);
         fields.choice::<Phase>("phase", self.phase);
         fields.optional_text("reason", &self.reason);
+        if let Some(iteration) = &self.iteration {
+            fields.name("iteration.finding", &iteration.finding, "findings/{finding}");
+            let known = matches!(iteration.decision.as_str(), "retrain" | "adjust");
+            fields.require(known, "iteration.decision", "must be retrain or adjust");
+            let leaves = self.phase() == Phase::Iterate;
+            fields.require(leaves, "iteration", "belongs to the way from MONITOR to ITERATE");
+        }
     }
 
     async fn decide(self, work: &mut Work) -> Result<Project, Error> {
@@ -32,10 +40,29 @@ impl Verb for AdvancePhaseRequest {
         let from = phase(seen.phase()).ok_or_else(damaged)?;
         let to = phase(self.phase()).ok_or_else(|| Error::field("phase", "required"))?;
         let evidence = gather(work, &self.name).await?;
-        let records = records(work, &seen, &evidence, &self.reason)?;
-        domain::check(from, to, &records, &work.policy().phases)?;
         let mut next = (*seen).clone();
-        next.set_phase(self.phase());
+        if let Some(given) = self.iteration {
+            let (principal, time) = (work.principal(), work.wire_now());
+            next.iteration = Some(IterationDecision { principal, time, ..given });
+        }
+        let contributors = work.contributors(&self.name).await?;
+        let ethics = match &evidence.version {
+            Some(version) => checks::ethics_approval(work, version).await?.is_some(),
+            None => false,
+        };
+        let line = Line { project: &seen, it: &evidence, contributors, ethics };
+        let mut records = records(work, &line)?;
+        if next.iteration.is_some() {
+            records.insert(Record::IterationDecided);
+        }
+        if !self.reason.trim().is_empty() {
+            records.insert(Record::ReworkJustified); // the reason goes into the audit log: it is the record
+        }
+        domain::check(from, to, &records, &work.policy().phases)?;
+        if to == domain::Phase::Monitor {
+            next.iteration = None; // the next version needs a decision of its own
+        }
+        next.set_phase(phase_of(to));
         if to < from
             && let Some(now) = work.wire_now()
         {
@@ -56,24 +83,25 @@ impl Verb for AdvancePhaseRequest {
     }
 }
 
+/// A line as its records show it.
+struct Line<'a> {
+    project: &'a Stored<Project>,
+    it: &'a Evidence,
+    /// Of the plan.
+    contributors: Vec<String>,
+    /// Whether the board's approval holds for the version in work, its own or one that a patch carries over.
+    ethics: bool,
+}
+
 /// The records that hold for the version in work. What was done again counts only from when the line went back to it.
-fn records(
-    work: &Work,
-    project: &Stored<Project>,
-    it: &Evidence,
-    reason: &str,
-) -> Result<BTreeSet<Record>, Error> {
+fn records(work: &Work, line: &Line<'_>) -> Result<BTreeSet<Record>, Error> {
     let policy = work.policy();
     let mut held = BTreeSet::new();
     for record in policy.phases.transitions.iter().flat_map(|arrow| &arrow.records) {
-        let since = since(project, record.record, &policy.phases);
-        if holds(record.record, work, project, it, since)? {
+        let since = since(line.project, record.record, &policy.phases);
+        if holds(record.record, work, line, since)? {
             held.insert(record.record);
         }
-    }
-    if !reason.trim().is_empty() {
-        // the reason goes into the audit log: it is the record
-        held.extend([Record::IterationDecided, Record::RetirementDecided, Record::ReworkJustified]);
     }
     Ok(held)
 }
@@ -91,14 +119,9 @@ fn since(project: &Project, record: Record, policy: &lifecycle::policy::phases::
     times.max().unwrap_or(UNIX_EPOCH)
 }
 
-fn holds(
-    record: Record,
-    work: &Work,
-    project: &Stored<Project>,
-    it: &Evidence,
-    since: SystemTime,
-) -> Result<bool, Error> {
+fn holds(record: Record, work: &Work, line: &Line<'_>, since: SystemTime) -> Result<bool, Error> {
     let policy = work.policy();
+    let Line { project, it, contributors, ethics } = line;
     let fit = it.fit_data().filter(|one| since <= one.record().create_time);
     let version = it.version.as_ref().filter(|one| since <= one.record().create_time);
     let gate = |gate| {
@@ -121,7 +144,7 @@ fn holds(
         Record::PlanningOutputsApproved => {
             let mut outputs = project::outputs(project)?;
             outputs.retain(|output| since <= output.approval.time);
-            finish_planning(&outputs, work.now(), &policy.planning).is_ok()
+            finish_planning(&outputs, contributors, work.now(), &policy.planning).is_ok()
         }
         Record::SourcesApproved => sources_hold(work, it)?,
         Record::DatasetFit => fit.is_some(),
@@ -145,7 +168,7 @@ fn holds(
         Record::BenchmarksMet => gate(Gate::G2BenchmarksMet),
         Record::QaApproved => gate(Gate::G3QaApproved),
         Record::CanaryStable => gate(Gate::G4CanaryStable),
-        Record::EthicsApproved => version.is_some() && ethics_approved(it),
+        Record::EthicsApproved => version.is_some() && *ethics,
         Record::PreDeploymentChecked => rollout(&[
             rollout::State::Running,
             rollout::State::Paused,
@@ -154,8 +177,8 @@ fn holds(
         ]),
         Record::DeploymentChecked => rollout(&[rollout::State::Succeeded, rollout::State::Closed]),
         Record::PostDeploymentChecked => rollout(&[rollout::State::Closed]),
-        Record::RetirementDecided => !it.retirements.is_empty(),
-        // decided by a person, who gives the reason with the call
+        Record::RetirementDecided => it.retired,
+        // brought by the call
         Record::IterationDecided | Record::ReworkJustified => false,
     })
 }
@@ -179,13 +202,17 @@ fn published(version: &DatasetVersion, it: &Evidence) -> bool {
     document || !version.data_card_digest.is_empty()
 }
 
-/// An approval of this version, or, for a patch, the one that a passed G3 carried over (reading 8).
-fn ethics_approved(it: &Evidence) -> bool {
-    let own = it
-        .reviews
-        .iter()
-        .any(|review| review.kind() == ReviewKind::Ethics && review.state() == review::State::Approved);
-    own || it.gate(Gate::G3QaApproved).is_some_and(|one| one.passed && !one.carried_from.is_empty())
+fn phase_of(phase: domain::Phase) -> Phase {
+    match phase {
+        domain::Phase::Plan => Phase::Plan,
+        domain::Phase::Data => Phase::Data,
+        domain::Phase::Model => Phase::Model,
+        domain::Phase::Eval => Phase::Eval,
+        domain::Phase::Deploy => Phase::Deploy,
+        domain::Phase::Monitor => Phase::Monitor,
+        domain::Phase::Iterate => Phase::Iterate,
+        domain::Phase::Retire => Phase::Retire,
+    }
 }
 
 fn phase(wire: Phase) -> Option<domain::Phase> {

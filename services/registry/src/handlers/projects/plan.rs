@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use contracts::common::v1::{ChecklistItem, Task};
 use contracts::registry::v1::*;
-use lifecycle::planning::{PlanOutput, approve_plan};
+use lifecycle::planning::{OutputRecord, PlanOutput, approve_output, approve_plan};
+use lifecycle::slo::Objective;
 use lifecycle::{Finding, Rejection};
 
 use crate::convert::project;
@@ -56,7 +57,9 @@ impl Verb for UpdateProjectRequest {
             fields.optional_choice::<Task>("project.task", project.task);
             check_plan(fields, project);
         });
+        let task = self.project.as_ref().map_or(0, |project| project.task);
         for path in self.update_mask.iter().flat_map(|mask| &mask.paths) {
+            fields.require(path != "task" || task != 0, "project.task", "is named by the mask and missing");
             let known = UPDATABLE.contains(&path.as_str()) || path == "*";
             fields.require(known, "update_mask", &format!("{path:?} is none of {}", UPDATABLE.join(", ")));
         }
@@ -67,21 +70,24 @@ impl Verb for UpdateProjectRequest {
         let seen = work.open::<Project>(&given.name, &given.etag).await?;
         draft(&seen)?;
         let paths = self.update_mask.map(|mask| mask.paths).unwrap_or_default();
-        let named = |path: &str| paths.is_empty() || paths.iter().any(|one| one == path || one == "*");
+        // without a mask: every field that is given (AIP-134)
+        let named = |path: &str, given: bool| {
+            (paths.is_empty() && given) || paths.iter().any(|one| one == path || one == "*")
+        };
         let mut next = (*seen).clone();
-        if named("display_name") {
+        if named("display_name", !given.display_name.is_empty()) {
             next.display_name = given.display_name;
         }
-        if named("inputs") {
+        if named("inputs", given.inputs.is_some()) {
             next.inputs = given.inputs;
         }
-        if named("requirements") {
+        if named("requirements", !given.requirements.is_empty()) {
             next.requirements = given.requirements;
         }
-        if named("task") && given.task != 0 {
+        if named("task", given.task != 0) && given.task != 0 {
             next.task = given.task;
         }
-        if named("primary_metric") {
+        if named("primary_metric", !given.primary_metric.is_empty()) {
             next.primary_metric = given.primary_metric;
         }
         let principal = work.principal();
@@ -160,11 +166,22 @@ impl Verb for RecordPlanningOutputRequest {
         let policy = work.policy();
         let row = policy.planning.outputs.iter().find(|row| row.output == output);
         let approval = work.approval(row.map_or(&[], |row| row.approvers.as_slice()))?;
+        if seen.planning_outputs.iter().any(|item| item.item == output.as_str()) {
+            draft(&seen)?; // what is missing may still come; what was approved with the plan stays
+        }
+        let contributors = work.contributors(&self.name).await?;
+        let record_digest = self.evidence_digest.clone();
+        let record = OutputRecord { output, record_digest, approval: approval.clone() };
+        approve_output(&record, &contributors, &policy.planning)?;
+        let matter = format!("outputs/{output}");
+        work.withdraw_approvals(&self.name, &matter).await?; // the newer record takes the place of the older
+        work.approves(&self.name, &matter, &approval).await?;
         let mut next = (*seen).clone();
         next.planning_outputs.retain(|item| item.item != output.as_str());
         next.planning_outputs.push(ChecklistItem {
             item: output.to_string(),
             done: true,
+            failed: false,
             principal: approval.principal,
             time: work.wire_now(),
             evidence_digest: self.evidence_digest,
@@ -188,7 +205,12 @@ impl Verb for ApprovePlanRequest {
         draft(&seen)?;
         let policy = work.policy();
         let approval = work.approval(&policy.planning.plan_approvers.value)?;
-        approve_plan(&project::plan(&seen)?, &approval, &policy.planning)?;
+        let (plan, contributors) = (project::plan(&seen)?, work.contributors(&self.name).await?);
+        approve_plan(&plan, &contributors, &approval, &policy.planning)?;
+        let levels = &policy.monitoring.service_levels;
+        let floor = Objective::of(levels);
+        let promised = project::objective(&seen, floor);
+        Objective::planned(promised.latency_ms, promised.availability, levels)?;
         work.approves(&self.name, "plan", &approval).await?;
         let mut next = (*seen).clone();
         next.set_plan_state(PlanState::Approved);
@@ -196,7 +218,9 @@ impl Verb for ApprovePlanRequest {
     }
 }
 
-fn draft(project: &Stored<Project>) -> Result<(), Rejection> {
+/// # Errors
+/// `PLAN_APPROVED`: an approved plan is changed by going back to planning.
+pub(super) fn draft(project: &Stored<Project>) -> Result<(), Rejection> {
     if project.plan_state() == PlanState::Draft {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use lifecycle::selection_criteria::{
     Candidate as Scored, Criterion as Weighted, DecisionInput, Direction, Normalisation, Ranking, Score, rank,
 };
 
+use super::plan::draft;
 use crate::convert::{project, word};
 use crate::store::Resource;
 use crate::work::{Verb, Work};
@@ -34,6 +35,9 @@ impl Verb for DecideSelectionRequest {
 
     async fn decide(self, work: &mut Work) -> Result<Project, Error> {
         let seen = work.open::<Project>(&self.name, &self.etag).await?;
+        if seen.selection.is_some() {
+            draft(&seen)?; // the decision was approved with the plan
+        }
         let policy = work.policy();
         let input = input(&self)?;
         let ranking = rank(&input, &policy.planning)?;

@@ -4,11 +4,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use contracts::registry::v1::*;
+use lifecycle::retirement::Step;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use storage::audit::merkle::{Hash, leaf_hash, verify_inclusion};
 use storage::{AuditEntry, Cause, Digest, Draft, Query, Record, Records, Signer};
 
+use super::rules;
 use crate::store::{Read, Resource, serving};
 use crate::{Error, Registry};
 
@@ -52,7 +54,11 @@ impl Registry {
     /// NOT_FOUND, DATA_LOSS when what was bundled cannot be restored.
     pub(super) async fn archive(&self, retirement: &str) -> Result<(), Error> {
         let version = self.read::<ModelVersion>(retirement.trim_end_matches("/retirement")).await?;
-        self.read::<Retirement>(retirement).await?;
+        let seen = self.read::<Retirement>(retirement).await?;
+        let policy = self.policies().active().await?;
+        if rules(&seen)?.next(&policy.retirement) != Some(Step::Archive) {
+            return Ok(()); // out of order or a repeat: the unit of work says which
+        }
         let records = self.belonging(&version).await?;
         let bundle = self.bundle(&version, records).await?;
         let bytes = serde_json::to_vec(&bundle).map_err(|error| Error::Damaged(error.to_string()))?;

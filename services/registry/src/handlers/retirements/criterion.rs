@@ -3,13 +3,13 @@
 use contracts::registry::v1::*;
 use lifecycle::acceptance::Metric;
 use lifecycle::approval::Approval;
-use lifecycle::retirement::{Comparison, Criterion, declare, is_degraded};
-use lifecycle::separation::{Action, authorize};
-use lifecycle::{Finding, Rejection};
+use lifecycle::retirement::{Comparison, Criterion, declare, degraded_days, is_degraded};
+use lifecycle::separation::Action;
+use lifecycle::{Finding, Findings, Rejection};
 
+use super::service_days;
 use crate::Error;
-use crate::convert::evaluation::metric;
-use crate::handlers::rollouts::roles_of;
+use crate::convert::{evaluation::metric, model};
 use crate::store::{Read, Resource, Stored};
 use crate::work::Work;
 
@@ -23,6 +23,23 @@ pub fn of(criterion: RetirementCriterion) -> Option<Criterion> {
         RetirementCriterion::Compliance => Criterion::ComplianceIssue,
         RetirementCriterion::Business => Criterion::BusinessDecision,
     })
+}
+
+/// Whether callers may be sent to `successor`: another version of the same model that has passed its gates and is in use.
+///
+/// # Errors
+/// `SUCCESSOR_UNFIT`, NOT_FOUND.
+pub async fn may_succeed(work: &Work, version: &Stored<ModelVersion>, successor: &str) -> Result<(), Error> {
+    if successor.is_empty() {
+        return Ok(());
+    }
+    let next = work.read::<ModelVersion>(successor).await?;
+    let mut found = Findings::new();
+    let same = next.parent() == version.parent();
+    found.require(same, "§10.2", "model of the successor", version.parent(), next.parent());
+    let (state, required) = (model::state(&next), "APPROVED, CANARY or PRODUCTION");
+    found.require(state.succeeds(), "§10.2", "state of the successor", required, state.as_str());
+    Ok(found.into_result("SUCCESSOR_UNFIT", "retirement")?)
 }
 
 /// Who announces, and what was observed.
@@ -42,50 +59,32 @@ pub async fn holds(
         declare(criterion, &by, retirement)?;
         return Ok((by, String::new()));
     }
-    let by = work.approval(&roles_of(work, Action::ApproveRetirement))?;
-    authorize(Action::ApproveRetirement, &by, &[], &policy.people)?;
-    let refuse = |subject: &str, required: String, observed: String| {
-        let finding = Finding::new("§10.2", subject, required, observed);
-        Err(Rejection::one("CRITERION_NOT_MET", "retirement", finding).into())
-    };
-    if criterion == Criterion::PerformanceDegradation {
-        let days = vec![Some(true); (request.days_below_acceptable as usize).min(100_000)];
-        let observed = format!("{} days", request.days_below_acceptable);
-        if is_degraded(&days, retirement) {
-            return Ok((by, observed));
-        }
-        return refuse(
-            "days in a row below acceptable",
-            format!("at least {}", retirement.degraded_days.value),
-            observed,
-        );
-    }
-    if request.successor.is_empty() {
+    let by = work.authorize(Action::ApproveRetirement, &[])?;
+    let (subject, required, observed, holds) = if criterion == Criterion::PerformanceDegradation {
+        let days = service_days::recent(work, version).await?;
+        let observed = format!("{} days", degraded_days(&days));
+        let required = format!("at least {}", retirement.degraded_days.value);
+        ("days in a row below acceptable", required, observed, is_degraded(&days, retirement))
+    } else if request.successor.is_empty() {
         return Err(Error::field("successor", "required: the version that supersedes"));
+    } else {
+        let required = format!("at least {} and above its uncertainty", retirement.improvement.value);
+        let (observed, holds) = match measured(work, version, &request.successor).await? {
+            None => ("never compared on the same dataset version".to_owned(), false),
+            Some(comparison) => (told(&comparison), comparison.supersedes(retirement)),
+        };
+        ("relative improvement of the successor", required, observed, holds)
+    };
+    if holds {
+        return Ok((by, observed));
     }
-    let required = format!("at least {}", retirement.improvement.value);
-    match measured(work, version, &request.successor).await? {
-        Some(comparison) => {
-            let relative =
-                comparison.relative().map_or_else(|| "undefined".to_owned(), |gain| gain.to_string());
-            let observed = format!(
-                "{relative}, {} against {} ± {}",
-                comparison.new, comparison.old, comparison.uncertainty
-            );
-            match comparison.supersedes(retirement) {
-                true => Ok((by, observed)),
-                false => refuse(
-                    "relative improvement of the successor",
-                    format!("{required} and above its uncertainty"),
-                    observed,
-                ),
-            }
-        }
-        None if retirement.improvement.value <= request.relative_improvement => {
-            Ok((by, format!("declared improvement {}", request.relative_improvement)))
-        }
-        None => refuse("declared relative improvement", required, request.relative_improvement.to_string()),
-    }
+    let finding = Finding::new("§10.2", subject, required, observed);
+    Err(Rejection::one("CRITERION_NOT_MET", "retirement", finding).into())
+}
+
+fn told(comparison: &Comparison) -> String {
+    let relative = comparison.relative().map_or_else(|| "undefined".to_owned(), |gain| gain.to_string());
+    format!("{relative}, {} against {} ± {}", comparison.new, comparison.old, comparison.uncertainty)
 }
 
 /// Both versions on the primary metric of their model, on the same data; none where they were never compared.
@@ -95,6 +94,8 @@ async fn measured(
     successor: &str,
 ) -> Result<Option<Comparison>, Error> {
     let model = work.read::<Model>(version.parent()).await?;
+    let policy = work.policy();
+    let split = &policy.evaluation.split.value; // what G2 judges on
     let same = |name: &str| {
         name == model.primary_metric
             || (metric(name).is_some() && metric(name) == metric(&model.primary_metric))
@@ -105,8 +106,9 @@ async fn measured(
         all.sort_by_key(|one| std::cmp::Reverse((one.record().create_time, one.name.clone())));
     }
     for new in &news {
-        for old in
-            olds.iter().filter(|old| old.dataset_digest == new.dataset_digest && old.split == new.split)
+        for old in olds
+            .iter()
+            .filter(|old| old.dataset_digest == new.dataset_digest && [&old.split, &new.split] == [split; 2])
         {
             let value = |evaluation: &Evaluation| {
                 evaluation.measurements.iter().find(|one| one.slice.is_empty() && same(&one.metric)).cloned()

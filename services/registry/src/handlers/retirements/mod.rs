@@ -2,11 +2,12 @@
 
 mod archive;
 mod criterion;
+mod service_days;
 mod steps;
 
 use async_trait::async_trait;
 use contracts::common::v1::ChecklistItem;
-use contracts::registry::v1::{model_version::State, retirement_service_server::RetirementService, *};
+use contracts::registry::v1::{retirement_service_server::RetirementService, *};
 use contracts::time::to_wire;
 use lifecycle::deployment::Done;
 use lifecycle::retirement::{Criterion, Fact, Retirement as Rules, Step};
@@ -14,8 +15,7 @@ use runtime::Caller;
 use std::collections::BTreeMap;
 use tonic::{Request, Response, Status};
 
-use super::models::not_in_state;
-use crate::convert::rollout as domain;
+use crate::convert::{model, rollout as domain};
 use crate::store::Resource;
 use crate::work::{Verb, Work};
 use crate::{Error, Registry, parse::Fields};
@@ -44,6 +44,23 @@ impl RetirementService for Registry {
         let (retirements, next_page_token) =
             self.page(page_size, &page_token, Fields::default(), |query| query).await?;
         Ok(Response::new(ListRetirementsResponse { retirements, next_page_token }))
+    }
+
+    async fn record_service_day(
+        &self,
+        request: Request<RecordServiceDayRequest>,
+    ) -> Result<Response<ServiceDay>, Status> {
+        self.carry_out(request).await
+    }
+
+    async fn list_service_days(
+        &self,
+        request: Request<ListServiceDaysRequest>,
+    ) -> Result<Response<ListServiceDaysResponse>, Status> {
+        let ListServiceDaysRequest { parent, page_size, page_token } = request.into_inner();
+        let (service_days, next_page_token) =
+            self.page_below((&parent, ModelVersion::FORM), page_size, &page_token).await?;
+        Ok(Response::new(ListServiceDaysResponse { service_days, next_page_token }))
     }
 
     async fn advance_retirement(
@@ -79,16 +96,8 @@ impl Verb for StartRetirementRequest {
 
     async fn decide(self, work: &mut Work) -> Result<Retirement, Error> {
         let version = work.read::<ModelVersion>(&self.parent).await?;
-        let wanted =
-            [State::Approved, State::Production, State::Superseded, State::RolledBack, State::Revoked];
-        if !wanted.contains(&version.state()) {
-            return Err(
-                not_in_state(&version, "APPROVED, PRODUCTION, SUPERSEDED, ROLLED_BACK or REVOKED").into()
-            );
-        }
-        if !self.successor.is_empty() {
-            work.read::<ModelVersion>(&self.successor).await?;
-        }
+        let announced = model::in_state(&version, model::state(&version).deprecate()?);
+        criterion::may_succeed(work, &version, &self.successor).await?;
         let criterion =
             criterion::of(self.criterion()).ok_or_else(|| Error::field("criterion", "required"))?;
         let (by, observed) = criterion::holds(work, &version, criterion, &self).await?;
@@ -113,10 +122,8 @@ impl Verb for StartRetirementRequest {
             started_by: by.principal,
             ..Retirement::default()
         };
-        if version.state() != State::Revoked {
-            let mut next = (*version).clone();
-            next.set_state(State::Deprecated);
-            work.save(&version, next, "deprecate").await?;
+        if announced != *version {
+            work.save(&version, announced, "deprecate").await?;
         }
         work.insert(retirement, "announce").await
     }

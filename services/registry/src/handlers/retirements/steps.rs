@@ -1,17 +1,16 @@
 //! The seven steps of §10.3, each with the fact that makes it true.
 
 use async_trait::async_trait;
-use contracts::registry::v1::{model_version::State, *};
+use contracts::registry::v1::*;
 use contracts::time::to_wire;
 use lifecycle::deployment::Done;
 use lifecycle::retirement::{Fact, Step};
-use lifecycle::separation::{Action, authorize};
+use lifecycle::separation::Action;
 use lifecycle::{Finding, Rejection};
 
 use super::rules;
-use crate::convert::{rollout as domain, word};
+use crate::convert::{model, rollout as domain, word};
 use crate::handlers::documents::{Draft, subjects_of};
-use crate::handlers::rollouts::roles_of;
 use crate::store::{Read, Resource, Stored, serving};
 use crate::work::{Verb, Work};
 use crate::{Error, parse::Fields};
@@ -34,8 +33,7 @@ impl Verb for AdvanceRetirementRequest {
         let version = work.read::<ModelVersion>(self.name.trim_end_matches("/retirement")).await?;
         let step: Step = word("step", &self.step)?;
         let policy = work.policy();
-        let by = work.approval(&roles_of(work, Action::RunRetirement))?;
-        authorize(Action::RunRetirement, &by, &[], &policy.people)?;
+        let by = work.authorize(Action::RunRetirement, &[])?;
         let now = work.now();
         let before = rules(&seen)?;
         let mut next = (*seen).clone();
@@ -174,11 +172,11 @@ async fn carry_out(work: &mut Work, version: &Stored<ModelVersion>, step: Step) 
                 work.save(&deployment, next, "delete").await?;
             }
         }
-        // a revoked version stays revoked: nothing ever serves it again
-        Step::RetainRecords if version.state() != State::Revoked => {
-            let mut next = (**version).clone();
-            next.set_state(State::Retired);
-            work.save(version, next, "retire").await?;
+        Step::RetainRecords => {
+            let next = model::in_state(version, model::state(version).retire()?);
+            if next != **version {
+                work.save(version, next, "retire").await?;
+            }
         }
         _ => {}
     }

@@ -10,7 +10,9 @@ use lifecycle::gate::Gate as Rule;
 use std::time::{Duration, SystemTime};
 
 use crate::Error;
-use crate::convert::{evaluation, gate as gate_domain, review as review_domain, rollout as domain, time};
+use crate::convert::{
+    evaluation, gate as gate_domain, model, review as review_domain, rollout as domain, time,
+};
 use crate::handlers::documents::{Draft, subjects_of};
 use crate::handlers::gates::evidence::{bump, decisions};
 use crate::handlers::reviews::newest_evaluation;
@@ -118,7 +120,7 @@ pub async fn pre_facts(
         benchmarks: passed(work, version, Rule::G2).await?,
         ethics: ethics_approval(work, version).await?,
         scan: attested(PreItem::SecurityScanCompleted),
-        open_scan_findings: 0,
+        open_scan_findings: open_scan_findings(work, version, rollout),
         documents,
         newest_record,
         rollback_plan: rollout.rehearsal.as_ref().and_then(rehearsed),
@@ -127,6 +129,13 @@ pub async fn pre_facts(
             acknowledged: attested(PreItem::OnCallNotified),
         }),
     })
+}
+
+/// What the scans left open: every reason that the registry's own has against the file (one if it never scanned these bytes),
+/// and what the security role recorded of its own.
+fn open_scan_findings(work: &Work, version: &ModelVersion, rollout: &Rollout) -> usize {
+    let own = work.registry().inspections().scanned(&version.artifact_digest).unwrap_or(1);
+    own.saturating_add(usize::try_from(rollout.open_scan_findings).unwrap_or(usize::MAX))
 }
 
 /// Ticks the list as the facts were when it was found complete.
@@ -197,6 +206,9 @@ pub async fn ethics_approval(work: &Work, version: &Stored<ModelVersion>) -> Res
             return Ok(None);
         }
         let before = work.read::<ModelVersion>(&at.predecessor).await?;
+        if !model::state(&before).lends_approvals() {
+            return Ok(None);
+        }
         since.bump = since.bump.max(bump(at.bump()));
         since.data_changed |= at.training_data_version != before.training_data_version;
         since.signature_changed |= at.signature_digest != before.signature_digest;

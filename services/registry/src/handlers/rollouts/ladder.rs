@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use contracts::common::v1::ChecklistItem;
-use contracts::registry::v1::{model_version::State as VersionState, rollout::State, *};
+use contracts::registry::v1::{rollout::State, *};
 use lifecycle::checklist::{DeployItem, check_pre};
 use lifecycle::deployment::{Activity, Done, Stage};
 use lifecycle::gate::Gate as Rule;
@@ -11,9 +11,8 @@ use lifecycle::{Policy, Rejection};
 use std::time::SystemTime;
 
 use super::{active, checks, may_roll_out, wrong_state};
-use crate::convert::{gate as gate_domain, rollout as domain};
+use crate::convert::{gate as gate_domain, model, rollout as domain};
 use crate::handlers::gates::{self, evidence};
-use crate::handlers::models::not_in_state;
 use crate::store::{Resource, Stored};
 use crate::work::{Verb, Work};
 use crate::{Error, parse::Fields};
@@ -40,9 +39,7 @@ impl Verb for StartRolloutRequest {
         let checked = check_pre(&facts, now, &policy.deployment)?;
         let candidate = evidence::candidate(work, &version).await?;
         let ladder = domain::ladder(&seen).start(&candidate, &checked, now, &policy.rollout)?;
-        if version.state() != VersionState::Approved {
-            return Err(not_in_state(&version, "APPROVED").into());
-        }
+        let canary = model::in_state(&version, model::state(&version).canary()?);
         checks::tick_pre(&mut next, &facts);
         next.started_by.clone_from(&by.principal);
         next.gate_decisions.clone_from(&version.gate_decisions);
@@ -53,8 +50,6 @@ impl Verb for StartRolloutRequest {
             when: now,
         };
         tick(&mut next, DeployItem::DeployCanary, Activity::Canary, &done, now, &policy)?;
-        let mut canary = (*version).clone();
-        canary.set_state(VersionState::Canary);
         work.save(&version, canary, "canary").await?;
         work.save(&seen, next, "start").await
     }
@@ -88,8 +83,8 @@ impl Verb for AdvanceRolloutRequest {
     async fn decide(self, work: &mut Work) -> Result<Rollout, Error> {
         let seen = work.open::<Rollout>(&self.name, &self.etag).await?;
         let version = work.read::<ModelVersion>(&seen.version).await?;
-        let by = may_roll_out(work, &version).await?;
         let (policy, now) = (work.policy(), work.now());
+        let by = work.approval(&policy.gates.g4_observers.value)?;
         let observed = self.canary_health.unwrap_or_default();
         let health = gate_domain::health(&observed);
         let before = domain::ladder(&seen);
@@ -108,9 +103,7 @@ impl Verb for AdvanceRolloutRequest {
             g4 = Some(decided);
         }
         let ladder = before.advance(&health, g4.as_ref(), now, &policy)?;
-        if version.state() != VersionState::Canary {
-            return Err(not_in_state(&version, "CANARY").into());
-        }
+        model::state(&version).promote()?; // whatever the step: only a canary climbs
         domain::move_to(&mut next, ladder, now, "advanced", &decision_name, &policy.rollout);
         if first {
             let done = Done { evidence: decision_name.clone(), who: by.principal.clone(), when: now };
@@ -127,7 +120,7 @@ impl Verb for AdvanceRolloutRequest {
             }
             Ladder::Succeeded => {
                 tick(&mut next, DeployItem::FullDeployment, Activity::FullDeployment, &done, now, &policy)?;
-                succeed(work, &seen).await?;
+                next.previous_version = succeed(work, &seen).await?;
             }
             _ => {}
         }
@@ -139,28 +132,26 @@ fn as_passed(decision: lifecycle::gate::GateDecision) -> lifecycle::gate::GateDe
     lifecycle::gate::GateDecision { passed: true, ..decision }
 }
 
-/// The canary becomes the stable version, the one before is superseded.
-async fn succeed(work: &mut Work, rollout: &Stored<Rollout>) -> Result<(), Error> {
+/// The canary becomes the stable version, the one before is superseded; gives that one, to which a rollback goes back.
+async fn succeed(work: &mut Work, rollout: &Stored<Rollout>) -> Result<String, Error> {
     let version = work.read::<ModelVersion>(&rollout.version).await?;
-    let mut next = (*version).clone();
-    next.set_state(VersionState::Production);
+    let next = model::in_state(&version, model::state(&version).promote()?);
     work.save(&version, next, "production").await?;
-    if !rollout.previous_version.is_empty() {
-        let before = work.read::<ModelVersion>(&rollout.previous_version).await?;
-        if before.state() == VersionState::Production {
-            let mut next = (*before).clone();
-            next.set_state(VersionState::Superseded);
+    let deployment = work.read::<Deployment>(rollout.parent()).await?;
+    if !deployment.stable_version.is_empty() {
+        let before = work.read::<ModelVersion>(&deployment.stable_version).await?;
+        let next = model::in_state(&before, model::state(&before).supersede()?);
+        if next != *before {
             work.save(&before, next, "superseded").await?;
         }
     }
-    let deployment = work.read::<Deployment>(rollout.parent()).await?;
     let next = Deployment {
         stable_version: rollout.version.clone(),
         active_rollout: String::new(),
         ..(*deployment).clone()
     };
     work.save(&deployment, next, "replace-stable").await?;
-    Ok(())
+    Ok(deployment.stable_version.clone())
 }
 
 #[async_trait]

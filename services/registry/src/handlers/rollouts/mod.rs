@@ -3,6 +3,7 @@
 pub mod checks;
 mod items;
 mod ladder;
+pub mod revocation;
 mod roll_back;
 mod staging;
 
@@ -11,8 +12,9 @@ pub use staging::advance_rehearsals;
 use async_trait::async_trait;
 use contracts::registry::v1::{rollout::State, rollout_service_server::RolloutService, *};
 use lifecycle::approval::Approval;
-use lifecycle::separation::{Action, authorize};
+use lifecycle::separation::Action;
 use lifecycle::{Finding, Rejection};
+use runtime::Caller;
 use tonic::{Request, Response, Status};
 
 use super::models::not_in_state;
@@ -84,6 +86,8 @@ impl RolloutService for Registry {
         &self,
         request: Request<StartRolloutRequest>,
     ) -> Result<Response<Rollout>, Status> {
+        Caller::of(&request)?;
+        self.scan_canary(request.get_ref()).await?; // slow, so before the unit of work
         self.carry_out(request).await
     }
 
@@ -117,6 +121,18 @@ impl RolloutService for Registry {
         request: Request<CloseRolloutRequest>,
     ) -> Result<Response<Rollout>, Status> {
         self.carry_out(request).await
+    }
+}
+
+impl Registry {
+    /// Scans the artifact of a rollout that is to start (§8.1 BUILD, §8.2 "security scan completed").
+    async fn scan_canary(&self, request: &StartRolloutRequest) -> Result<(), Error> {
+        let mut fields = Fields::default();
+        request.check(&mut fields);
+        fields.done()?;
+        let rollout = self.read::<Rollout>(&request.name).await?;
+        let version = self.read::<ModelVersion>(&rollout.version).await?;
+        self.inspections().scan(&version.artifact_digest).await
     }
 }
 
@@ -183,10 +199,7 @@ impl Verb for CreateRolloutRequest {
 
 /// The caller as the one who rolls out: in a role of the policy, and nobody who contributed (§12).
 pub async fn may_roll_out(work: &Work, version: &ModelVersion) -> Result<Approval, Error> {
-    let policy = work.policy();
-    let by = work.approval(&roles_of(work, Action::RollOut))?;
-    authorize(Action::RollOut, &by, &work.contributors(&version.name).await?, &policy.people)?;
-    Ok(by)
+    work.authorize(Action::RollOut, &work.contributors(&version.name).await?)
 }
 
 /// Roles that the policy names for an action.

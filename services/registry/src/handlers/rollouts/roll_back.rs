@@ -1,12 +1,14 @@
 //! Rollback (§8.3): final, safe to repeat, with its incident in the same transaction.
 
 use async_trait::async_trait;
-use contracts::registry::v1::{incident, model_version::State as VersionState, rollout::State, *};
+use contracts::registry::v1::{incident, rollout::State, *};
+use lifecycle::approval::Approval;
 use lifecycle::rollout::Rollout as Ladder;
-use lifecycle::separation::{Action, authorize};
+use lifecycle::separation::Action;
 
+use super::revocation::{give_back, no_way_back};
 use super::roles_of;
-use crate::convert::rollout as domain;
+use crate::convert::{model, rollout as domain};
 use crate::handlers::incidents;
 use crate::store::{Resource, Stored};
 use crate::work::{Verb, Work};
@@ -27,33 +29,35 @@ impl Verb for RollBackRequest {
 
     async fn decide(self, work: &mut Work) -> Result<Rollout, Error> {
         let seen = work.read::<Rollout>(&self.name).await?;
-        if seen.state() == State::RolledBack {
+        let version = work.read::<ModelVersion>(&seen.version).await?;
+        let security = self.trigger() == RollbackTrigger::Security;
+        let over = seen.state() == State::RolledBack;
+        if over && !(security && version.state() != model_version::State::Revoked) {
             return Ok(seen.into_inner()); // whoever was first: a second wish for the same thing is granted already
         }
-        seen.record().expect_etag(&self.etag)?;
-        let security = self.trigger() == RollbackTrigger::Security;
-        let action = if security { Action::RollBackForSecurity } else { Action::RollBack };
-        let mut roles = roles_of(work, action);
-        if security {
-            roles.extend(roles_of(work, Action::RollBack)); // a service may report what it saw
+        if !over {
+            seen.record().expect_etag(&self.etag)?;
         }
-        let by = work.approval(&roles)?;
-        let policy = work.policy();
-        if !security {
-            authorize(action, &by, &[], &policy.people)?;
-        }
-        let now = work.now();
-        let before = domain::ladder(&seen);
-        let took_traffic = before != Ladder::Pending;
-        let ladder = if took_traffic { before.roll_back()? } else { before.abort()? };
+        let by = may(work, security)?;
+        let took_traffic = domain::ladder(&seen) != Ladder::Pending;
+        let next_version = self.version_off(work, &seen, &version, took_traffic && !over).await?;
         let mut next = Rollout { cause: self.reason.clone(), trigger: self.trigger, ..(*seen).clone() };
-        domain::move_to(&mut next, ladder, now, &self.reason, "", &policy.rollout);
-        if took_traffic || security {
-            let incident = incidents::open(work, self.incident(&seen, &by.principal)).await?;
-            next.incident = incident.name;
+        if !over {
+            let before = domain::ladder(&seen);
+            let ladder = if took_traffic { before.roll_back()? } else { before.abort()? };
+            let policy = work.policy();
+            domain::move_to(&mut next, ladder, work.now(), &self.reason, "", &policy.rollout);
         }
-        give_back(work, &seen).await?;
-        version_off(work, &seen, took_traffic, security, &self.reason).await?;
+        if took_traffic || security {
+            let incident = self.incident(work, &seen, &by.principal).await?;
+            next.incident = incidents::open(work, incident).await?.name;
+        }
+        if !over {
+            give_back(work, &seen).await?;
+        }
+        if let Some(next) = next_version {
+            work.save(&version, next, if security { "revoke" } else { "roll-back" }).await?;
+        }
         work.save(&seen, next, "roll-back").await
     }
 
@@ -62,72 +66,72 @@ impl Verb for RollBackRequest {
     }
 }
 
-trait Opens {
-    fn incident(&self, rollout: &Stored<Rollout>, by: &str) -> Incident;
+/// The caller as one who may take traffic back; a service may report a security issue that it saw.
+fn may(work: &Work, security: bool) -> Result<Approval, Error> {
+    if !security {
+        return work.authorize(Action::RollBack, &[]);
+    }
+    let mut roles = roles_of(work, Action::RollBackForSecurity);
+    roles.extend(roles_of(work, Action::RollBack));
+    work.approval(&roles)
 }
 
-impl Opens for RollBackRequest {
-    /// What the rollback opens; its name follows from the rollout, so that there is never a second one.
-    fn incident(&self, rollout: &Stored<Rollout>, by: &str) -> Incident {
+trait TakesOff {
+    async fn version_off(
+        &self,
+        work: &Work,
+        rollout: &Stored<Rollout>,
+        version: &Stored<ModelVersion>,
+        took_traffic: bool,
+    ) -> Result<Option<ModelVersion>, Error>;
+
+    async fn incident(&self, work: &Work, rollout: &Stored<Rollout>, by: &str) -> Result<Incident, Error>;
+}
+
+impl TakesOff for RollBackRequest {
+    /// The version is ROLLED_BACK, or REVOKED where it is not safe; one that was revoked before stays so, and one that took
+    /// no traffic keeps its state.
+    async fn version_off(
+        &self,
+        work: &Work,
+        rollout: &Stored<Rollout>,
+        version: &Stored<ModelVersion>,
+        took_traffic: bool,
+    ) -> Result<Option<ModelVersion>, Error> {
+        let state = model::state(version);
+        if self.trigger() == RollbackTrigger::Security {
+            let Ok(gone) = state.revoke() else { return Ok(None) };
+            let revoke_reason = self.reason.clone();
+            return Ok(Some(ModelVersion { revoke_reason, ..model::in_state(version, gone) }));
+        }
+        if !took_traffic || state.revoke().is_err() {
+            return Ok(None);
+        }
+        let deployment = work.read::<Deployment>(rollout.parent()).await?;
+        let stable = deployment.stable_version == version.name;
+        let canary = matches!(rollout.state(), State::Running | State::Paused);
+        let gone = state.roll_back(stable || canary)?;
+        Ok(Some(model::in_state(version, gone)))
+    }
+
+    /// What the rollback opens; its name follows from the rollout and from whether the version is unsafe, so that there is
+    /// never a second one.
+    async fn incident(&self, work: &Work, rollout: &Stored<Rollout>, by: &str) -> Result<Incident, Error> {
         let id = storage::Digest::of(rollout.name.as_bytes()).to_hex();
-        Incident {
-            name: format!("incidents/rollback-{}", &id[..16]),
+        let kind = if rollout.incident.is_empty() { "rollback" } else { "security" };
+        let mut findings = self.findings.clone();
+        findings.extend(no_way_back(work, rollout).await?);
+        Ok(Incident {
+            name: format!("incidents/{kind}-{}", &id[..16]),
             title: format!("{} rolled back: {}", rollout.version, self.reason),
             trigger: self.trigger,
             subject: rollout.name.clone(),
-            findings: self.findings.clone(),
+            findings,
             detect_time: self.detect_time,
             mitigate_time: self.off_traffic_time,
             reported_by: by.to_owned(),
             state: incident::State::Open.into(),
             ..Incident::default()
-        }
+        })
     }
-}
-
-/// The deployment goes back to the version before; it is free for another rollout.
-async fn give_back(work: &mut Work, rollout: &Stored<Rollout>) -> Result<(), Error> {
-    let deployment = work.read::<Deployment>(rollout.parent()).await?;
-    let mut next = (*deployment).clone();
-    if next.active_rollout == rollout.name {
-        next.active_rollout.clear();
-    }
-    if next.stable_version == rollout.version {
-        next.stable_version.clone_from(&rollout.previous_version);
-        if !rollout.previous_version.is_empty() {
-            let before = work.read::<ModelVersion>(&rollout.previous_version).await?;
-            if before.state() == VersionState::Superseded {
-                let mut again = (*before).clone();
-                again.set_state(VersionState::Production);
-                work.save(&before, again, "production-again").await?;
-            }
-        }
-    }
-    if next != *deployment {
-        work.save(&deployment, next, "roll-back").await?;
-    }
-    Ok(())
-}
-
-/// The version is ROLLED_BACK, or REVOKED where it is not safe; one that was revoked before stays so.
-async fn version_off(
-    work: &mut Work,
-    rollout: &Stored<Rollout>,
-    took_traffic: bool,
-    security: bool,
-    reason: &str,
-) -> Result<(), Error> {
-    let version = work.read::<ModelVersion>(&rollout.version).await?;
-    if version.state() == VersionState::Revoked || !(took_traffic || security) {
-        return Ok(());
-    }
-    let mut next = (*version).clone();
-    if security {
-        next.set_state(VersionState::Revoked);
-        reason.clone_into(&mut next.revoke_reason);
-    } else {
-        next.set_state(VersionState::RolledBack);
-    }
-    work.save(&version, next, if security { "revoke" } else { "roll-back" }).await?;
-    Ok(())
 }

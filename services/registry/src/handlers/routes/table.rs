@@ -5,6 +5,7 @@ use contracts::registry::v1::{
     rollout::State,
 };
 use contracts::time::to_wire;
+use lifecycle::version_state::State as VersionState;
 use prost::Message as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use storage::{Cause, Digest, Query, Unit};
 use tokio::sync::Mutex;
 
 use super::STAGING;
+use crate::convert::model;
 use crate::handlers::audit::key_id;
 use crate::store::{Read, Resource, Stored, serving};
 use crate::{Error, Registry};
@@ -133,14 +135,16 @@ async fn production(
     let mut backends = Vec::new();
     let mut rest = 100;
     if let Some(rollout) = canary
-        && let Some(backend) = versions.backend(&rollout.version, rollout.traffic_percent, true).await?
+        && let Some(backend) =
+            versions.backend(&rollout.version, VersionState::may_serve, rollout.traffic_percent, true).await?
     {
         rest -= rollout.traffic_percent;
         backends.push(backend);
     }
     // without a stable version there is only the canary with its share
     if !deployment.stable_version.is_empty() {
-        let stable = versions.backend(&deployment.stable_version, rest, false).await?;
+        let stable =
+            versions.backend(&deployment.stable_version, VersionState::may_serve, rest, false).await?;
         backends.splice(0..0, stable);
     }
     let name = contracts::name::last(&deployment.name).to_owned();
@@ -156,7 +160,11 @@ async fn staging(
     // between the two halves of a rehearsal the version before stands here
     let away = rollout.rehearsal.as_ref().is_some_and(|going| going.rolled_back_time.is_none());
     let version = if away { &rollout.previous_version } else { &rollout.version };
-    let backend = if version.is_empty() { None } else { versions.backend(version, 100, false).await? };
+    let backend = if version.is_empty() {
+        None
+    } else {
+        versions.backend(version, VersionState::may_stage, 100, false).await?
+    };
     Ok(Route {
         endpoint: format!("{}{STAGING}", contracts::name::last(&deployment.name)),
         deployment: deployment.name.clone(),
@@ -169,14 +177,15 @@ async fn staging(
 /// Versions with the decisions that let them be served.
 struct Versions<'a, R> {
     records: &'a R,
-    known: BTreeMap<String, Option<Backend>>,
+    known: BTreeMap<String, (VersionState, Backend)>,
 }
 
 impl<R: Read> Versions<'_, R> {
-    /// A version as a backend; none where it was revoked: it takes no traffic, whatever a record says.
+    /// A version as a backend; none where its state is not one that may: it takes no traffic, whatever a record says.
     async fn backend(
         &mut self,
         name: &str,
+        may: fn(VersionState) -> bool,
         traffic_percent: u32,
         canary: bool,
     ) -> Result<Option<Backend>, Error> {
@@ -184,19 +193,16 @@ impl<R: Read> Versions<'_, R> {
             let made = self.make(name).await?;
             self.known.insert(name.to_owned(), made);
         }
-        let made = self.known.get(name).cloned().flatten();
-        Ok(made.map(|backend| Backend { traffic_percent, canary, ..backend }))
+        let made = self.known.get(name).filter(|(state, _)| may(*state)).cloned();
+        Ok(made.map(|(_, backend)| Backend { traffic_percent, canary, ..backend }))
     }
 
-    async fn make(&self, name: &str) -> Result<Option<Backend>, Error> {
+    async fn make(&self, name: &str) -> Result<(VersionState, Backend), Error> {
         let siblings: Vec<Stored<ModelVersion>> =
             self.records.children(contracts::name::parent(name)).await?;
         let Some(version) = siblings.into_iter().find(|one| one.name == name) else {
             return Err(Error::Damaged(format!("{name} is routed and not there")));
         };
-        if Resource::state(&*version) == "REVOKED" {
-            return Ok(None);
-        }
         let mut decisions: Vec<Stored<GateDecision>> = self.records.children(name).await?;
         decisions.retain(|one| one.artifact_digest == version.artifact_digest);
         decisions.sort_by_key(|one| (one.record().create_time, one.name.len(), one.name.clone()));
@@ -211,13 +217,14 @@ impl<R: Read> Versions<'_, R> {
             };
             last.insert(decision.gate, bare);
         }
-        Ok(Some(Backend {
+        let backend = Backend {
             version: version.name.clone(),
             artifact_digest: version.artifact_digest.clone(),
             size_bytes: version.size_bytes,
             gate_decisions: last.into_values().filter(|decision| decision.passed).collect(),
             dataset_version: version.training_data_version.clone(),
             ..Backend::default()
-        }))
+        };
+        Ok((model::state(&version), backend))
     }
 }
