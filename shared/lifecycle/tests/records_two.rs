@@ -1,4 +1,5 @@
 //! Feedback, drift, incidents, documents, service levels and the procedure's own approval, step by step.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -148,7 +149,7 @@ fn requirements_budgets_and_months() {
         !objective.is_spent(Duration::from_secs(2_591)) && objective.is_spent(Duration::from_secs(2_593))
     );
     assert!(!objective.is_good(true, 2_000.0) && objective.is_good(true, 1_999.9));
-    let leap = UNIX_EPOCH + Duration::from_secs(1_706_659_200); // 2024-01-31
-    assert_eq!(add_months(leap, 1), Some(leap + Duration::from_secs(29 * 86_400))); // 2024-02-29
-    assert_eq!(add_months(leap, 2), Some(leap + Duration::from_secs(60 * 86_400))); // 2024-03-31
+    let leap = UNIX_EPOCH + Duration::from_hours(474_072); // 2024-01-31
+    assert_eq!(add_months(leap, 1), Some(leap + Duration::from_hours(29 * 24))); // 2024-02-29
+    assert_eq!(add_months(leap, 2), Some(leap + Duration::from_hours(60 * 24))); // 2024-03-31
 }

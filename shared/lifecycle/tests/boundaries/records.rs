@@ -124,7 +124,7 @@ proptest! {
         let trained = |records: &[TrainingRecord], now| check("person", role, records, "2", now, &people);
         let asked = role == Role::MlOpsEngineer;
         let holds = version == "2" && same && nanos < 0;
-        prop_assert_eq!(trained(&[record.clone()], at(0) + around(DAY, nanos)).is_ok(), !asked || holds);
+        prop_assert_eq!(trained(std::slice::from_ref(&record), at(0) + around(DAY, nanos)).is_ok(), !asked || holds);
         prop_assert_eq!(trained(&[], at(0)).is_ok(), !asked);
         let ahead = TrainingRecord { taken: at(1), principal: "person".into(), course_version: "2".into(), ..record };
         prop_assert_eq!(trained(&[ahead], at(0)).is_ok(), !asked);

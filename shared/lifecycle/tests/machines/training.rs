@@ -13,14 +13,13 @@ proptest! {
             let reaped = training::reap(state, at(0), at(silent), &policy().training);
             prop_assert_eq!(reaped.is_some(), first.is_none() && silent > 900);
             let ended = training::end_run(state, completed);
-            match first {
-                None => {
-                    let next = if completed { RunState::Completed } else { RunState::Failed };
-                    prop_assert_eq!(&ended, &Ok(next));
-                    first = Some(next);
-                    state = next;
-                }
-                Some(_) => prop_assert_eq!(reason(&ended), "RUN_NOT_RUNNING"),
+            if first.is_none() {
+                let next = if completed { RunState::Completed } else { RunState::Failed };
+                prop_assert_eq!(&ended, &Ok(next));
+                first = Some(next);
+                state = next;
+            } else {
+                prop_assert_eq!(reason(&ended), "RUN_NOT_RUNNING");
             }
             prop_assert_eq!(Some(state), first);
         }

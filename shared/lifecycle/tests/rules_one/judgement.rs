@@ -142,8 +142,12 @@ fn evidence(gate: Gate) -> Evidence {
         skipped: 0,
         artifact_digest: digest('a'),
     };
-    let slot =
-        |slot: &Slot| SlotRecord { slot: *slot, metrics: vec![slot.to_string()], reason: String::new() };
+    let slot = |slot: &Slot| SlotRecord {
+        slot: *slot,
+        metrics: vec![slot.to_string()],
+        reason: String::new(),
+        sign_off: None,
+    };
     match gate {
         Gate::G1 => {
             Evidence::Tests { reports: vec![report(TestCategory::Unit), report(TestCategory::Integration)] }
@@ -156,6 +160,7 @@ fn evidence(gate: Gate) -> Evidence {
             dataset_digest: digest('d'),
             metrics: good_metrics(),
             slots: Slot::ALL.iter().map(slot).collect(),
+            conditions: Conditions { split: "test".into(), ..Conditions::default() },
         },
         Gate::G3 => Evidence::Qa {
             approval: Some(by(Role::QaEngineer, 5)),
@@ -179,9 +184,14 @@ fn evidence(gate: Gate) -> Evidence {
     }
 }
 
+/// Evidence as it comes back from where it was stored.
+fn stored(evidence: &Evidence) -> Evidence {
+    serde_norway::from_str(&serde_norway::to_string(evidence).unwrap()).unwrap()
+}
+
 proptest! {
     /// In whatever order gates are asked for, G4 only ever passes after G1, G2 and G3 of the same bytes,
-    /// and asking again gives the same decision.
+    /// and stored evidence gives the same decision again.
     #[test]
     fn gates_open_in_order_and_replay_alike(asked in vec((select(Gate::ALL.to_vec()), any::<bool>()), 0..24)) {
         let mut candidate = a_candidate();
@@ -190,7 +200,7 @@ proptest! {
             let mut judged = candidate.clone();
             if other_bytes { judged.artifact_digest = digest('f'); }
             let decision = gate::decide(gate, &judged, &evidence(gate), policy());
-            prop_assert_eq!(&decision, &gate::decide(gate, &judged, &evidence(gate), policy()));
+            prop_assert_eq!(&decision, &gate::decide(gate, &judged, &stored(&evidence(gate)), policy()));
             prop_assert_eq!(decision.policy_digest.as_str(), policy().digest());
             if decision.passed {
                 prop_assert!(!other_bytes);

@@ -13,7 +13,7 @@ use lifecycle::{
     entry::RegistryEntry,
     ethics::{self, EthicsItem, EthicsReview, ItemRecord},
     evaluation::{Slot, SlotRecord, TestCategory, TestReport},
-    gate::{self, Candidate, Carried, EarlierDecision, Evidence, Gate},
+    gate::{self, Candidate, Carried, Conditions, EarlierDecision, Evidence, Gate},
     health::CanaryHealth,
     quality::{self, Applicable, Audit, Count, Currency, QualityEvidence, Relevance},
     selection::{self, SelectionRecord, SelectionStep},

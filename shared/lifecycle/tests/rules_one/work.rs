@@ -67,6 +67,8 @@ fn good_data() -> QualityEvidence {
     }
 }
 
+type Spoil = fn(&mut QualityEvidence);
+
 fn failed(data: &QualityEvidence) -> Vec<&'static str> {
     quality::judge(data, at(NOW), &policy().quality).failures().map(|row| row.dimension.as_str()).collect()
 }
@@ -78,7 +80,7 @@ fn values_exactly_on_a_target_do_not_pass() {
         "{:?}",
         quality::judge(&good_data(), at(NOW), &policy().quality)
     );
-    let cases: [(&str, fn(&mut QualityEvidence)); 11] = [
+    let cases: [(&str, Spoil); 11] = [
         ("accuracy", |d| d.audit.as_mut().unwrap().rows = 299),
         ("accuracy", |d| d.audit.as_mut().unwrap().wrong_rows = 3),
         ("accuracy", |d| d.audit = None),
