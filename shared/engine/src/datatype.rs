@@ -68,6 +68,11 @@ impl DataType {
         Self::ALL.into_iter().find(|datatype| datatype.name() == name)
     }
 
+    /// Whether elements can be fractions, infinite or NaN.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::Fp16 | Self::Bf16 | Self::Fp32 | Self::Fp64)
+    }
+
     /// Bytes of one element; `None` for `BYTES`, whose elements differ.
     pub fn size(self) -> Option<usize> {
         match self {

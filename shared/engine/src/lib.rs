@@ -22,8 +22,8 @@ pub use onnx::{OnnxRuntime, library_folder, locate_library};
 pub use session::{
     Answer, Engine, LoadOptions, Optimization, Provider, ProviderPolicy, RunOptions, Session, Timings,
 };
-pub use signature::{Compatibility, Dim, FieldError, ModelSignature, TensorSpec};
-pub use tensor::{MAX_RANK, Tensor, TensorData, TensorError};
+pub use signature::{Compatibility, Declared, Dim, FieldError, ModelSignature, TensorSpec};
+pub use tensor::{MAX_RANK, Tensor, TensorData, TensorError, element_count};
 pub use trial::{Trial, TrialError, TrialOptions, trial};
 
 /// The version of ONNX Runtime that `wlp runtime install` brings for CPUs.

@@ -222,18 +222,23 @@ pub(crate) async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// Inputs that fit the signature: zeros and empty text, 1 for any size.
+/// Bytes of made-up values at most.
+const MADE_UP_BYTES: usize = 64 << 20;
+
+/// Inputs that fit the signature: zeros and empty text, 1 for any size. Nothing is made of a signature whose fixed sizes
+/// ask for more than [`MADE_UP_BYTES`]: a declaration costs the file nothing.
 pub(crate) fn made_up(signature: &ModelSignature) -> Vec<Tensor> {
-    let tensor = |spec: &crate::TensorSpec| {
+    let mut room = MADE_UP_BYTES;
+    let mut tensor = |spec: &crate::TensorSpec| {
         let shape: Vec<i64> = spec.shape().into_iter().map(|size| if size < 0 { 1 } else { size }).collect();
         let count = crate::tensor::element_count(&shape)?;
+        let each = spec.datatype.size().unwrap_or(size_of::<Bytes>());
+        let bytes = count.checked_mul(each).ok_or(crate::TensorError::Overflow)?;
+        room = room.checked_sub(bytes).ok_or(crate::TensorError::Overflow)?;
         match spec.datatype.size() {
-            Some(size) => {
-                let bytes = count.checked_mul(size).ok_or(crate::TensorError::Overflow)?;
-                Tensor::raw(spec.name.clone(), spec.datatype, shape, vec![0; bytes].into())
-            }
+            Some(_) => Tensor::raw(spec.name.clone(), spec.datatype, shape, vec![0; bytes].into()),
             None => Tensor::strings(spec.name.clone(), shape, vec![Bytes::new(); count]),
         }
     };
-    signature.inputs.iter().filter_map(|spec| tensor(spec).ok()).collect()
+    signature.inputs.iter().map(|spec| tensor(spec).ok()).collect::<Option<Vec<_>>>().unwrap_or_default()
 }

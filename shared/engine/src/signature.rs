@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DataType, Tensor};
 
+/// Outputs of a model that a refusal names.
+const MOST_NAMED: usize = 8;
+
 /// One dimension of a [`TensorSpec`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -100,6 +103,23 @@ impl std::fmt::Display for FieldError {
     }
 }
 
+/// What a request says of one input; what could not be read is `None` and not checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Declared<'a> {
+    /// Name of the input.
+    pub name: &'a str,
+    /// Element type.
+    pub datatype: Option<DataType>,
+    /// Dimensions.
+    pub shape: Option<&'a [i64]>,
+}
+
+impl<'a> From<&'a Tensor> for Declared<'a> {
+    fn from(tensor: &'a Tensor) -> Self {
+        Self { name: tensor.name(), datatype: Some(tensor.datatype()), shape: Some(tensor.shape()) }
+    }
+}
+
 /// How a newer signature relates to an older one (§6.4: an incompatible signature is a major version).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Compatibility {
@@ -127,18 +147,31 @@ impl ModelSignature {
     /// # Errors
     /// Every wrong field, none left out.
     pub fn check(&self, inputs: &[Tensor], outputs: &[String]) -> Result<(), Vec<FieldError>> {
+        let wrong = self.faults(inputs.iter().map(Declared::from), outputs);
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    /// [`ModelSignature::check`] of a request of which not everything could be read: every wrong field of what could.
+    pub fn faults<'a>(
+        &self,
+        inputs: impl IntoIterator<Item = Declared<'a>>,
+        outputs: &[String],
+    ) -> Vec<FieldError> {
         let mut wrong = Vec::new();
         let mut seen = BTreeSet::new();
         let mut symbols = BTreeMap::new();
-        for tensor in inputs {
-            let field = format!("inputs[{}]", shown(tensor.name()));
-            if !seen.insert(tensor.name()) {
+        for input in inputs {
+            let field = format!("inputs[{}]", shown(input.name));
+            if !seen.insert(input.name) {
                 wrong.push(FieldError { field, description: "given more than once".into() });
                 continue;
             }
-            match self.input(tensor.name()) {
-                None => wrong.push(FieldError { field, description: self.unknown_input() }),
-                Some(spec) => spec.check(tensor, &field, &mut symbols, &mut wrong),
+            match self.input(input.name) {
+                // What it has is named by those that are missing.
+                None => {
+                    wrong.push(FieldError { field, description: "the model has no such input".into() });
+                }
+                Some(spec) => spec.check(input, &field, &mut symbols, &mut wrong),
             }
         }
         for spec in &self.inputs {
@@ -149,21 +182,18 @@ impl ModelSignature {
                 });
             }
         }
-        for name in outputs {
-            if self.output(name).is_none() {
-                let known: Vec<_> = self.outputs.iter().map(|spec| shown(&spec.name)).collect();
-                wrong.push(FieldError {
-                    field: format!("outputs[{}]", shown(name)),
-                    description: format!("the model has no such output, it has {}", known.join(", ")),
-                });
+        let unknown = outputs.iter().filter(|name| self.output(name).is_none());
+        for (at, name) in unknown.enumerate() {
+            let mut description = "the model has no such output".to_owned();
+            if at == 0 {
+                let known: Vec<_> =
+                    self.outputs.iter().take(MOST_NAMED).map(|spec| shown(&spec.name)).collect();
+                let more = if self.outputs.len() > MOST_NAMED { ", ..." } else { "" };
+                description = format!("{description}, it has {}{more}", known.join(", "));
             }
+            wrong.push(FieldError { field: format!("outputs[{}]", shown(name)), description });
         }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
-    }
-
-    fn unknown_input(&self) -> String {
-        let known: Vec<_> = self.inputs.iter().map(|spec| shown(&spec.name)).collect();
-        format!("the model has no such input, it has {}", known.join(", "))
+        wrong
     }
 
     /// Compares with an older signature, from the view of a client of the older one.
@@ -224,25 +254,25 @@ impl TensorSpec {
 
     fn check<'a>(
         &'a self,
-        tensor: &Tensor,
+        given: Declared<'_>,
         field: &str,
         symbols: &mut BTreeMap<&'a str, i64>,
         wrong: &mut Vec<FieldError>,
     ) {
-        if tensor.datatype() != self.datatype {
+        if let Some(datatype) = given.datatype.filter(|datatype| *datatype != self.datatype) {
             wrong.push(FieldError {
                 field: format!("{field}.datatype"),
-                description: format!("{}, required {}", tensor.datatype(), self.datatype),
+                description: format!("{datatype}, required {}", self.datatype),
             });
         }
-        let Some(dims) = &self.dims else { return };
+        let (Some(dims), Some(shape)) = (&self.dims, given.shape) else { return };
         let refuse = |why: String| FieldError { field: format!("{field}.shape"), description: why };
-        if tensor.shape().len() != dims.len() {
-            let rank = tensor.shape().len();
-            wrong.push(refuse(format!("{:?} has {rank} dimensions, required {self}", tensor.shape())));
+        if shape.len() != dims.len() {
+            let rank = shape.len();
+            wrong.push(refuse(format!("{shape:?} has {rank} dimensions, required {self}")));
             return;
         }
-        for (at, (dim, &size)) in dims.iter().zip(tensor.shape()).enumerate() {
+        for (at, (dim, &size)) in dims.iter().zip(shape).enumerate() {
             let required = match dim {
                 Dim::Fixed(required) => *required,
                 Dim::Symbol(name) => *symbols.entry(name).or_insert(size),

@@ -77,7 +77,10 @@ pub enum TensorError {
 }
 
 /// Elements of a shape, by checked arithmetic.
-pub(crate) fn element_count(shape: &[i64]) -> Result<usize, TensorError> {
+///
+/// # Errors
+/// [`TensorError`] for too many dimensions, a negative one, or a product that overflows.
+pub fn element_count(shape: &[i64]) -> Result<usize, TensorError> {
     if shape.len() > MAX_RANK {
         return Err(TensorError::Rank(shape.len()));
     }

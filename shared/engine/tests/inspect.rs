@@ -7,7 +7,7 @@ use engine::inspect::proto::{
     AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, SparseTensorProto,
     StringStringEntryProto, TensorProto, TrainingInfoProto,
 };
-use engine::{Compatibility, DataType, Dim, InspectError, Limits, inspect};
+use engine::{Compatibility, DataType, Declared, Dim, InspectError, Limits, inspect};
 use model::{FLOAT, add, endless, file, floats, model, node, subgraph, value};
 use proptest::prelude::*;
 use prost::Message;
@@ -268,4 +268,43 @@ fn many_subgraphs_in_a_wide_graph_are_read_quickly() {
     let start = std::time::Instant::now();
     assert!(reasons(&wide).is_empty());
     assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// A size costs a file nothing, and whoever makes or sends such a tensor gigabytes.
+#[test]
+fn an_input_that_no_request_can_bring_is_refused() {
+    for dims in [&[1 << 40][..], &[1 << 40, 1 << 40], &[-1, 1 << 31, 4]] {
+        let mut large = add();
+        graph(&mut large).input[0] = value("x", FLOAT, dims);
+        assert_eq!(reasons(&large), ["INPUT_SIZE"], "{dims:?}");
+    }
+    let mut fits = add();
+    graph(&mut fits).input[0] = value("x", FLOAT, &[-1, 64 << 20]);
+    assert!(reasons(&fits).is_empty());
+}
+
+/// What can be told of an input that cannot be read is checked like the others.
+#[test]
+fn every_wrong_field_is_named_also_beside_what_cannot_be_read() {
+    let signature = inspect(&file(&add()), &Limits::default()).unwrap().signature;
+    let declared = |name, datatype, shape| Declared { name, datatype, shape };
+    let wrong = signature.faults(
+        [
+            declared("x", None, Some(&[1, 3][..])),
+            declared("x", Some(DataType::Fp32), None),
+            declared("other", None, None),
+        ],
+        &["y".into(), "z".into(), "z2".into()],
+    );
+    let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        wrong,
+        [
+            "inputs[x].shape: dimension 1 is 3, required 2 (x FP32[n,2])",
+            "inputs[x]: given more than once",
+            "inputs[other]: the model has no such input",
+            "outputs[z]: the model has no such output, it has y",
+            "outputs[z2]: the model has no such output",
+        ]
+    );
 }

@@ -176,3 +176,19 @@ async fn a_provider_that_is_not_there_is_an_error_unless_falling_back_is_allowed
     let options = LoadOptions { provider: policy, ..LoadOptions::default() };
     assert_eq!(runtime.load(file, options).await.unwrap().provider(), Provider::Cpu);
 }
+
+/// A declared input of 4 TiB: nothing of it is made, and the process lives.
+#[tokio::test]
+async fn a_huge_declared_input_is_not_made_up_to_warm_the_model() {
+    let Some(runtime) = runtime() else { return };
+    let mut huge = model::identity(model::FLOAT);
+    let graph = huge.graph.as_mut().unwrap();
+    graph.input[0] = model::value("x", model::FLOAT, &[1 << 40]);
+    graph.output[0] = model::value("y", model::FLOAT, &[1 << 40]);
+    let limits = engine::Limits { input_bytes: u64::MAX, ..engine::Limits::default() };
+    let options = LoadOptions { limits, ..LoadOptions::default() };
+    let session = runtime.load(model::file(&huge), options).await.unwrap();
+    session.warm_up(soon()).await.unwrap();
+    let small = vec![Tensor::of("x", vec![1], &[1.0_f32]).unwrap()];
+    assert!(matches!(session.run(small, vec![], soon()).await, Err(EngineError::BadInput(_))));
+}

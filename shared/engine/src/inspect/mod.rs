@@ -38,6 +38,8 @@ pub struct Limits {
     pub metadata_bytes: usize,
     /// Bytes of a sparse tensor once it is dense.
     pub dense_bytes: u64,
+    /// Bytes that the fixed sizes of one input ask for, any size taken as 1.
+    pub input_bytes: u64,
     /// Operator domains beside those of functions that the file itself defines.
     pub domains: Vec<String>,
 }
@@ -53,6 +55,7 @@ impl Default for Limits {
             inner_name_bytes: 1024,
             metadata_bytes: 1 << 20,
             dense_bytes: 256 << 20,
+            input_bytes: 256 << 20,
             domains: ["", "ai.onnx", "ai.onnx.ml", "com.microsoft"].map(String::from).to_vec(),
         }
     }
@@ -78,7 +81,7 @@ pub fn inspect(file: &Bytes, limits: &Limits) -> Result<Inspection, InspectError
         Some(graph) if walk.findings.is_empty() => graph,
         _ => return Err(InspectError::Refused(walk.findings)),
     };
-    let (signature, notes) = signature::read(graph, &mut walk.findings);
+    let (signature, notes) = signature::read(graph, limits, &mut walk.findings);
     if !walk.findings.is_empty() {
         return Err(InspectError::Refused(walk.findings));
     }

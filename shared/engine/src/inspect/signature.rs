@@ -2,17 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use super::Finding;
 use super::proto::{DimensionValue, GraphProto, TensorType, TypeValue, ValueInfoProto};
+use super::{Finding, Limits};
 use crate::signature::shown;
 use crate::{DataType, Dim, MAX_RANK, ModelSignature, TensorSpec};
 
 /// Reads inputs and outputs; what cannot be served is a finding (inputs) or a note (outputs beside others).
-pub(super) fn read(graph: &GraphProto, findings: &mut Vec<Finding>) -> (ModelSignature, Vec<String>) {
+pub(super) fn read(
+    graph: &GraphProto,
+    limits: &Limits,
+    findings: &mut Vec<Finding>,
+) -> (ModelSignature, Vec<String>) {
     let initialized: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
     let (mut signature, mut notes) = (ModelSignature::default(), Vec::new());
     for input in &graph.input {
-        match spec(input) {
+        let spec = spec(input);
+        if let Some(why) = spec.as_ref().ok().and_then(|spec| too_large(spec, limits)) {
+            let at = format!("graph.input[{}]", shown(&input.name));
+            findings.push(Finding { reason: "INPUT_SIZE".into(), at, why });
+        }
+        match spec {
             // Before IR 4 every initializer was listed as an input as well; it is a default, not a demand.
             Ok(spec) if initialized.contains(spec.name.as_str()) => signature.optional_inputs.push(spec),
             Ok(spec) => signature.inputs.push(spec),
@@ -37,6 +46,18 @@ pub(super) fn read(graph: &GraphProto, findings: &mut Vec<Finding>) -> (ModelSig
         });
     }
     (signature, notes)
+}
+
+/// Why no request could bring such an input: a size costs the file nothing, and whoever sends it gigabytes.
+fn too_large(spec: &TensorSpec, limits: &Limits) -> Option<String> {
+    let most = limits.input_bytes;
+    let each = spec.datatype.size().unwrap_or(1) as u64;
+    let mut fixed = spec.shape().into_iter().filter_map(|size| u64::try_from(size).ok());
+    match fixed.try_fold(each, u64::checked_mul) {
+        Some(bytes) if bytes <= most => None,
+        Some(bytes) => Some(format!("{spec} is {bytes} bytes, at most {most} are taken")),
+        None => Some(format!("the size of {spec} overflows 64 bits, at most {most} bytes are taken")),
+    }
 }
 
 fn spec(value: &ValueInfoProto) -> Result<TensorSpec, String> {
