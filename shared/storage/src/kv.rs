@@ -59,14 +59,33 @@ pub async fn connect(url: &str, prefix: &str) -> Result<Arc<dyn Kv>, KvError> {
     Ok(Arc::new(RedisKv { connection: connect_redis(url).await?, prefix: prefix.to_owned() }))
 }
 
+/// As [`connect`], but Redis need not be there: the first use connects, and fails while it is away. For a service that
+/// serves on without its store.
+///
+/// # Errors
+/// If the address is none.
+pub fn connect_lazily(url: &str, prefix: &str) -> Result<Arc<dyn Kv>, KvError> {
+    if url == "memory:" {
+        return Ok(Arc::new(MemoryKv::new(MEMORY_KEYS)));
+    }
+    let connection = ConnectionManager::new_lazy_with_config(client(url)?, patience())?;
+    Ok(Arc::new(RedisKv { connection, prefix: prefix.to_owned() }))
+}
+
 pub(crate) async fn connect_redis(url: &str) -> Result<ConnectionManager, KvError> {
+    Ok(ConnectionManager::new_with_config(client(url)?, patience()).await?)
+}
+
+fn client(url: &str) -> Result<redis::Client, KvError> {
     if !url.starts_with("redis://") {
         return Err(KvError::Address);
     }
+    Ok(redis::Client::open(url)?)
+}
+
+fn patience() -> ConnectionManagerConfig {
     let patience = Some(Duration::from_secs(2));
-    let config =
-        ConnectionManagerConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
-    Ok(ConnectionManager::new_with_config(redis::Client::open(url)?, config).await?)
+    ConnectionManagerConfig::new().set_connection_timeout(patience).set_response_timeout(patience)
 }
 
 /// In memory; when full, the key that was written longest ago gives way.
