@@ -70,8 +70,8 @@ pub struct Infer {
     pub provider: ProviderPolicy,
     /// Bytes of one artifact at most.
     pub max_artifact_bytes: u64,
-    /// Whether an answer with NaN or infinity is a fault of the model.
-    pub non_finite_is_fault: bool,
+    /// Whether an answer with infinity is a fault of the model, as one with NaN always is.
+    pub infinity_is_fault: bool,
 }
 
 /// `[routes]`
@@ -138,7 +138,7 @@ impl Default for Infer {
             queue: 256,
             provider: ProviderPolicy::default(),
             max_artifact_bytes: 2 << 30,
-            non_finite_is_fault: false,
+            infinity_is_fault: false,
         }
     }
 }

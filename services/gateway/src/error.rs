@@ -63,7 +63,7 @@ pub enum Error {
         /// The gateway's own limit was the shorter one.
         own_limit: bool,
     },
-    /// The model answered NaN or infinity where that is a fault.
+    /// The model answered NaN, or infinity where that is a fault.
     #[error("the model answered a number that is not finite in {0}")]
     NonFinite(String),
     /// A file of the gateway cannot be read or written.
@@ -72,11 +72,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// One bad field.
-    pub fn field(field: impl Into<String>, why: impl Into<String>) -> Self {
-        Self::BadRequest(vec![FieldError { field: field.into(), description: why.into() }])
-    }
-
     /// Whose fault it is (MISSION, reading 5).
     pub fn fault(&self) -> Fault {
         match self {

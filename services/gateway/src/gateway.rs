@@ -8,6 +8,7 @@ use contracts::monitor::v1::observation_service_client::ObservationServiceClient
 use contracts::registry::v1::artifact_service_client::ArtifactServiceClient;
 use contracts::registry::v1::audit_service_client::AuditServiceClient;
 use contracts::registry::v1::dataset_service_client::DatasetServiceClient;
+use contracts::registry::v1::evaluation_service_client::EvaluationServiceClient;
 use contracts::registry::v1::model_service_client::ModelServiceClient;
 use contracts::registry::v1::policy_service_client::PolicyServiceClient;
 use contracts::registry::v1::rollout_service_client::RolloutServiceClient;
@@ -39,6 +40,7 @@ pub struct Clients {
     pub audit: AuditServiceClient<Peer>,
     pub datasets: DatasetServiceClient<Peer>,
     pub models: ModelServiceClient<Peer>,
+    pub evaluations: EvaluationServiceClient<Peer>,
     pub policies: PolicyServiceClient<Peer>,
     pub observations: ObservationServiceClient<Peer>,
 }
@@ -53,6 +55,7 @@ impl Clients {
             audit: AuditServiceClient::new(registry.clone()),
             datasets: DatasetServiceClient::new(registry.clone()).max_decoding_message_size(64 << 20),
             models: ModelServiceClient::new(registry.clone()).max_decoding_message_size(64 << 20),
+            evaluations: EvaluationServiceClient::new(registry.clone()).max_decoding_message_size(64 << 20),
             policies: PolicyServiceClient::new(registry),
             observations: ObservationServiceClient::new(monitor),
         }

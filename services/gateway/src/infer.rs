@@ -1,16 +1,15 @@
 //! The path of a request: admit, route, validate, queue, batch, run, answer; then it is noted.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use contracts::inference::{ModelInferRequest, ModelInferResponse};
-use engine::{Answer, EngineError, RunOptions, Tensor};
+use engine::{Answer, EngineError, FieldError, RunOptions, Tensor};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span};
 
 use crate::Error;
-use crate::backends::{Backend, Outcome};
-use crate::breaker::Breaker;
+use crate::backends::Backend;
+use crate::flight::Flight;
 use crate::gateway::Gateway;
 use crate::observe::Detail;
 use crate::wire::{self, Parameters, Parsed};
@@ -37,18 +36,20 @@ impl Gateway {
         call: Call,
     ) -> Result<ModelInferResponse, Error> {
         let began = Instant::now();
-        let (permit, parameters) = info_span!("admit")
-            .in_scope(|| {
-                let permit = self.admission().admit(wire::message_bytes(&request))?;
-                Ok((permit, Parameters::of(&request, call.key.as_deref())?))
-            })
+        let permit = info_span!("admit")
+            .in_scope(|| self.admission().admit(wire::message_bytes(&request)))
             .inspect_err(|error| self.meters().refused(refusal(error)))?;
+        let (mut parameters, bad) = Parameters::of(&request, call.key.as_deref());
+        if !bad.is_empty() {
+            // It is routed only to name what else is wrong, and takes no turn of the split.
+            parameters.key = Some(String::new());
+        }
         let mut flight = info_span!("route", version = tracing::field::Empty)
             .in_scope(|| self.route(&request, &parameters, call.principal.clone(), began))
             .inspect_err(|error| self.meters().refused(refusal(error)))?;
         let caller_until =
             earliest(call.deadline, parameters.timeout.and_then(|time| began.checked_add(time)));
-        let answered = self.carry_out(&mut flight, &mut request, &parameters, caller_until).await;
+        let answered = self.carry_out(&mut flight, &mut request, &parameters, bad, caller_until).await;
         flight.end(&answered);
         drop(permit);
         answered
@@ -62,7 +63,7 @@ impl Gateway {
         began: Instant,
     ) -> Result<Flight, Error> {
         let live = self.live();
-        if !live.is_ready() {
+        if !live.known {
             return Err(Error::NoRoutes);
         }
         let endpoint = live
@@ -79,6 +80,7 @@ impl Gateway {
             principal,
             began,
             rows: 1,
+            ran: false,
             ended: false,
         })
     }
@@ -88,23 +90,24 @@ impl Gateway {
         flight: &mut Flight,
         request: &mut ModelInferRequest,
         parameters: &Parameters,
+        mut bad: Vec<FieldError>,
         caller_until: Option<Instant>,
     ) -> Result<ModelInferResponse, Error> {
-        let parsed = wire::parse(request)?;
+        let (parsed, wrong) = wire::parse(request);
+        bad.extend(wrong);
         let backend = flight.backend.clone();
-        flight.rows = self.validate(&backend, &parsed)?;
+        flight.rows = self.validate(&backend, &parsed, parameters, bad)?;
         let details = backend.observer.reference().is_some();
         let sampled = backend.observer.samples();
         let seen = if details || sampled { parsed.inputs.clone() } else { Vec::new() };
-        let answer = self.run(&backend, parsed, caller_until, flight.rows).await?;
-        if self.config().infer.non_finite_is_fault {
-            finite(&answer.outputs)?;
-        }
+        let answer = self.run(&backend, parsed, caller_until, flight.rows, &mut flight.ran).await?;
+        finite(&answer.outputs, self.config().infer.infinity_is_fault)?;
         let id = std::mem::take(&mut request.id);
         if details || sampled {
             let sample = sampled.then(|| (named(&id), runtime::trace::trace_id().unwrap_or_default()));
             let (time, outputs) = (self.clock().now(), answer.outputs.clone());
-            let detail = Detail { backend: backend.clone(), time, inputs: seen, outputs, sample };
+            let groups = parameters.groups.clone();
+            let detail = Detail { backend: backend.clone(), time, inputs: seen, outputs, groups, sample };
             if !self.observing().hand_over(detail) {
                 self.meters().dropped.inc();
             }
@@ -112,18 +115,32 @@ impl Gateway {
         wire::answer(&backend.endpoint, &backend.number, id, parameters, &answer.outputs)
     }
 
-    /// Rows of the request, once its tensors fit the version's signature.
-    fn validate(&self, backend: &Backend, parsed: &Parsed) -> Result<usize, Error> {
-        backend.signature().check(&parsed.inputs, &parsed.outputs).map_err(Error::BadRequest)?;
-        let rows = backend.rows(&parsed.inputs);
-        let most = self.config().infer.max_rows;
-        if rows > most {
-            return Err(Error::field(
-                "inputs",
-                format!("{rows} rows, required at most {most} in one request"),
-            ));
+    /// Rows of the request, once its tensors fit the version's signature; else every field that is wrong, with those that
+    /// are known to be (`bad`).
+    fn validate(
+        &self,
+        backend: &Backend,
+        parsed: &Parsed,
+        parameters: &Parameters,
+        mut bad: Vec<FieldError>,
+    ) -> Result<usize, Error> {
+        bad.extend(backend.signature().faults(parsed.declared(), &parsed.outputs));
+        // A request of no rows asks nothing, and many operators cannot take it: that would look like the model's fault.
+        for tensor in backend.batched(&parsed.inputs).filter(|tensor| tensor.rows() == 0) {
+            bad.push(FieldError {
+                field: format!("inputs[{}].shape", wire::shown(tensor.name())),
+                description: "dimension 0 is 0, required at least 1".into(),
+            });
         }
-        Ok(rows)
+        let (rows, most) = (backend.rows(&parsed.inputs), self.config().infer.max_rows);
+        if rows > most {
+            let description = format!("{rows} rows, required at most {most} in one request");
+            bad.push(FieldError { field: "inputs".into(), description });
+        }
+        if let Some(reference) = backend.observer.reference() {
+            bad.extend(reference.bad_groups(&parameters.groups, rows));
+        }
+        if bad.is_empty() { Ok(rows) } else { Err(Error::BadRequest(bad)) }
     }
 
     /// Waits for a lane, lays the batch out and runs it, within the caller's time and ours.
@@ -133,10 +150,13 @@ impl Gateway {
         parsed: Parsed,
         caller_until: Option<Instant>,
         rows: usize,
+        ran: &mut bool,
     ) -> Result<Answer, Error> {
         let queued = Instant::now();
         let lane = queue(backend, caller_until).instrument(info_span!("queue")).await?;
         let left_queue = Instant::now();
+        *ran = true;
+        let empty = parsed.inputs.iter().find(|tensor| tensor.shape().contains(&0)).map(empty_input);
         // A batch of one: what is laid out is the request itself.
         let (inputs, outputs) = info_span!("batch", rows).in_scope(|| (parsed.inputs, parsed.outputs));
         let own_until = left_queue.checked_add(self.config().infer.run_limit());
@@ -150,7 +170,11 @@ impl Gateway {
         let span = info_span!("run", rows, provider = backend.session.provider().as_str());
         let answer = backend.session.run(inputs, outputs, options).instrument(span).await;
         drop(lane);
-        let answer = answer.map_err(|cause| Error::Engine { cause, own_limit })?;
+        let answer = answer.map_err(|cause| match (cause, empty) {
+            // A model need not take tensors without elements; a client could else take a canary off with them.
+            (EngineError::ModelFault(_), Some(bad)) => Error::BadRequest(vec![bad]),
+            (cause, _) => Error::Engine { cause, own_limit },
+        })?;
         let timings = answer.timings;
         let waited = left_queue - queued + timings.queue();
         backend.stats.ran(rows, waited, timings.batch(), timings.run());
@@ -191,9 +215,19 @@ fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     }
 }
 
-fn finite(outputs: &[Tensor]) -> Result<(), Error> {
-    let bad =
-        |tensor: &&Tensor| tensor.to_f64().is_ok_and(|values| values.iter().any(|value| !value.is_finite()));
+fn empty_input(tensor: &Tensor) -> FieldError {
+    FieldError {
+        field: format!("inputs[{}].shape", wire::shown(tensor.name())),
+        description: format!("{:?} has no elements, and the model cannot take that", tensor.shape()),
+    }
+}
+
+/// NaN is no answer; infinity is one where a model may mean it (a logarithm of 0).
+fn finite(outputs: &[Tensor], infinity_is_fault: bool) -> Result<(), Error> {
+    let is_bad = |value: &f64| value.is_nan() || (infinity_is_fault && value.is_infinite());
+    let bad = |tensor: &&Tensor| {
+        tensor.datatype().is_float() && tensor.to_f64().is_ok_and(|values| values.iter().any(is_bad))
+    };
     outputs.iter().find(bad).map_or(Ok(()), |tensor| Err(Error::NonFinite(tensor.name().to_owned())))
 }
 
@@ -210,61 +244,6 @@ fn refusal(error: &Error) -> &'static str {
         | Error::Engine { .. }
         | Error::NonFinite(_)
         | Error::Files(_) => "bad_request",
-    }
-}
-
-/// A request on its way through a version; noted when it ends, also when its caller goes away in the middle.
-struct Flight {
-    gateway: Gateway,
-    backend: Arc<Backend>,
-    breaker: Option<Arc<Breaker>>,
-    canary: bool,
-    principal: Option<String>,
-    began: Instant,
-    rows: usize,
-    ended: bool,
-}
-
-impl Flight {
-    fn end<T>(&mut self, result: &Result<T, Error>) {
-        self.ended = true;
-        let outcome = match result {
-            Ok(_) => Outcome::Answered,
-            Err(error) => Outcome::Failed(error.fault()),
-        };
-        self.note(outcome, self.began.elapsed());
-    }
-
-    fn note(&self, outcome: Outcome, took: Duration) {
-        use crate::breaker::Fault;
-        let (backend, now) = (&self.backend, self.gateway.clock().now());
-        let (fault, counter) = match outcome {
-            Outcome::Answered => (None, &backend.meters.ok),
-            Outcome::Failed(fault @ Fault::Model) => (Some(fault), &backend.meters.model),
-            Outcome::Failed(fault @ (Fault::Client | Fault::Deadline)) => {
-                (Some(fault), &backend.meters.client)
-            }
-            Outcome::Failed(fault @ Fault::Platform) => (Some(fault), &backend.meters.server),
-        };
-        // The breaker first: the next request must already be routed by what this one showed.
-        if let Some(breaker) = &self.breaker
-            && breaker.note(self.canary, fault, now)
-        {
-            self.gateway.meters().tripped(breaker.rollout());
-            self.gateway.note_change();
-        }
-        counter.inc();
-        backend.meters.total.observe(took.as_secs_f64());
-        backend.stats.ended(outcome, took, now);
-        backend.observer.note(now, outcome, self.rows, took, self.principal.as_deref());
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.note(Outcome::Failed(crate::breaker::Fault::Deadline), self.began.elapsed());
-        }
     }
 }
 

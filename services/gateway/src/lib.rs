@@ -8,11 +8,14 @@
 //! - `breaker/` takes a failing canary off traffic in this process before anyone is told.
 //! - `observe/` notes sketches for the monitor; `store/` keeps on disk what a restart without a registry needs.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod admission;
 mod backends;
 mod breaker;
 mod config;
 mod error;
+mod flight;
 mod gateway;
 mod handlers;
 mod infer;
@@ -75,10 +78,11 @@ impl Deps {
     }
 }
 
-/// Puts the gateway together and takes in what an earlier run left on disk. Registry and monitor need not be there.
+/// Puts the gateway together and takes in what an earlier run left on disk. Registry, monitor and key-value store need not
+/// be there.
 ///
 /// # Errors
-/// If the data folder or the key-value store cannot be used.
+/// If the data folder cannot be used, or the key-value store's address is none.
 pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
     let folder = Path::new(&config.data_dir);
     let files = store::Files::open(folder)?;
@@ -87,7 +91,7 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
     let gateway = Gateway::new(Parts {
         id: files.identity(&config.routes.gateway)?,
         blobs: Blobs::open(&folder.join("artifacts"), config.infer.max_artifact_bytes).await?,
-        kv: storage::kv::connect(&config.kv.url, "gateway").await?,
+        kv: storage::kv::connect_lazily(&config.kv.url, "gateway")?,
         admission: admission::Admission::new(&config.admission),
         meters: metrics::Meters::new(&metrics),
         breakers: breaker::Breakers::default(),
@@ -112,6 +116,7 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
     let last = gateway.clone();
     let service = handlers::mount(Service::builder("gateway"), &gateway)
         .descriptors(contracts::DESCRIPTORS)
+        .tolerant(&["inference.GRPCInferenceService"])
         .access(contracts::access::TABLE, deps.credentials)
         .clock(deps.clock)
         .metrics(metrics)
@@ -137,6 +142,7 @@ fn restore(gateway: &Gateway) -> anyhow::Result<()> {
         return Ok(());
     };
     let Some(key) = gateway.files().registry_key(&gateway.config().routes.registry_key_file)? else {
+        gateway.breakers().restore_unacknowledged(gateway);
         return Ok(());
     };
     if let Err(error) = gateway.accept(&table, key) {

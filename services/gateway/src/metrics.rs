@@ -32,7 +32,7 @@ struct Outcome {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct InState {
+struct Stands {
     endpoint: String,
     version: String,
     state: &'static str,
@@ -60,7 +60,7 @@ pub struct Meters {
     requests: Family<Outcome, Counter>,
     refused: Family<Reason, Counter>,
     traffic: Family<Of, Gauge>,
-    states: Family<InState, Gauge>,
+    states: Family<Stands, Gauge>,
     evidence: Family<Rollout, Gauge<f64, AtomicU64>>,
     trips: Family<Rollout, Counter>,
     /// Observations that were dropped at the spool's bound, or looked at without their features.
@@ -179,7 +179,7 @@ impl Meters {
         for (endpoint, version, percent, state) in rows.iter().cloned() {
             let of = Of { endpoint: endpoint.clone(), version: version.clone() };
             self.traffic.get_or_create(&of).set(percent.into());
-            self.states.get_or_create(&InState { endpoint, version, state }).set(1);
+            self.states.get_or_create(&Stands { endpoint, version, state }).set(1);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{Dim, ModelSignature, Session, TensorSpec};
+use engine::{Dim, ModelSignature, Session, Tensor, TensorSpec};
 use tokio::sync::Semaphore;
 
 use super::Stats;
@@ -40,10 +40,14 @@ pub struct Backend {
 
 impl Backend {
     /// Rows of a request with these shapes: the largest first dimension among inputs whose first dimension is free.
-    pub fn rows(&self, inputs: &[engine::Tensor]) -> usize {
+    pub fn rows(&self, inputs: &[Tensor]) -> usize {
+        self.batched(inputs).map(Tensor::rows).max().unwrap_or(1)
+    }
+
+    /// The inputs whose first dimension is free.
+    pub fn batched<'a>(&'a self, inputs: &'a [Tensor]) -> impl Iterator<Item = &'a Tensor> {
         let signature = self.session.signature();
-        let free = |name: &str| signature.input(name).is_some_and(batches);
-        inputs.iter().filter(|tensor| free(tensor.name())).map(engine::Tensor::rows).max().unwrap_or(1)
+        inputs.iter().filter(|tensor| signature.input(tensor.name()).is_some_and(batches))
     }
 
     /// The signature, for validation and metadata.

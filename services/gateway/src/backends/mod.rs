@@ -1,5 +1,6 @@
 //! Loaded versions: verified, loaded, warmed up, swapped in, drained.
 
+mod assemble;
 mod backend;
 mod gates;
 mod load;

@@ -1,29 +1,26 @@
 //! Brings what is served to what the newest table says: loads and warms up first, moves traffic route by route, drains.
 //!
 //! A route takes effect only when all its backends with traffic are ready; until then, and if one fails, its old split
-//! stays. A slow or broken route holds no other one up, least of all a rollback.
+//! stays. Where there is no old one, as after a start, what is ready serves at once. A slow or broken route holds no other
+//! one up, least of all a rollback.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use contracts::name;
 use contracts::registry::v1 as wire;
 use contracts::time::from_wire;
 use engine::Session;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use tokio::sync::Semaphore;
 
-use super::{Backend, LoadError, Shown, State, Stats, gates, load};
+use super::assemble::{self, Ready};
+use super::{Backend, LoadError, Shown, State, gates, load};
 use crate::gateway::{Accepted, Gateway};
-use crate::observe::Observer;
-use crate::routing::{Endpoint, Live, Split, Target};
+use crate::routing::{Endpoint, Live};
 
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
-/// Engine runs handed over at a time for each copy of a model: one that runs and one that is next.
-const LANES: usize = 2;
 
 type Loading = BoxFuture<'static, (String, Result<Arc<dyn Session>, LoadError>)>;
 
@@ -39,6 +36,8 @@ pub struct Reconciler {
     sessions: HashMap<String, Arc<dyn Session>>,
     failed: HashMap<String, Failure>,
     busy: HashSet<String>,
+    /// Endpoints that serve what is ready of a route that was never in force as a whole.
+    makeshift: HashSet<String>,
     /// Loads under way; poll it with [`Reconciler::loaded`].
     pub loading: FuturesUnordered<Loading>,
 }
@@ -51,6 +50,7 @@ impl Reconciler {
             sessions: HashMap::new(),
             failed: HashMap::new(),
             busy: HashSet::new(),
+            makeshift: HashSet::new(),
             loading: FuturesUnordered::new(),
         }
     }
@@ -73,22 +73,26 @@ impl Reconciler {
         }
     }
 
-    /// When a failed load should be tried again.
+    /// When a failed load should be tried again; one that is being tried is not waited for.
     pub fn next_retry(&self) -> Option<Instant> {
-        self.failed.values().map(|failure| failure.again).min()
+        let waiting = self.failed.iter().filter(|(digest, _)| !self.busy.contains(*digest));
+        waiting.map(|(_, failure)| failure.again).min()
     }
 
     /// One step: starts the loads that are missing, swaps in every route that is ready, frees what nobody needs.
     pub fn step(&mut self, accepted: &Accepted) {
         let old = self.gateway.live().clone();
         let routes = &accepted.routes;
-        let (mut rows, mut endpoints, mut whole) = (Vec::new(), BTreeMap::new(), true);
+        let (mut rows, mut endpoints) = (Vec::new(), BTreeMap::new());
+        let (mut whole, mut loading) = (true, false);
         for route in &routes.routes {
             let mut ready = Vec::new();
             let mut waits = false;
             for backend in &route.backends {
                 let (state, session) = self.stand(accepted, route, backend);
-                waits |= backend.traffic_percent > 0 && session.is_none();
+                let takes = backend.traffic_percent > 0;
+                waits |= takes && session.is_none();
+                loading |= takes && !route.staging && state == State::Loading;
                 rows.push(Shown {
                     endpoint: route.endpoint.clone(),
                     version: backend.version.clone(),
@@ -98,23 +102,57 @@ impl Reconciler {
                 });
                 ready.extend(session.map(|session| (backend, session)));
             }
+            whole &= !waits;
             let before = old.endpoints.get(&route.endpoint);
-            let endpoint = if waits {
-                whole = false;
-                before.and_then(|before| without_revoked(before, &routes.revoked_digests))
-            } else {
-                Some(self.endpoint(route, &ready, before))
-            };
-            let endpoint = endpoint.unwrap_or_else(|| Arc::new(empty(route)));
+            let endpoint = self.serving(route, &ready, waits, before, &routes.revoked_digests);
             endpoints.insert(route.endpoint.clone(), endpoint);
         }
+        let news = *self.gateway.board().rows() != rows;
         self.gateway.board().put(rows);
         self.part(&old, &endpoints);
         let sequence = if whole { routes.sequence } else { old.sequence };
         let time = if whole { routes.time.as_ref().and_then(from_wire) } else { old.time };
         self.gateway.breakers().keep_only(&endpoints);
-        self.gateway.serve(Live { endpoints, sequence, time, known: true });
+        let live = Live { endpoints, sequence, time, known: true, settled: old.settled || !loading };
+        if news || !live.is_as(&old) {
+            self.gateway.serve(live);
+        }
         self.free(routes);
+    }
+
+    /// What serves a route now.
+    fn serving(
+        &mut self,
+        route: &wire::Route,
+        ready: &[Ready<'_>],
+        waits: bool,
+        before: Option<&Arc<Endpoint>>,
+        revoked: &[String],
+    ) -> Arc<Endpoint> {
+        let before = before.filter(|before| !before.targets.is_empty());
+        if !waits {
+            self.makeshift.remove(&route.endpoint);
+            return assemble::endpoint(&self.gateway, route, ready, before);
+        }
+        // What serves already goes on serving: a makeshift may only grow.
+        let kept = |before: &Endpoint| {
+            before.targets.iter().all(|target| {
+                ready.iter().any(|(backend, _)| {
+                    backend.version == target.backend.version
+                        && backend.artifact_digest == target.backend.artifact_digest
+                })
+            })
+        };
+        match before {
+            Some(before) if !self.makeshift.contains(&route.endpoint) || !kept(before) => {
+                assemble::without_revoked(before, revoked)
+            }
+            before => {
+                self.makeshift.insert(route.endpoint.clone());
+                let made = assemble::makeshift(&self.gateway, route, ready, before);
+                made.unwrap_or_else(|| Arc::new(assemble::empty(route)))
+            }
+        }
     }
 
     /// Where a backend stands, and its session if it is ready. Starts a load where one is due.
@@ -126,8 +164,15 @@ impl Reconciler {
     ) -> (State, Option<Arc<dyn Session>>) {
         let digest = &backend.artifact_digest;
         if let Err(refused) = gates::verify(route, backend, &accepted.routes.revoked_digests, &accepted.key) {
-            tracing::error!(endpoint = %route.endpoint, version = %backend.version, %refused, "backend refused");
-            return (State::Failed(refused.to_string()), None);
+            self.failed.remove(digest);
+            let state = State::Failed(refused.to_string());
+            let known = |row: &Shown| {
+                row.endpoint == route.endpoint && row.version == backend.version && row.state == state
+            };
+            if !self.gateway.board().rows().iter().any(known) {
+                tracing::error!(endpoint = %route.endpoint, version = %backend.version, %refused, "backend refused");
+            }
+            return (state, None);
         }
         if let Some(session) = self.sessions.get(digest) {
             return (State::Ready, Some(session.clone()));
@@ -141,76 +186,6 @@ impl Reconciler {
             Some(failure) => (State::Failed(failure.error.clone()), None),
             None => (State::Loading, None),
         }
-    }
-
-    /// The endpoint of a route whose backends are ready. What has not changed is kept: counts, split, breaker.
-    fn endpoint(
-        &self,
-        route: &wire::Route,
-        ready: &[(&wire::Backend, Arc<dyn Session>)],
-        before: Option<&Arc<Endpoint>>,
-    ) -> Arc<Endpoint> {
-        let one = |(backend, session): &(&wire::Backend, Arc<dyn Session>)| Target {
-            backend: self.backend(route, backend, session, before),
-            percent: backend.traffic_percent,
-            canary: backend.canary,
-        };
-        let targets: Vec<Target> = ready.iter().map(one).collect();
-        let shares: Vec<u32> = targets.iter().map(|target| target.percent).collect();
-        let same = |before: &&Arc<Endpoint>| {
-            let versions = |targets: &[Target]| -> Vec<String> {
-                targets.iter().map(|target| target.backend.version.clone()).collect()
-            };
-            before.split.shares() == shares && versions(&before.targets) == versions(&targets)
-        };
-        let split =
-            before.filter(same).map_or_else(|| Arc::new(Split::new(shares)), |before| before.split.clone());
-        let canary = targets.iter().find(|target| target.canary);
-        let breaker = canary.filter(|_| !route.staging && !route.rollout.is_empty()).and_then(|canary| {
-            self.gateway.breakers().open(&route.rollout, &canary.backend.version, &self.gateway)
-        });
-        Arc::new(Endpoint {
-            name: route.endpoint.clone(),
-            deployment: route.deployment.clone(),
-            staging: route.staging,
-            rollout: route.rollout.clone(),
-            targets,
-            split,
-            breaker,
-        })
-    }
-
-    fn backend(
-        &self,
-        route: &wire::Route,
-        backend: &wire::Backend,
-        session: &Arc<dyn Session>,
-        before: Option<&Arc<Endpoint>>,
-    ) -> Arc<Backend> {
-        let known = before.and_then(|before| {
-            before.targets.iter().map(|target| &target.backend).find(|known| {
-                known.version == backend.version && known.artifact_digest == backend.artifact_digest
-            })
-        });
-        if let Some(known) = known {
-            return known.clone();
-        }
-        let infer = &self.gateway.config().infer;
-        let number = name::last(&backend.version).to_owned();
-        Arc::new(Backend {
-            endpoint: route.endpoint.clone(),
-            deployment: route.deployment.clone(),
-            version: backend.version.clone(),
-            meters: self.gateway.meters().backend(&route.endpoint, &number),
-            number,
-            artifact_digest: backend.artifact_digest.clone(),
-            dataset_version: backend.dataset_version.clone(),
-            session: session.clone(),
-            lanes: Arc::new(Semaphore::new(infer.instances.max(1) * LANES)),
-            queue: infer.queue.max(1),
-            stats: Stats::default(),
-            observer: Observer::new(self.gateway.config().observe.sample_share),
-        })
     }
 
     /// Puts those that are served no longer on the list of the draining; their last seconds are still reported.
@@ -248,34 +223,6 @@ impl Reconciler {
         let needed: HashSet<&str> = named.chain(served).collect();
         self.sessions.retain(|digest, _| needed.contains(digest.as_str()));
         self.failed.retain(|digest, _| needed.contains(digest.as_str()));
+        self.makeshift.retain(|endpoint| live.endpoints.contains_key(endpoint));
     }
-}
-
-fn empty(route: &wire::Route) -> Endpoint {
-    Endpoint {
-        name: route.endpoint.clone(),
-        deployment: route.deployment.clone(),
-        staging: route.staging,
-        rollout: route.rollout.clone(),
-        targets: Vec::new(),
-        split: Arc::new(Split::new(Vec::new())),
-        breaker: None,
-    }
-}
-
-/// The endpoint as it was, less what has been revoked since: never served, whatever else waits. The share of a revoked
-/// version goes to the stable one that is left.
-fn without_revoked(before: &Arc<Endpoint>, revoked: &[String]) -> Option<Arc<Endpoint>> {
-    let holds = |target: &&Target| !revoked.contains(&target.backend.artifact_digest);
-    let mut targets: Vec<Target> = before.targets.iter().filter(holds).cloned().collect();
-    if targets.len() == before.targets.len() {
-        return Some(before.clone());
-    }
-    let given: u32 = before.targets.iter().map(|target| target.percent).sum();
-    let left: u32 = targets.iter().map(|target| target.percent).sum();
-    let heir = targets.iter_mut().filter(|target| !target.canary).max_by_key(|target| target.percent)?;
-    heir.percent += given.saturating_sub(left);
-    let split = Arc::new(Split::new(targets.iter().map(|target| target.percent).collect()));
-    let breaker = targets.iter().any(|target| target.canary).then(|| before.breaker.clone()).flatten();
-    Some(Arc::new(Endpoint { targets, split, breaker, ..Endpoint::clone(before) }))
 }

@@ -16,7 +16,7 @@ pub enum State {
 }
 
 /// One row of the board.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     /// Endpoint.
     pub endpoint: String,

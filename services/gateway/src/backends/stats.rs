@@ -42,9 +42,9 @@ impl Pair {
         self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    fn wire(&self) -> Option<StatisticDuration> {
+    fn wire(&self) -> StatisticDuration {
         let (count, ns) = (self.count.load(Ordering::Relaxed), self.nanos.load(Ordering::Relaxed));
-        Some(StatisticDuration { count, ns })
+        StatisticDuration { count, ns }
     }
 }
 
@@ -97,11 +97,11 @@ impl Stats {
             inference_count: self.rows.load(Ordering::Relaxed),
             execution_count: runs,
             inference_stats: Some(InferStatistics {
-                success: self.answered.wire(),
-                fail: self.failed.wire(),
-                queue: self.queue.wire(),
-                compute_input: self.batch.wire(),
-                compute_infer: self.compute.wire(),
+                success: Some(self.answered.wire()),
+                fail: Some(self.failed.wire()),
+                queue: Some(self.queue.wire()),
+                compute_input: Some(self.batch.wire()),
+                compute_infer: Some(self.compute.wire()),
                 compute_output: Some(StatisticDuration { count: runs, ns: 0 }),
                 cache_hit: Some(StatisticDuration::default()),
                 cache_miss: Some(StatisticDuration::default()),

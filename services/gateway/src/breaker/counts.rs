@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 /// Errors among requests, of canary and stable.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Model faults of the canary.
     pub canary_errors: u64,

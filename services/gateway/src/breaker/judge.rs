@@ -16,7 +16,6 @@ use crate::store::Files;
 
 /// A canary taken off traffic, until the registry knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Trip {
     /// When the evidence sufficed.
     pub detect_time: SystemTime,
@@ -52,6 +51,8 @@ struct Inner {
     own: Counts,
     others: Counts,
     trip: Option<Trip>,
+    /// The canary's share of the traffic.
+    percent: u32,
 }
 
 impl Breaker {
@@ -82,7 +83,13 @@ impl Breaker {
             dirty: AtomicBool::new(true),
             stable_errors: AtomicU64::new(0),
             stable_requests: AtomicU64::new(0),
-            state: Mutex::new(Inner { test: kept.test, own: kept.own, others: kept.others, trip: kept.trip }),
+            state: Mutex::new(Inner {
+                test: kept.test,
+                own: kept.own,
+                others: kept.others,
+                trip: kept.trip,
+                percent: kept.percent,
+            }),
             tripped,
         }
     }
@@ -105,6 +112,18 @@ impl Breaker {
     /// Natural logarithm of the evidence so far, and where it trips.
     pub fn evidence(&self) -> (f64, f64) {
         (self.lock().test.peak_log_e(), -self.policy.error_budget.value.ln())
+    }
+
+    /// The canary's share of the traffic from now on; another one begins a new step of the test.
+    pub fn at(&self, percent: u32) {
+        let mut state = self.lock();
+        if state.percent == percent {
+            return;
+        }
+        self.take_stable(&mut state);
+        state.test.step();
+        state.percent = percent;
+        self.dirty.store(true, Ordering::Relaxed);
     }
 
     /// Counts the end of a request: `None` for an answer, else whose fault it was. Faults that the policy does not count
@@ -186,6 +205,7 @@ impl Breaker {
             own: state.own,
             others: state.others,
             trip: state.trip.clone(),
+            percent: state.percent,
         })
     }
 

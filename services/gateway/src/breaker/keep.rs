@@ -9,9 +9,9 @@ use crate::store::Files;
 
 const FOLDER: &str = "breakers";
 
-/// A breaker as it is written down.
+/// A breaker as it is written down. Fields that another version of this program wrote are left out, not refused: a trip
+/// must never be lost to them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Kept {
     pub(super) rollout: String,
     pub(super) version: String,
@@ -19,12 +19,16 @@ pub(super) struct Kept {
     pub(super) own: Counts,
     pub(super) others: Counts,
     pub(super) trip: Option<Trip>,
+    /// The canary's share of the traffic: the step of the ladder that the test is in.
+    #[serde(default)]
+    pub(super) percent: u32,
 }
 
 impl Kept {
     pub(super) fn new(rollout: &str, version: &str, test: CanaryTest) -> Self {
         let (own, others) = (Counts::default(), Counts::default());
-        Self { rollout: rollout.to_owned(), version: version.to_owned(), test, own, others, trip: None }
+        let (rollout, version) = (rollout.to_owned(), version.to_owned());
+        Self { rollout, version, test, own, others, trip: None, percent: 0 }
     }
 }
 
@@ -58,6 +62,8 @@ impl Gateway {
     /// # Errors
     /// Of the file system; what was not written is tried again.
     pub async fn keep_breakers(&self) -> std::io::Result<()> {
+        // One writer at a time, from the snapshot to the rename: else the older one could be the last.
+        let _keeping = self.breakers().keeping.lock().await;
         for breaker in self.breakers().all() {
             let Some(kept) = breaker.changed() else { continue };
             let bytes = serde_json::to_vec(&kept).map_err(std::io::Error::other)?;

@@ -26,6 +26,8 @@ pub struct Breakers {
     open: Mutex<HashMap<String, Arc<Breaker>>>,
     /// Rung when a breaker tripped.
     tripped: Arc<Notify>,
+    /// Held while breakers are written down.
+    keeping: tokio::sync::Mutex<()>,
 }
 
 impl Breakers {
@@ -76,6 +78,15 @@ impl Breakers {
         self.lock().retain(|rollout, breaker| under_way(rollout) || breaker.owes_rollback());
     }
 
+    /// Natural logarithm of the largest evidence against that version as a canary of that deployment; 0 without a breaker.
+    pub fn evidence(&self, deployment: &str, version: &str) -> f64 {
+        let of = |breaker: &&Arc<Breaker>| {
+            let rollout = breaker.rollout().strip_prefix(deployment);
+            breaker.version() == version && rollout.is_some_and(|rest| rest.starts_with("/rollouts/"))
+        };
+        self.lock().values().filter(of).map(|breaker| breaker.evidence().0).fold(0.0, f64::max)
+    }
+
     /// All breakers.
     pub fn all(&self) -> Vec<Arc<Breaker>> {
         self.lock().values().cloned().collect()
@@ -88,5 +99,59 @@ impl Breakers {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Breaker>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use statistics::CanaryTest;
+
+    use super::*;
+
+    fn breaker() -> Breaker {
+        let limits = &lifecycle::Policy::builtin().rollout.breaker;
+        let test = CanaryTest::new(limits.max_error_rate.value, limits.healthy_error_rate.value).unwrap();
+        let kept = keep::Kept::new("deployments/d/rollouts/r", "models/m/versions/1.1.0", test);
+        Breaker::of_kept(kept, limits, Arc::default())
+    }
+
+    /// `each` requests of the canary and `beside` of stable for each of them; every `every`th of both fails.
+    fn serve(breaker: &Breaker, each: u32, beside: u32, every: u32) {
+        let mut seen = 0;
+        let mut note = |canary| {
+            seen += 1;
+            let fault = (seen % every == 0).then_some(Fault::Model);
+            breaker.note(canary, fault, SystemTime::now());
+        };
+        for _ in 0..each {
+            note(true);
+            (0..beside).for_each(|_| note(false));
+        }
+    }
+
+    /// Both fail more when the canary takes half of the traffic: it is as good as stable at every moment.
+    #[test]
+    fn trouble_of_both_at_a_later_step_takes_no_canary_off() {
+        let judged = |steps: bool| {
+            let breaker = breaker();
+            breaker.at(5);
+            serve(&breaker, 1_000, 19, 501);
+            if steps {
+                breaker.at(50);
+            }
+            serve(&breaker, 6_000, 1, 33);
+            breaker
+        };
+        let breaker = judged(true);
+        assert!(!breaker.is_tripped(), "{:?}", breaker.evidence());
+        assert!(judged(false).is_tripped(), "counted as one step it looks worse");
+        let kept = breaker.changed().unwrap();
+        let text = serde_json::to_string(&kept).unwrap();
+        let again: keep::Kept = serde_json::from_str(&text.replacen('{', r#"{"newer":1,"#, 1)).unwrap();
+        assert_eq!(again.percent, 50, "a restart goes on in the same step");
+        breaker.at(50);
+        assert!(breaker.changed().is_none(), "the same share is the same step");
     }
 }

@@ -11,11 +11,12 @@ use crate::gateway::Gateway;
 
 impl Gateway {
     /// Tells the registry of every trip that it has not acknowledged. The request id makes it one rollback, however often
-    /// it is sent.
+    /// it is sent. One that is not taken holds up no other.
     ///
     /// # Errors
-    /// The first status that says nothing about the rollback itself: to be tried again.
+    /// The last status that says nothing about the rollback itself: to be tried again.
     pub async fn tell_rollbacks(&self) -> Result<(), Status> {
+        let mut told = Ok(());
         for breaker in self.breakers().all() {
             let Some(trip) = breaker.trip_of().filter(|trip| !trip.acknowledged) else { continue };
             let mut client = self.clients().rollouts.clone();
@@ -23,16 +24,22 @@ impl Gateway {
                 Ok(_) => tracing::info!(rollout = breaker.rollout(), "the registry has the rollback"),
                 // The rollout is over, or the registry does not know it: nothing is left to be said.
                 Err(status) if matches!(status.code(), Code::FailedPrecondition | Code::NotFound) => {
-                    tracing::warn!(rollout = breaker.rollout(), %status, "the registry does not take the rollback");
+                    let reason = runtime::status::reason(&status).unwrap_or_default();
+                    tracing::error!(
+                        rollout = breaker.rollout(), reason, %status,
+                        "the registry does not take the rollback, the canary stays off traffic here"
+                    );
                 }
                 Err(status) => {
                     self.note_registry(!matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded));
-                    return Err(status);
+                    tracing::warn!(rollout = breaker.rollout(), %status, "a rollback is not acknowledged yet");
+                    told = Err(status);
+                    continue;
                 }
             }
             breaker.acknowledge();
         }
-        Ok(())
+        told
     }
 
     fn roll_back_request(&self, breaker: &Breaker, trip: &Trip) -> RollBackRequest {

@@ -43,7 +43,7 @@ impl GrpcInferenceService for Gateway {
         &self,
         _: Request<wire::ServerMetadataRequest>,
     ) -> Result<Response<wire::ServerMetadataResponse>, Status> {
-        Ok(Response::new(self.server_stated()))
+        Ok(Response::new(Self::server_stated()))
     }
 
     async fn model_metadata(

@@ -12,6 +12,7 @@ use contracts::gateway::v1::serving_service_server::ServingServiceServer;
 use contracts::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
 use runtime::{Caller, ServiceBuilder};
 use tonic::Request;
+use tonic::codec::CompressionEncoding;
 
 use crate::gateway::Gateway;
 use crate::infer::Call;
@@ -21,7 +22,10 @@ pub fn mount(service: ServiceBuilder, gateway: &Gateway) -> ServiceBuilder {
     let most = gateway.config().admission.message_bytes;
     let inference = GrpcInferenceServiceServer::new(gateway.clone())
         .max_decoding_message_size(most)
-        .max_encoding_message_size(most);
+        .max_encoding_message_size(most)
+        // What it unpacks to is bounded like a message that came as it is. Answers are small and are not packed: clients say
+        // that they could unpack them whether or not they want to wait for it.
+        .accept_compressed(CompressionEncoding::Gzip);
     service.add(inference).add(ServingServiceServer::new(gateway.clone()))
 }
 

@@ -24,7 +24,7 @@ impl Gateway {
         wire::ModelReadyResponse { ready }
     }
 
-    pub(super) fn server_stated(&self) -> wire::ServerMetadataResponse {
+    pub(super) fn server_stated() -> wire::ServerMetadataResponse {
         let extensions = ["model_configuration", "model_repository(index)", "parameters", "statistics"];
         wire::ServerMetadataResponse {
             name: "wlp-gateway".into(),
@@ -83,7 +83,7 @@ impl Gateway {
     /// An endpoint and the version asked for, or the one that speaks for it.
     fn of(&self, name: &str, version: &str) -> Result<(Arc<Endpoint>, Target), Error> {
         let live = self.live();
-        if !live.is_ready() {
+        if !live.known {
             return Err(Error::NoRoutes);
         }
         let endpoint = live.endpoints.get(name).ok_or_else(|| Error::UnknownEndpoint(shown(name)))?;

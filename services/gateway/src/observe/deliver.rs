@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use contracts::monitor::v1::ReportObservationsRequest;
 use prost::Message;
+use storage::Digest;
 use tonic::{Code, Status};
 
+use super::spool::Found;
 use super::{Spool, lock};
 use crate::gateway::Gateway;
 
@@ -16,7 +18,7 @@ impl Gateway {
     /// # Errors
     /// The first status that may pass by itself; the batch stays and is sent again.
     pub async fn deliver_observations(&self) -> Result<(), Status> {
-        while let Some(record) = self.with_spool(|mut spool| self.oldest(&mut spool)).await? {
+        while let Some((place, record)) = self.with_spool(|mut spool| self.oldest(&mut spool)).await? {
             match ReportObservationsRequest::decode(record.as_slice()) {
                 Ok(batch) => self.report(batch).await?,
                 Err(error) => {
@@ -24,8 +26,7 @@ impl Gateway {
                     self.meters().dropped.inc();
                 }
             }
-            let bytes = record.len();
-            self.with_spool(move |mut spool| spool.advance(bytes)).await?;
+            self.with_spool(move |mut spool| spool.advance(place)).await?;
         }
         Ok(())
     }
@@ -36,21 +37,28 @@ impl Gateway {
         let _ = tokio::time::timeout(patience, self.observing().filled.notified()).await;
     }
 
+    /// Sends a batch. Of one that the monitor refuses for what is in it, the halves are sent, and so on: what is dropped is
+    /// the observation or sample that is refused alone.
     async fn report(&self, batch: ReportObservationsRequest) -> Result<(), Status> {
-        let mut client = self.clients().observations.clone();
-        match client.report_observations(batch).await {
-            Ok(_) => Ok(()),
-            // The monitor will never take it: keeping it would hold all others up.
-            Err(status) if matches!(status.code(), Code::InvalidArgument | Code::OutOfRange) => {
-                tracing::error!(%status, "the monitor refuses an observation");
-                self.meters().dropped.inc();
-                Ok(())
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            let sent = self.clients().observations.clone().report_observations(part.clone()).await;
+            let Err(status) = sent else { continue };
+            if passes(&status) {
+                return Err(status);
             }
-            Err(status) => Err(status),
+            if divides(&status) && part.observations.len() + part.samples.len() > 1 {
+                parts.extend(halves(part));
+                continue;
+            }
+            // The monitor will never take it: keeping it would hold all others up.
+            tracing::error!(%status, batch = %part.batch_id, "the monitor refuses an observation");
+            self.meters().dropped.inc();
         }
+        Ok(())
     }
 
-    fn oldest(&self, spool: &mut Spool) -> std::io::Result<Option<Vec<u8>>> {
+    fn oldest(&self, spool: &mut Spool) -> std::io::Result<Option<Found>> {
         let (record, lost) = spool.peek()?;
         if lost > 0 {
             tracing::error!(lost, "observations in the spool are damaged");
@@ -67,4 +75,57 @@ impl Gateway {
         tokio::task::yield_now().await;
         work(lock(&self.observing().spool)).map_err(|error| Status::internal(error.to_string()))
     }
+}
+
+/// Whether a refusal may pass by itself: the monitor is away, full, or fails without saying that it always will.
+fn passes(status: &Status) -> bool {
+    match status.code() {
+        Code::ResourceExhausted => runtime::status::retry_after(status).is_some(),
+        Code::Unavailable
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::Internal
+        // A key that was changed on one side only: a matter of the operators, not of the batch.
+        | Code::Unauthenticated
+        | Code::PermissionDenied
+        // An older monitor, in the middle of an upgrade.
+        | Code::Unimplemented => true,
+        Code::Ok
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::DataLoss => false,
+    }
+}
+
+/// Whether parts of a refused batch may be taken.
+fn divides(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition | Code::ResourceExhausted
+    )
+}
+
+/// Two batches that are one together, samples with the second. Their ids follow from its id, so that sent again they are
+/// the same two.
+fn halves(mut batch: ReportObservationsRequest) -> [ReportObservationsRequest; 2] {
+    let (observations, samples) = match batch.observations.len() {
+        0 => (Vec::new(), batch.samples.split_off(batch.samples.len() / 2)),
+        1 => (Vec::new(), std::mem::take(&mut batch.samples)),
+        many => (batch.observations.split_off(many / 2), std::mem::take(&mut batch.samples)),
+    };
+    let named = |half: &str| {
+        let hex = Digest::of(format!("{}/{half}", batch.batch_id).as_bytes()).to_hex();
+        let number = u128::from_str_radix(&hex[..32], 16).unwrap_or_default();
+        uuid::Builder::from_random_bytes(number.to_be_bytes()).into_uuid().to_string()
+    };
+    let (one, other) = (named("first"), named("second"));
+    let rest =
+        ReportObservationsRequest { gateway: batch.gateway.clone(), batch_id: other, observations, samples };
+    batch.batch_id = one;
+    [batch, rest]
 }

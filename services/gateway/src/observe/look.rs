@@ -1,13 +1,16 @@
 //! Looking at the tensors of a request, off its path.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use contracts::monitor::v1::SampledRequest;
+use contracts::registry::v1::{Evaluation, ModelVersion};
 use contracts::time::to_wire;
 use engine::{DataType, Tensor};
 use statistics::profile::FeatureProfile;
 
+use super::groups::GroupColumn;
 use super::reference::{Place, Reference};
 use crate::backends::Backend;
 use crate::gateway::Gateway;
@@ -26,6 +29,8 @@ pub struct Detail {
     pub inputs: Vec<Tensor>,
     /// What went out.
     pub outputs: Vec<Tensor>,
+    /// Values of group columns that its parameters gave.
+    pub groups: BTreeMap<String, String>,
     /// Set where the request is one of the sample: its id and trace.
     pub sample: Option<(String, String)>,
 }
@@ -50,25 +55,17 @@ impl Gateway {
     }
 
     fn look(&self, detail: Detail) {
-        let Detail { backend, time, inputs, outputs, sample } = detail;
+        let Detail { backend, time, inputs, outputs, groups, sample } = detail;
         let most = self.config().observe.max_rows;
-        let unknown =
-            Reference::new(backend.signature(), &contracts::registry::v1::ModelVersion::default(), None);
-        let reference = backend.observer.reference().map_or(&unknown, |reference| &**reference);
-        let predictions = predictions(reference, &outputs, most);
-        if backend.observer.reference().is_some() {
-            let columns: Vec<Option<Column>> =
-                reference.places().iter().map(|place| column(place, &inputs, most)).collect();
-            let rows = columns.iter().flatten().map(Column::len).max().unwrap_or(0);
-            backend.observer.with(time, |window| {
-                let (features, feature_rows, counted) = window.profiles(reference);
-                *feature_rows += rows as u64;
-                for (profile, column) in features.iter_mut().zip(columns) {
-                    add(profile, column, rows);
-                }
-                predictions.iter().for_each(|value| counted.add(value));
-            });
-        }
+        let predictions = if let Some(reference) = backend.observer.reference() {
+            let predictions = predictions(reference, &outputs, most);
+            count(&backend, time, reference, &inputs, &groups, &predictions, most);
+            predictions
+        } else {
+            let (model, evaluation) = (ModelVersion::default(), Evaluation::default());
+            let unknown = Reference::new(backend.signature(), &model, None, &evaluation);
+            predictions(&unknown, &outputs, most)
+        };
         if let Some((request_id, trace_id)) = sample {
             self.observing().keep_sample(SampledRequest {
                 request_id,
@@ -79,6 +76,57 @@ impl Gateway {
                 trace_id,
             });
         }
+    }
+}
+
+/// Counts the rows of a request: features, predictions, groups.
+fn count(
+    backend: &Backend,
+    time: SystemTime,
+    reference: &Reference,
+    inputs: &[Tensor],
+    given: &BTreeMap<String, String>,
+    predictions: &[String],
+    most: usize,
+) {
+    let columns: Vec<Option<Column>> =
+        reference.places().iter().map(|place| column(place, inputs, most)).collect();
+    let rows = columns.iter().flatten().map(Column::len).max().unwrap_or(0);
+    let groups: Vec<(&GroupColumn, Vec<String>)> = reference
+        .groups()
+        .iter()
+        .filter_map(|group| Some((group, members(group, inputs, given, predictions.len(), most)?)))
+        .collect();
+    backend.observer.with(time, |window| {
+        let (features, feature_rows, counted) = window.profiles(reference);
+        *feature_rows += rows as u64;
+        for (profile, column) in features.iter_mut().zip(columns) {
+            add(profile, column, rows);
+        }
+        for value in predictions {
+            counted.add(value);
+        }
+        for (group, values) in &groups {
+            for (value, prediction) in values.iter().zip(predictions).filter(|(value, _)| group.counts(value))
+            {
+                window.group(&group.name, value, reference.favours(prediction));
+            }
+        }
+    });
+}
+
+/// The value of a group column for each row that has a prediction: of the model's own input, else of the parameter.
+fn members(
+    group: &GroupColumn,
+    inputs: &[Tensor],
+    given: &BTreeMap<String, String>,
+    rows: usize,
+    most: usize,
+) -> Option<Vec<String>> {
+    match group.place.as_ref().and_then(|place| column(place, inputs, most)) {
+        Some(Column::Texts(values)) => Some(values),
+        Some(Column::Numbers(values)) => Some(values.iter().map(f64::to_string).collect()),
+        None => group.given(given.get(&group.name)?, rows),
     }
 }
 
@@ -101,16 +149,24 @@ fn add(profile: &mut FeatureProfile, column: Option<Column>, rows: usize) {
     match (column, &mut *profile) {
         (None, profile) => (0..rows).for_each(|_| profile.add_missing()),
         (Some(Column::Numbers(values)), FeatureProfile::Numeric { .. }) => {
-            values.into_iter().for_each(|value| profile.add_number(value));
+            for value in values {
+                profile.add_number(value);
+            }
         }
         (Some(Column::Numbers(values)), profile) => {
-            values.into_iter().for_each(|value| profile.add_category(&value.to_string()));
+            for value in values {
+                profile.add_category(&value.to_string());
+            }
         }
         (Some(Column::Texts(values)), FeatureProfile::Categorical(_)) => {
-            values.iter().for_each(|value| profile.add_category(value));
+            for value in &values {
+                profile.add_category(value);
+            }
         }
         (Some(Column::Texts(values)), profile) => {
-            values.iter().for_each(|value| profile.add_number(value.parse().unwrap_or(f64::NAN)));
+            for value in &values {
+                profile.add_number(value.parse().unwrap_or(f64::NAN));
+            }
         }
     }
 }

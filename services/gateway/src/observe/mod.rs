@@ -5,6 +5,7 @@
 
 mod collect;
 mod deliver;
+mod groups;
 mod look;
 mod observer;
 mod profile;

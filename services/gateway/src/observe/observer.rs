@@ -25,9 +25,17 @@ impl Observer {
         Self { windows: Mutex::default(), reference: OnceLock::new(), every, seen: AtomicU64::new(0) }
     }
 
-    /// Counts the end of a request.
-    pub fn note(&self, now: SystemTime, outcome: Outcome, rows: usize, took: Duration, caller: Option<&str>) {
-        lock(&self.windows).entry(second(now)).or_default().note(outcome, rows, took, caller);
+    /// Counts the end of a request in the second of `now`; see [`Window::note`].
+    pub fn note(
+        &self,
+        now: SystemTime,
+        outcome: Outcome,
+        ran: bool,
+        rows: usize,
+        took: Duration,
+        caller: Option<&str>,
+    ) {
+        lock(&self.windows).entry(second(now)).or_default().note(outcome, ran, rows, took, caller);
     }
 
     /// Whether this request is one of the sample.

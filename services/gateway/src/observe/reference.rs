@@ -1,13 +1,14 @@
 //! What a version's inputs and outputs are counted against: the training data's profile, read through the model's
 //! interface.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use contracts::common::v1::{ColumnProfile, ModelInterface};
-use contracts::registry::v1::{DatasetVersion, ModelVersion};
-use engine::{DataType, ModelSignature, TensorSpec};
+use contracts::registry::v1::{DatasetVersion, Evaluation, ModelVersion};
+use engine::{FieldError, ModelSignature, TensorSpec};
 use statistics::profile::FeatureProfile;
 
+use super::groups::{self, GroupColumn};
 use super::profile;
 
 /// Prediction values that are told apart where the reference names none.
@@ -25,6 +26,8 @@ pub struct Reference {
     classes: Vec<String>,
     label_column: String,
     label: Option<FeatureProfile>,
+    groups: Vec<GroupColumn>,
+    favourable: BTreeSet<String>,
 }
 
 /// Where a column stands.
@@ -93,7 +96,12 @@ impl Predictions {
 
 impl Reference {
     /// Works out where everything stands (`ModelInterface` says how where it is silent).
-    pub fn new(signature: &ModelSignature, model: &ModelVersion, dataset: Option<&DatasetVersion>) -> Self {
+    pub fn new(
+        signature: &ModelSignature,
+        model: &ModelVersion,
+        dataset: Option<&DatasetVersion>,
+        evaluation: &Evaluation,
+    ) -> Self {
         let interface = model.interface.clone().unwrap_or_default();
         let mut made = Self {
             classes: interface.classes.clone(),
@@ -120,6 +128,13 @@ impl Reference {
                 made.profiles.push(empty);
             }
         }
+        made.favourable = groups::favourable(evaluation, &interface.classes, data);
+        made.groups = GroupColumn::of(data, evaluation, |name| {
+            match features.iter().position(|feature| feature == name) {
+                Some(at) => place(signature, &interface, &features, at),
+                None => signature.input(name).map(|own| Place { tensor: own.name.clone(), width: 1, at: 0 }),
+            }
+        });
         made
     }
 
@@ -130,7 +145,23 @@ impl Reference {
 
     /// Name of the label column, or of the output that predicts it.
     pub fn label(&self) -> &str {
-        if self.label_column.is_empty() { &self.label_output } else { &self.label_column }
+        let names = [&self.label_column, &self.label_output, &self.score_output, &self.number_output];
+        names.into_iter().find(|name| !name.is_empty()).map_or("prediction", String::as_str)
+    }
+
+    /// Parameters `group.<column>` of a request that cannot be used.
+    pub fn bad_groups(&self, given: &BTreeMap<String, String>, rows: usize) -> Vec<FieldError> {
+        groups::bad(&self.groups, given, rows)
+    }
+
+    /// The group columns; none where no prediction is known to be favourable, for then there is nothing to compare.
+    pub(super) fn groups(&self) -> &[GroupColumn] {
+        if self.favourable.is_empty() { &[] } else { &self.groups }
+    }
+
+    /// Whether a prediction is a favourable one.
+    pub(super) fn favours(&self, prediction: &str) -> bool {
+        self.favourable.contains(prediction)
     }
 
     pub(super) fn places(&self) -> &[Place] {
@@ -181,9 +212,7 @@ fn place(
 /// The first integer or text output is the label, the first two-dimensional float output the scores; of a model that has
 /// neither, the first float output is the number it predicts.
 fn outputs(signature: &ModelSignature, interface: &ModelInterface) -> Reference {
-    let float = |spec: &&TensorSpec| {
-        matches!(spec.datatype, DataType::Fp16 | DataType::Bf16 | DataType::Fp32 | DataType::Fp64)
-    };
+    let float = |spec: &&TensorSpec| spec.datatype.is_float();
     let wide = |spec: &&TensorSpec| {
         spec.dims
             .as_ref()

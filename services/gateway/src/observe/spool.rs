@@ -12,6 +12,17 @@ const HEAD: u64 = 8;
 /// Larger records are refused.
 pub const MOST_BYTES: usize = 16 << 20;
 
+/// Where a record stands; [`Spool::advance`] takes it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    segment: u64,
+    offset: u64,
+    bytes: u64,
+}
+
+/// A record and where it stands.
+pub type Found = (Place, Vec<u8>);
+
 #[derive(Debug)]
 struct Segment {
     number: u64,
@@ -100,7 +111,7 @@ impl Spool {
     ///
     /// # Errors
     /// Of the file system.
-    pub fn peek(&mut self) -> io::Result<(Option<Vec<u8>>, u64)> {
+    pub fn peek(&mut self) -> io::Result<(Option<Found>, u64)> {
         let mut lost = 0;
         while let Some(first) = self.segments.front() {
             if self.offset >= first.bytes {
@@ -111,7 +122,11 @@ impl Spool {
                 continue;
             }
             match read_at(&self.path(first.number), self.offset) {
-                Ok(record) => return Ok((Some(record), lost)),
+                Ok(record) => {
+                    let (segment, offset) = (first.number, self.offset);
+                    let place = Place { segment, offset, bytes: record.len() as u64 };
+                    return Ok((Some((place, record)), lost));
+                }
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     lost += first.records.saturating_sub(self.read);
                     if self.segments.len() == 1 {
@@ -125,12 +140,17 @@ impl Spool {
         Ok((None, lost))
     }
 
-    /// The record of the last [`Spool::peek`] is dealt with.
+    /// The record that [`Spool::peek`] gave is dealt with. Nothing happens if it has given way since: the cursor stands
+    /// elsewhere then.
     ///
     /// # Errors
     /// Of the file system.
-    pub fn advance(&mut self, record_bytes: usize) -> io::Result<()> {
-        self.offset += record_bytes as u64 + HEAD;
+    pub fn advance(&mut self, place: Place) -> io::Result<()> {
+        let first = self.segments.front().map(|first| first.number);
+        if first != Some(place.segment) || self.offset != place.offset {
+            return Ok(());
+        }
+        self.offset += place.bytes + HEAD;
         self.read += 1;
         let done = self.segments.front().is_some_and(|first| self.offset >= first.bytes);
         if done && self.segments.len() == 1 {
@@ -208,10 +228,11 @@ fn read_at(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
 
 fn record(file: &mut File) -> io::Result<Vec<u8>> {
     let damaged = || io::Error::from(io::ErrorKind::InvalidData);
-    let mut head = [0; HEAD as usize];
-    file.read_exact(&mut head).map_err(|_| damaged())?;
-    let [a, b, c, d, e, f, g, h] = head;
-    let (length, sum) = (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]));
+    let mut number = || {
+        let mut bytes = [0; 4];
+        file.read_exact(&mut bytes).map_err(|_| damaged()).map(|()| u32::from_le_bytes(bytes))
+    };
+    let (length, sum) = (number()? as usize, number()?);
     if length > MOST_BYTES {
         return Err(damaged());
     }
@@ -258,8 +279,8 @@ mod tests {
 
     fn drain(spool: &mut Spool) -> Vec<Vec<u8>> {
         std::iter::from_fn(|| {
-            let record = spool.peek().ok()?.0?;
-            spool.advance(record.len()).ok()?;
+            let (place, record) = spool.peek().ok()?.0?;
+            spool.advance(place).ok()?;
             Some(record)
         })
         .collect()
@@ -273,8 +294,9 @@ mod tests {
         for n in 0..10_u8 {
             spool.append(&[n; 100]).unwrap();
         }
-        let first = spool.peek().unwrap().0.unwrap();
-        spool.advance(first.len()).unwrap();
+        let (place, _) = spool.peek().unwrap().0.unwrap();
+        spool.advance(place).unwrap();
+        spool.advance(place).unwrap(); // a record is dealt with once
         drop(spool);
         let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
         spool.append(&[10; 3]).unwrap();
@@ -299,5 +321,23 @@ mod tests {
         let dropped: u64 = (0..100).map(|_| spool.append(&[7; 1000]).unwrap()).sum();
         assert!(dropped > 50 && spool.bytes() <= 40_000);
         assert_eq!(drain(&mut spool).len() as u64, 100 - dropped);
+    }
+
+    /// The monitor comes back while the spool is full: the record under way has given way when its answer comes.
+    #[test]
+    fn a_record_that_gave_way_moves_no_cursor() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(folder.path(), 40_000).unwrap();
+        spool.append(&[0; 500]).unwrap();
+        let (place, _) = spool.peek().unwrap().0.unwrap();
+        let mut last = 0_u8;
+        while spool.append(&[last + 1; 1000]).unwrap() == 0 {
+            last += 1;
+        }
+        let (next, record) = spool.peek().unwrap().0.unwrap();
+        assert_ne!(next, place, "the first segment is gone");
+        spool.advance(place).unwrap();
+        assert_eq!(spool.peek().unwrap(), (Some((next, record)), 0), "and the next record is still the next");
+        assert!(drain(&mut spool).iter().all(|record| record.len() == 1000));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use contracts::common::v1 as common;
-use contracts::monitor::v1::{CallerCount, VersionObservation};
+use contracts::monitor::v1::{CallerCount, GroupOutcome, VersionObservation};
 use contracts::time::to_wire;
 use statistics::LatencySketch;
 
@@ -33,11 +33,13 @@ pub struct Window {
     features: Vec<FeatureProfile>,
     feature_rows: u64,
     predictions: Option<Predictions>,
+    /// Rows and favourable predictions by sensitive column and value.
+    groups: BTreeMap<(String, String), (u64, u64)>,
 }
 
 impl Window {
-    /// Counts the end of a request.
-    pub fn note(&mut self, outcome: Outcome, rows: usize, took: Duration, caller: Option<&str>) {
+    /// Counts the end of a request; `ran` if the model had it.
+    pub fn note(&mut self, outcome: Outcome, ran: bool, rows: usize, took: Duration, caller: Option<&str>) {
         self.requests += 1;
         self.rows += rows as u64;
         match outcome {
@@ -46,8 +48,10 @@ impl Window {
             Outcome::Failed(Fault::Client | Fault::Deadline) => self.client_faults += 1,
             Outcome::Failed(Fault::Platform) => self.server_faults += 1,
         }
-        // What a client's mistake or impatience took says nothing about the version.
-        if matches!(outcome, Outcome::Answered | Outcome::Failed(Fault::Model)) {
+        // What a client's mistake took says nothing about the version. Neither does its impatience, unless the model was at
+        // work: it would have taken that long at least, so a version that hangs is seen, and P95 is at most too low.
+        let late = ran && outcome == Outcome::Failed(Fault::Deadline);
+        if late || matches!(outcome, Outcome::Answered | Outcome::Failed(Fault::Model)) {
             let millis = (took.as_secs_f64() * 1e3).max(SHORTEST);
             if self.latency.add(millis).is_ok() {
                 self.latency_sum += millis;
@@ -72,6 +76,13 @@ impl Window {
         }
         let predictions = self.predictions.get_or_insert_with(|| reference.no_predictions());
         (&mut self.features, &mut self.feature_rows, predictions)
+    }
+
+    /// Counts a row of a group, and whether its prediction is the favourable one.
+    pub(super) fn group(&mut self, column: &str, value: &str, favourable: bool) {
+        let sum = self.groups.entry((column.to_owned(), value.to_owned())).or_default();
+        sum.0 += 1;
+        sum.1 += u64::from(favourable);
     }
 
     /// The observation of a second since the epoch.
@@ -101,14 +112,20 @@ impl Window {
             latency: Some(sketch(&self.latency, self.latency_sum)),
             features: features.unwrap_or_default(),
             predictions: self.predictions.and_then(|predictions| predictions.wire(label)),
-            groups: Vec::new(),
+            groups: self.groups.into_iter().map(group_outcome).collect(),
             callers: self
                 .callers
                 .into_iter()
                 .map(|(principal, requests)| CallerCount { principal, requests })
                 .collect(),
+            breaker_log_e: 0.0,
         }
     }
+}
+
+fn group_outcome(of: ((String, String), (u64, u64))) -> GroupOutcome {
+    let ((column, value), (rows, favourable)) = of;
+    GroupOutcome { group: format!("{column}={value}"), rows, favourable }
 }
 
 fn sketch(latency: &LatencySketch, sum: f64) -> common::LatencySketch {

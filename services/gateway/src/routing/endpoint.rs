@@ -60,6 +60,19 @@ impl Endpoint {
         }
     }
 
+    /// Whether the same backends serve the same shares under the same breaker.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let of = |one: &Self| (one.name.clone(), one.deployment.clone(), one.staging, one.rollout.clone());
+        let same = |(a, b): (&Target, &Target)| {
+            Arc::ptr_eq(&a.backend, &b.backend) && (a.percent, a.canary) == (b.percent, b.canary)
+        };
+        let breaker = |one: &Self| one.breaker.as_ref().map(Arc::as_ptr);
+        of(self) == of(other)
+            && breaker(self) == breaker(other)
+            && self.targets.len() == other.targets.len()
+            && self.targets.iter().zip(&other.targets).all(same)
+    }
+
     /// Percent that each target takes now: nothing for a canary that has tripped, and then all for stable.
     pub fn effective(&self) -> Vec<u32> {
         let tripped = self.tripped();

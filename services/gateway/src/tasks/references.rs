@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::registry::v1::{
-    DatasetVersion, GetDatasetVersionRequest, GetModelVersionRequest, ModelVersion,
+    DatasetVersion, Evaluation, GetDatasetVersionRequest, GetModelVersionRequest, ListEvaluationsRequest,
+    ModelVersion,
 };
 use runtime::Tasks;
 use tonic::{Code, Status};
@@ -67,7 +68,11 @@ impl Gateway {
                 None => self.fetch_dataset(name).await?,
             },
         };
-        Ok(Reference::new(backend.signature(), &model, dataset.as_ref()))
+        let evaluation = match self.files().reference::<Evaluation>(&evaluations_of(&backend.version)) {
+            Some(evaluation) => evaluation,
+            None => self.fetch_evaluation(&backend.version).await?,
+        };
+        Ok(Reference::new(backend.signature(), &model, dataset.as_ref(), &evaluation))
     }
 
     async fn fetch_model(&self, name: &str) -> Result<ModelVersion, Status> {
@@ -101,9 +106,38 @@ impl Gateway {
         }
     }
 
+    /// The newest evaluation: it says which columns make groups and which outcomes are favourable.
+    async fn fetch_evaluation(&self, version: &str) -> Result<Evaluation, Status> {
+        let mut request = ListEvaluationsRequest { parent: version.to_owned(), ..Default::default() };
+        let mut newest: Option<Evaluation> = None;
+        let time = |of: &Evaluation| of.create_time.as_ref().map(|time| (time.seconds, time.nanos));
+        loop {
+            let page = match self.clients().evaluations.clone().list_evaluations(request.clone()).await {
+                Ok(page) => page.into_inner(),
+                Err(status) if matches!(status.code(), Code::NotFound | Code::Unimplemented) => {
+                    return Ok(Evaluation::default());
+                }
+                Err(status) => return Err(status),
+            };
+            newest = page.evaluations.into_iter().chain(newest).max_by_key(time);
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
+        }
+        let Some(newest) = newest else { return Ok(Evaluation::default()) };
+        self.keep(&evaluations_of(version), &newest).await;
+        Ok(newest)
+    }
+
     async fn keep<M: prost::Message>(&self, name: &str, message: &M) {
         if let Err(error) = self.files().keep_reference(name, message).await {
             tracing::warn!(%error, name, "a reference cannot be kept on disk");
         }
     }
+}
+
+/// Name that a version's newest evaluation is kept under.
+fn evaluations_of(version: &str) -> String {
+    format!("{version}/evaluations")
 }

@@ -61,7 +61,7 @@ impl Gateway {
         match self.clients().routes.clone().report_serving(request).await {
             Ok(_) => self.note_registry(true),
             Err(status) => {
-                tracing::debug!(%status, "the registry does not take the report, the next one follows")
+                tracing::debug!(%status, "the registry does not take the report, the next one follows");
             }
         }
     }

@@ -1,12 +1,16 @@
 //! Parameters of a request that this server understands; others are let through, as the protocol has it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use contracts::inference::infer_parameter::ParameterChoice;
 use contracts::inference::{InferParameter, ModelInferRequest};
+use engine::FieldError;
 
-use crate::Error;
+use super::shown;
+
+/// What parameters begin with that name a row's group.
+const GROUP: &str = "group.";
 
 /// Longest routing key, bytes.
 const LONGEST_KEY: usize = 1024;
@@ -20,41 +24,53 @@ pub struct Parameters {
     pub timeout: Option<Duration>,
     /// Triton's `triton_enable_empty_final_response`: the answer says that it is the last.
     pub final_response: bool,
+    /// Values of sensitive columns that are no inputs of the model, by column: `group.<column>` is one value for all rows, or
+    /// one for each row separated by commas. They reach the counts of groups (§9.1) and nothing else.
+    pub groups: BTreeMap<String, String>,
 }
 
 impl Parameters {
-    /// Reads them from the message; `header` is the `wlp-key` of the call, which wins.
-    ///
-    /// # Errors
-    /// [`Error::BadRequest`] for a parameter of the wrong type or size.
-    pub fn of(request: &ModelInferRequest, header: Option<&str>) -> Result<Self, Error> {
+    /// Reads them from the message, with every one that cannot be used; `header` is the `wlp-key` of the call, which wins.
+    pub fn of(request: &ModelInferRequest, header: Option<&str>) -> (Self, Vec<FieldError>) {
+        let mut bad = Vec::new();
+        let mut wrong = |name: &str, why: String| {
+            bad.push(FieldError { field: format!("parameters[{name}]"), description: why });
+        };
         let mut read = Self { key: header.map(str::to_owned), ..Self::default() };
-        if let Some(parameter) = request.parameters.get("key") {
-            let Some(ParameterChoice::StringParam(key)) = &parameter.parameter_choice else {
-                return Err(Error::field("parameters[key]", "must be a string"));
-            };
-            read.key.get_or_insert_with(|| key.clone());
+        match request.parameters.get("key").map(|parameter| &parameter.parameter_choice) {
+            Some(Some(ParameterChoice::StringParam(key))) => _ = read.key.get_or_insert_with(|| key.clone()),
+            Some(_) => wrong("key", "must be a string".into()),
+            None => {}
         }
         if read.key.as_ref().is_some_and(|key| key.len() > LONGEST_KEY) {
-            return Err(Error::field("parameters[key]", format!("longer than {LONGEST_KEY} bytes")));
+            wrong("key", format!("longer than {LONGEST_KEY} bytes"));
         }
         read.key = read.key.filter(|key| !key.is_empty());
-        if let Some(parameter) = request.parameters.get("timeout") {
-            let micros = match parameter.parameter_choice {
-                Some(ParameterChoice::Int64Param(micros)) => u64::try_from(micros).ok(),
-                Some(ParameterChoice::Uint64Param(micros)) => Some(micros),
-                _ => None,
-            };
-            let Some(micros) = micros else {
-                return Err(Error::field("parameters[timeout]", "must be microseconds, 0 or more"));
-            };
-            read.timeout = (micros > 0).then(|| Duration::from_micros(micros));
+        match request.parameters.get("timeout").map(|parameter| &parameter.parameter_choice) {
+            Some(Some(ParameterChoice::Int64Param(micros))) if *micros >= 0 => {
+                read.timeout = Some(Duration::from_micros(micros.unsigned_abs()));
+            }
+            Some(Some(ParameterChoice::Uint64Param(micros))) => {
+                read.timeout = Some(Duration::from_micros(*micros));
+            }
+            Some(_) => wrong("timeout", "must be microseconds, 0 or more".into()),
+            None => {}
         }
+        read.timeout = read.timeout.filter(|timeout| !timeout.is_zero());
         if let Some(parameter) = request.parameters.get("triton_enable_empty_final_response") {
             read.final_response =
                 matches!(parameter.parameter_choice, Some(ParameterChoice::BoolParam(true)));
         }
-        Ok(read)
+        for (name, parameter) in &request.parameters {
+            let Some(column) = name.strip_prefix(GROUP) else { continue };
+            match &parameter.parameter_choice {
+                Some(ParameterChoice::StringParam(values)) => {
+                    read.groups.insert(column.to_owned(), values.clone());
+                }
+                _ => wrong(&shown(name), "must be a string".into()),
+            }
+        }
+        (read, bad)
     }
 
     /// What the answer carries back.

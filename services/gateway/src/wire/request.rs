@@ -2,11 +2,10 @@
 
 use contracts::inference::ModelInferRequest;
 use contracts::inference::model_infer_request::InferInputTensor;
-use engine::{DataType, FieldError, Tensor, TensorError};
+use engine::{DataType, Declared, FieldError, Tensor, TensorError, element_count};
 
 use super::contents;
 use super::shown;
-use crate::Error;
 
 /// Parameters of an output that this server does not honour, so that nobody waits for what never comes.
 const OUTPUT_EXTENSIONS: [&str; 2] = ["classification", "shared_memory_region"];
@@ -14,12 +13,34 @@ const OUTPUT_EXTENSIONS: [&str; 2] = ["classification", "shared_memory_region"];
 const MOST_TENSORS: usize = 1024;
 
 /// The tensors of a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Parsed {
     /// In the order of the request.
     pub inputs: Vec<Tensor>,
+    /// Inputs that cannot be read, with what can be told of them.
+    pub unreadable: Vec<Unreadable>,
     /// Names of the outputs asked for; empty is all.
     pub outputs: Vec<String>,
+}
+
+/// An input that is no tensor.
+#[derive(Debug)]
+pub struct Unreadable {
+    name: String,
+    datatype: Option<DataType>,
+    shape: Option<Vec<i64>>,
+}
+
+impl Parsed {
+    /// What the request says of each input.
+    pub fn declared(&self) -> impl Iterator<Item = Declared<'_>> {
+        let unreadable = self.unreadable.iter().map(|input| Declared {
+            name: &input.name,
+            datatype: input.datatype,
+            shape: input.shape.as_deref(),
+        });
+        self.inputs.iter().map(Declared::from).chain(unreadable)
+    }
 }
 
 /// Bytes that a request keeps in memory, near enough for admission.
@@ -30,15 +51,13 @@ pub fn message_bytes(request: &ModelInferRequest) -> usize {
     raw + typed + 256
 }
 
-/// Takes the tensors out of a request. Nothing of numeric raw contents is copied.
-///
-/// # Errors
-/// [`Error::BadRequest`] with every field that cannot be used.
-pub fn parse(request: &mut ModelInferRequest) -> Result<Parsed, Error> {
+/// Takes the tensors out of a request, with every field that cannot be used. Nothing of numeric raw contents is copied.
+pub fn parse(request: &mut ModelInferRequest) -> (Parsed, Vec<FieldError>) {
     let mut bad = Vec::new();
     let mut wrong = |field: String, description: String| bad.push(FieldError { field, description });
     if request.inputs.len().max(request.outputs.len()) > MOST_TENSORS {
-        return Err(Error::field("inputs", format!("more than {MOST_TENSORS} tensors")));
+        wrong("inputs".into(), format!("more than {MOST_TENSORS} tensors"));
+        return (Parsed::default(), bad);
     }
     let raw = std::mem::take(&mut request.raw_input_contents);
     let inputs = std::mem::take(&mut request.inputs);
@@ -48,12 +67,17 @@ pub fn parse(request: &mut ModelInferRequest) -> Result<Parsed, Error> {
         wrong("raw_input_contents".into(), why);
     }
     let mut raw = raw.into_iter();
-    let mut tensors = Vec::with_capacity(inputs.len());
+    let mut parsed = Parsed::default();
     for input in inputs {
         let field = format!("inputs[{}]", shown(&input.name));
         match one(input, uses_raw, raw.next()) {
-            Ok(tensor) => tensors.push(tensor),
-            Err((part, why)) => wrong(format!("{field}{part}"), why),
+            Ok(tensor) => parsed.inputs.push(tensor),
+            Err((unreadable, faults)) => {
+                for (part, why) in faults {
+                    wrong(format!("{field}{part}"), why);
+                }
+                parsed.unreadable.push(unreadable);
+            }
         }
     }
     for output in &request.outputs {
@@ -62,31 +86,63 @@ pub fn parse(request: &mut ModelInferRequest) -> Result<Parsed, Error> {
             wrong(field, "this extension is not supported here".into());
         }
     }
-    let outputs = std::mem::take(&mut request.outputs).into_iter().map(|output| output.name).collect();
-    if bad.is_empty() { Ok(Parsed { inputs: tensors, outputs }) } else { Err(Error::BadRequest(bad)) }
+    parsed.outputs = std::mem::take(&mut request.outputs).into_iter().map(|output| output.name).collect();
+    (parsed, bad)
 }
 
 type Wrong = (&'static str, String);
 
-fn one(input: InferInputTensor, uses_raw: bool, raw: Option<bytes::Bytes>) -> Result<Tensor, Wrong> {
-    let Some(datatype) = DataType::parse(&input.datatype) else {
-        return Err((
-            ".datatype",
-            format!("{:?} is not a data type of the protocol", shown(&input.datatype)),
-        ));
-    };
+/// The tensor of an input, or everything that is wrong with it. Contents are looked at where type and shape hold.
+fn one(
+    input: InferInputTensor,
+    uses_raw: bool,
+    raw: Option<bytes::Bytes>,
+) -> Result<Tensor, (Unreadable, Vec<Wrong>)> {
+    let mut faults = Vec::new();
+    let datatype = DataType::parse(&input.datatype);
+    if datatype.is_none() {
+        let why = format!("{:?} is not a data type of the protocol", shown(&input.datatype));
+        faults.push((".datatype", why));
+    }
+    let shape = element_count(&input.shape).map(|_| input.shape).map_err(|error| faults.push(placed(&error)));
     if input.parameters.contains_key("shared_memory_region") {
-        return Err((".parameters[shared_memory_region]", "shared memory is not supported here".into()));
+        faults.push((".parameters[shared_memory_region]", "shared memory is not supported here".into()));
     }
     let typed = input.contents.filter(|contents| !contents::is_empty(contents));
-    if uses_raw {
-        if typed.is_some() {
-            return Err((".contents", "must be empty where raw_input_contents are used".into()));
-        }
-        let Some(raw) = raw else { return Err(("", "has no raw_input_contents".into())) };
-        return Tensor::from_wire(input.name, datatype, input.shape, raw).map_err(|error| placed(&error));
+    if uses_raw && typed.is_some() {
+        faults.push((".contents", "must be empty where raw_input_contents are used".into()));
     }
-    contents::tensor(input.name, datatype, input.shape, typed.unwrap_or_default())
+    if uses_raw && raw.is_none() {
+        faults.push(("", "has no raw_input_contents".into()));
+    }
+    let (name, shape) = (input.name, shape.ok());
+    if let (Some(datatype), Some(shape), true) = (datatype, &shape, faults.is_empty()) {
+        let made = match raw.filter(|_| uses_raw) {
+            Some(raw) => {
+                Tensor::from_wire(&name, datatype, shape.clone(), raw).map_err(|error| placed(&error))
+            }
+            None => contents::tensor(name.clone(), datatype, shape.clone(), typed.unwrap_or_default()),
+        };
+        match made.and_then(text) {
+            Ok(tensor) => return Ok(tensor),
+            Err(why) => faults.push(why),
+        }
+    }
+    Err((Unreadable { name, datatype, shape }, faults))
+}
+
+/// Text must be UTF-8 without zero bytes: ONNX Runtime takes no other.
+fn text(tensor: Tensor) -> Result<Tensor, Wrong> {
+    for (at, element) in tensor.elements().into_iter().flatten().enumerate() {
+        match std::str::from_utf8(element) {
+            Err(_) => return Err((".contents", format!("element {at} is not UTF-8"))),
+            Ok(text) if text.contains('\0') => {
+                return Err((".contents", format!("element {at} has a zero byte")));
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(tensor)
 }
 
 /// Which part of the input an error is about.

@@ -73,7 +73,7 @@ async fn ten_thousand_faults_of_clients_trip_nothing() {
 async fn a_clients_deadline_is_not_the_models_fault_and_our_own_limit_is() {
     let mut stage = Stage::new().await;
     stage.canary(1, 50).await;
-    stage.engine.delay(&artifact(2).1, std::time::Duration::from_secs(60));
+    stage.engine.delay(&artifact(2).1, std::time::Duration::from_mins(1));
     for _ in 0..40 {
         let mut slow = tonic::Request::new(request());
         slow.set_timeout(std::time::Duration::from_millis(10));
@@ -91,21 +91,91 @@ async fn a_clients_deadline_is_not_the_models_fault_and_our_own_limit_is() {
     assert_eq!(stage.served("1.1.0").await.state, "tripped");
 }
 
-/// Evidence of good requests is weighed too: a storm after a calm takes longer than one at the start.
-#[tokio::test]
-async fn a_canary_that_breaks_after_a_calm_is_taken_off_too() {
-    let stage = Stage::new().await;
-    stage.canary(1, 50).await;
-    for _ in 0..100 {
-        stage.infer(request()).await.unwrap();
-    }
-    stage.engine.fail_share(&artifact(2).1, 1.0);
+async fn failed_of(stage: &Stage, requests: u32) -> u32 {
     let mut failed = 0;
-    for _ in 0..200 {
+    for _ in 0..requests {
         failed += u32::from(stage.infer(request()).await.is_err());
     }
-    assert!((1..=20).contains(&failed), "{failed} failed");
+    failed
+}
+
+#[tokio::test]
+async fn a_canary_that_breaks_after_a_calm_is_off_as_soon() {
+    for (percent, calm) in [(50, 100), (25, 2_000), (5, 4_000)] {
+        let mut stage = Stage::new().await;
+        stage.canary(1, percent).await;
+        assert_eq!(failed_of(&stage, calm / 2).await, 0);
+        // A restart in the middle of the calm changes nothing.
+        stage.stop().await;
+        stage.start().await;
+        stage.in_force(1).await;
+        assert_eq!(failed_of(&stage, calm / 2).await, 0);
+        stage.engine.fail_share(&artifact(2).1, 1.0);
+        let failed = failed_of(&stage, 400).await;
+        assert!((1..=5).contains(&failed), "{failed} failed at {percent} % after {calm}");
+        assert_eq!(stage.served("1.1.0").await.state, "tripped");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_nan_is_the_models_fault() {
+    let stage = Stage::new().await;
+    stage.canary(1, 50).await;
+    let nan = engine::fake::Behaviour {
+        outputs: Some(std::sync::Arc::new(|_, _| {
+            Ok(vec![
+                engine::Tensor::of("label", vec![1], &[0_i64]).unwrap(),
+                engine::Tensor::of("scores", vec![1, 3], &[0.0, f32::NAN, f32::NEG_INFINITY]).unwrap(),
+            ])
+        })),
+        ..Default::default()
+    };
+    stage.engine.set(artifact(2).1, nan);
+    let failed = failed_of(&stage, 50).await;
+    assert!((1..=5).contains(&failed), "{failed} failed");
     assert_eq!(stage.served("1.1.0").await.state, "tripped");
+}
+
+/// Three rollbacks that the registry never takes keep a fourth from nothing.
+#[tokio::test]
+async fn a_rollback_that_is_not_taken_holds_up_no_other() {
+    let stage = Stage::new().await;
+    let names = ["a", "b", "c", "d"];
+    let rollout = |name: &str| format!("deployments/{name}/rollouts/first");
+    stage.peers.told(|told| told.forbidden_rollbacks = names[..3].iter().map(|name| rollout(name)).collect());
+    let route = |name: &str| contracts::registry::v1::Route {
+        endpoint: name.into(),
+        deployment: format!("deployments/{name}"),
+        backends: vec![stage.backend("1.0.0", 1, 50, false), stage.backend("1.1.0", 2, 50, true)],
+        rollout: rollout(name),
+        ..Default::default()
+    };
+    let routes = names.iter().map(|name| route(name)).collect();
+    stage.peers.publish(&contracts::registry::v1::Routes { sequence: 1, routes, ..Default::default() });
+    stage.in_force(1).await;
+    stage.engine.fail_share(&artifact(2).1, 1.0);
+    for name in names {
+        for _ in 0..20 {
+            let mut request = request();
+            request.model_name = name.into();
+            let _ = stage.infer(request).await;
+        }
+    }
+    until(|| async {
+        stage.peers.told(|told| told.rollbacks.iter().any(|taken| taken.name == rollout("d")))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_its_key_value_store_it_starts_and_judges() {
+    let mut stage = Stage::new().await;
+    stage.stop().await;
+    stage.config.kv.url = "redis://127.0.0.1:1/".into();
+    stage.start().await;
+    stage.canary(1, 50).await;
+    stage.engine.fail_share(&artifact(2).1, 1.0);
+    assert!((1..=5).contains(&failed_of(&stage, 50).await));
 }
 
 #[tokio::test]

@@ -29,6 +29,13 @@ pub struct Told {
     pub reports: Vec<ReportServingRequest>,
     pub observations: Vec<ReportObservationsRequest>,
     pub monitor_down: bool,
+    /// Downloads begin and bring nothing until this is false again.
+    pub hold_artifacts: bool,
+    /// Rollouts whose rollback is never taken.
+    pub forbidden_rollbacks: Vec<String>,
+    pub evaluations: Vec<Evaluation>,
+    /// The monitor refuses batches with an observation of that version, for ever.
+    pub refused_version: Option<(String, tonic::Code)>,
 }
 
 /// Both peers; clones share them.
@@ -112,11 +119,21 @@ impl Peers {
                 let found = self.told(|told| told.artifacts.get(&request.digest).cloned());
                 let bytes = found.ok_or_else(|| Status::not_found("no such artifact"))?;
                 let chunk = bytes.slice(request.offset as usize..);
-                Ok(one(&DownloadArtifactResponse { chunk }))
+                let message = frame(&DownloadArtifactResponse { chunk });
+                let told = self.told.clone();
+                Ok(Box::pin(stream::once(async move {
+                    while told.lock().unwrap().hold_artifacts {
+                        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                    }
+                    Ok(message)
+                })))
             }
             "RollBack" => {
                 let request = RollBackRequest::decode(message).unwrap();
                 self.told(|told| {
+                    if told.forbidden_rollbacks.contains(&request.name) {
+                        return Err(Status::permission_denied("never"));
+                    }
                     if told.refuse_rollbacks > 0 {
                         told.refuse_rollbacks -= 1;
                         return Err(Status::unavailable("not now"));
@@ -130,11 +147,22 @@ impl Peers {
                 let found = self.told(|told| told.datasets.get(&name).cloned());
                 Ok(one(&found.ok_or_else(|| Status::not_found("no such dataset version"))?))
             }
+            "ListEvaluations" => {
+                let evaluations = self.told(|told| told.evaluations.clone());
+                Ok(one(&ListEvaluationsResponse { evaluations, ..Default::default() }))
+            }
             "GetModelVersion" => Ok(one(&ModelVersion::default())),
             "ReportObservations" => {
                 let batch = ReportObservationsRequest::decode(message).unwrap();
-                self.told(|told| told.observations.push(batch));
-                Ok(one(&ReportObservationsResponse::default()))
+                self.told(|told| {
+                    if let Some((version, code)) = &told.refused_version
+                        && batch.observations.iter().any(|seen| seen.version.ends_with(version))
+                    {
+                        return Err(Status::new(*code, "this version is refused"));
+                    }
+                    told.observations.push(batch);
+                    Ok(one(&ReportObservationsResponse::default()))
+                })
             }
             other => Err(Status::unimplemented(other.to_owned())),
         }

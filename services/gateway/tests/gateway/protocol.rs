@@ -74,8 +74,87 @@ async fn every_bad_field_of_a_hostile_request_is_named() {
         r.inputs[0].contents.as_mut().unwrap().fp32_contents = vec![0.0; 10_000];
     };
     assert_eq!(fields(&rows).await, ["inputs"]);
+    let none = |r: &mut wire::ModelInferRequest| {
+        r.inputs[0].shape = vec![0, 2];
+        r.inputs[0].contents.as_mut().unwrap().fp32_contents.clear();
+    };
+    assert_eq!(fields(&none).await, ["inputs[x].shape"]);
     assert_eq!(wrong(&|r| r.model_name = "../etc".into()).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(wrong(&|_| {}).await.unwrap(), "1.0.0");
+}
+
+/// What is wrong in one part hides nothing that is wrong in another.
+#[tokio::test]
+async fn all_bad_fields_are_named_in_one_answer() {
+    let stage = served().await;
+    let mut bad = request();
+    bad.inputs[0].datatype = "FLOAT".into();
+    bad.inputs[0].shape = vec![1, 3];
+    bad.inputs.push(wire::model_infer_request::InferInputTensor {
+        name: "text".into(),
+        datatype: "BYTES".into(),
+        shape: vec![2],
+        contents: Some(wire::InferTensorContents {
+            bytes_contents: vec![vec![b'a'].into(), vec![0xff].into()],
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    bad.outputs = ["z", "z2"]
+        .map(|name| wire::model_infer_request::InferRequestedOutputTensor {
+            name: name.into(),
+            ..Default::default()
+        })
+        .to_vec();
+    let number = || wire::InferParameter {
+        parameter_choice: Some(wire::infer_parameter::ParameterChoice::DoubleParam(0.5)),
+    };
+    for name in ["key", "timeout", "group.sex"] {
+        bad.parameters.insert(name.into(), number());
+    }
+    let status = stage.infer(bad).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let named = runtime::status::field_violations(&status);
+    let named: Vec<_> = named.iter().map(|bad| bad.field.as_str()).collect();
+    assert_eq!(
+        named,
+        [
+            "parameters[key]",
+            "parameters[timeout]",
+            "parameters[group.sex]",
+            "inputs[x].datatype",
+            "inputs[text].contents",
+            "inputs[x].shape",
+            "inputs[text]",
+            "outputs[z]",
+            "outputs[z2]"
+        ]
+    );
+}
+
+/// A wide model and a request with all names wrong: the answer has room for each of them.
+#[tokio::test]
+async fn many_wrong_names_leave_room_for_each_other() {
+    let stage = served().await;
+    let mut bad = request();
+    bad.inputs = (0..14)
+        .map(|n| {
+            let mut input = request().inputs.remove(0);
+            input.name = format!("a_column_of_the_training_data_{n}");
+            input
+        })
+        .collect();
+    let status = stage.infer(bad).await.unwrap_err();
+    let named = runtime::status::field_violations(&status);
+    assert_eq!(named.len(), 15, "fourteen unknown, one missing: {named:?}");
+}
+
+#[tokio::test]
+async fn a_compressed_request_is_answered() {
+    let stage = served().await;
+    let mut client = stage.client().send_compressed(tonic::codec::CompressionEncoding::Gzip);
+    let answer = client.model_infer(request()).await.unwrap().into_inner();
+    assert_eq!(answer.model_version, "1.0.0");
 }
 
 #[tokio::test]

@@ -31,6 +31,93 @@ async fn it_serves_on_without_a_registry_and_after_its_own_restart() {
     assert!(!stage.list().await.registry_reachable);
 }
 
+/// The canary's bytes are gone, from disk and from the registry: after a restart stable takes its share.
+#[tokio::test]
+async fn a_canary_that_cannot_be_made_ready_after_a_restart_takes_nothing_down() {
+    let mut stage = Stage::new().await;
+    stage.canary(3, 25).await;
+    stage.stop().await;
+    let hex = artifact(2).1;
+    let removed = remove(std::path::Path::new(&stage.config.data_dir), &hex[hex.len() - 40..]);
+    assert_eq!(removed, 1, "the canary's artifact was on disk");
+    stage.peers.told(|told| {
+        told.down = true;
+        told.artifacts.clear();
+    });
+    stage.start().await;
+    until(|| async { stage.served("1.0.0").await.traffic_percent == 100 }).await;
+    for _ in 0..50 {
+        assert_eq!(stage.infer(request()).await.unwrap(), "1.0.0");
+    }
+    // Once its bytes can be had the split is what the table says.
+    stage.peers.told(|told| told.down = false);
+    drop(stage.backend("1.1.0", 2, 25, true));
+    stage.in_force(3).await;
+    assert_eq!(stage.served("1.0.0").await.traffic_percent, 75);
+}
+
+fn remove(folder: &std::path::Path, part: &str) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| match path.is_dir() {
+            true => remove(&path, part),
+            false if path.display().to_string().contains(part) => {
+                std::fs::remove_file(&path).map(|()| 1).unwrap()
+            }
+            false => 0,
+        })
+        .sum()
+}
+
+#[tokio::test]
+async fn it_is_ready_once_its_models_are() {
+    let mut stage = Stage::new().await;
+    stage.publish(1, vec![stage.backend("1.0.0", 1, 100, false)]);
+    stage.in_force(1).await;
+    stage.stop().await;
+    let hex = artifact(1).1;
+    remove(std::path::Path::new(&stage.config.data_dir), &hex[hex.len() - 40..]);
+    stage.peers.told(|told| told.hold_artifacts = true);
+    stage.start().await;
+    let ready = || async {
+        let request = contracts::inference::ServerReadyRequest {};
+        stage.client().server_ready(request).await.unwrap().into_inner().ready
+    };
+    until(|| async { stage.served("1.0.0").await.state == "loading" }).await;
+    assert!(!ready().await, "a balancer would send what cannot be answered");
+    stage.peers.told(|told| told.hold_artifacts = false);
+    stage.in_force(1).await;
+    assert!(ready().await);
+    // A version that comes later makes nothing unready: what serves goes on.
+    stage.peers.told(|told| told.hold_artifacts = true);
+    stage.publish(2, vec![stage.backend("1.1.0", 2, 100, false)]);
+    until(|| async { stage.served("1.1.0").await.state == "loading" }).await;
+    assert!(ready().await);
+}
+
+/// A load that failed and is then revoked, and one that is being retried, keep no core busy.
+#[tokio::test]
+async fn what_cannot_be_loaded_is_not_reported_without_end() {
+    let stage = Stage::new().await;
+    let backend = stage.backend("1.0.0", 1, 100, false);
+    stage.peers.told(|told| told.artifacts.clear());
+    stage.publish(1, vec![backend.clone()]);
+    until(|| async { stage.served("1.0.0").await.state == "failed" }).await;
+    let route = contracts::registry::v1::Route {
+        endpoint: "scorer".into(),
+        deployment: "deployments/scorer".into(),
+        backends: vec![backend.clone()],
+        ..Default::default()
+    };
+    let revoked_digests = vec![backend.artifact_digest];
+    stage.peers.publish(&Routes { sequence: 2, routes: vec![route], revoked_digests, ..Routes::default() });
+    until(|| async { stage.served("1.0.0").await.error.contains("revoked") }).await;
+    let reports = || stage.peers.told(|told| told.reports.len());
+    let before = reports();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(reports() - before < 5, "{} reports in a second", reports() - before);
+}
+
 #[tokio::test]
 async fn a_table_with_a_bad_signature_or_an_older_one_changes_nothing() {
     let stage = Stage::new().await;
@@ -127,7 +214,7 @@ async fn a_whole_rollout_and_a_rollback_lose_no_request() {
                 Ok(_) => answered += 1,
                 Err(status) => panic!("lost a request after {answered}: {status}"),
             }
-            if answered % 50 == 0 {
+            if answered.is_multiple_of(50) {
                 tokio::task::yield_now().await;
             }
             if answered == 3_000 {
