@@ -1,8 +1,9 @@
 //! Fairness by group: selection rates, true and false positive rates, and their gaps with intervals.
 //!
 //! A gap needs two groups, and every group needs members (and positives, or negatives) to have a rate: else it
-//! is undefined and passes nothing. Source: WLP-MLDEV-001 §7.1, §7.3 (demographic parity > 0.9), §9.1
-//! (disparity > 0.1); MISSION reading 1. Names follow fairlearn 0.15.
+//! is undefined and passes nothing; so is the gap in selection where nobody of any group is selected.
+//! Source: WLP-MLDEV-001 §7.1, §7.3 (demographic parity > 0.9), §9.1 (disparity > 0.1); MISSION reading 1.
+//! Names follow fairlearn 0.15.
 
 use std::collections::BTreeMap;
 
@@ -106,13 +107,13 @@ pub struct Gap {
     pub difference: f64,
     /// 1 minus the difference: gated against §7.3.
     pub parity: f64,
-    /// Lowest over highest, shown beside it (four-fifths rule); `None` when nobody is selected (0/0).
+    /// Lowest over highest, shown beside it (four-fifths rule); `None` where both rates are 0 (0/0).
     pub ratio: Option<f64>,
 }
 
 /// The largest gap of `rate` between the groups.
 /// # Errors
-/// [`Error::Undefined`] with fewer than two groups or when a group has no such rate.
+/// [`Error::Undefined`] with fewer than two groups, when a group has no such rate, or when nobody is selected at all.
 pub fn gap<'a>(groups: impl IntoIterator<Item = &'a GroupCounts>, rate: Rate) -> Result<Gap> {
     Ok(gap_of(&shares(groups, rate)?))
 }
@@ -183,7 +184,7 @@ pub fn bounded_gap<'a>(
 }
 
 /// One-sided lower bound of the ratio lowest/highest at `confidence`, conservative: the smallest quotient of
-/// Wilson bounds, each rate taking half of the error. `None` when nobody is selected.
+/// Wilson bounds, each rate taking half of the error. `None` where all rates are 0.
 pub fn ratio_lower<'a>(
     groups: impl IntoIterator<Item = &'a GroupCounts>,
     rate: Rate,
@@ -234,6 +235,9 @@ fn shares<'a>(groups: impl IntoIterator<Item = &'a GroupCounts>, rate: Rate) -> 
     if shares.len() < 2 {
         return Err(Error::Undefined { what: "gap between groups", why: "fewer than two groups" });
     }
+    if rate == Rate::Selection && shares.iter().all(|share| share.events() == 0) {
+        return Err(Error::Undefined { what: "gap between groups", why: "nobody of any group is selected" });
+    }
     Ok(shares)
 }
 
@@ -264,7 +268,10 @@ mod tests {
     fn undefined_is_never_a_number() {
         assert!(demographic_parity(&[group(1, 1, 1, 1)]).is_err());
         assert!(equal_opportunity(&[group(5, 0, 5, 0), group(0, 3, 0, 7)]).is_err());
-        assert_eq!(demographic_parity(&[group(0, 0, 1, 1), group(0, 0, 2, 2)]).unwrap().ratio, None);
+        let nobody = [group(0, 0, 1, 1), group(0, 0, 2, 2)];
+        assert!(demographic_parity(&nobody).is_err(), "a model that selects nobody is not fair");
+        assert!(bounded_gap(&nobody, Rate::Selection, 0.95).is_err());
+        assert_eq!(equal_opportunity(&nobody).unwrap().ratio, None);
     }
 
     #[test]

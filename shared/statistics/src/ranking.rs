@@ -3,7 +3,7 @@
 //! Equal scores are one threshold (0.0 and -0.0 are equal). Conventions of scikit-learn 1.9. O(n log n).
 
 use crate::error::{Error, Result, finite, open_unit, same_length, weights_or_ones};
-use crate::interval::{Interval, normal};
+use crate::interval::{Interval, Share, normal, wilson};
 use crate::special::normal_two_sided;
 
 /// One point per distinct score, from the highest score down.
@@ -137,6 +137,8 @@ pub struct DeLong {
     pub second_error: f64,
     /// Covariance of the two.
     pub covariance: f64,
+    /// Rows of the smaller class.
+    pub smaller_class: u64,
 }
 
 impl DeLong {
@@ -153,6 +155,18 @@ impl DeLong {
     /// Normal interval of the first area, not clipped to 0..=1.
     pub fn first_interval(&self, confidence: f64) -> Result<Interval> {
         normal(self.first, self.first_error, confidence)
+    }
+
+    /// As [`DeLong::first_interval`], within 0..=1. Where the classes do not overlap the standard error is 0 whatever the
+    /// sample; then it is Wilson's interval of a share that is observed in each row of the smaller class.
+    pub fn first_bounds(&self, confidence: f64) -> Result<Interval> {
+        let at_end = self.first <= 0.0 || 1.0 <= self.first;
+        if at_end && self.first_error <= 0.0 {
+            let events = if self.first <= 0.0 { 0 } else { self.smaller_class };
+            return wilson(Share::new(events, self.smaller_class)?, confidence);
+        }
+        let open = self.first_interval(confidence)?;
+        Ok(Interval { lower: open.lower.max(0.0), upper: open.upper.min(1.0) })
     }
 }
 
@@ -177,6 +191,7 @@ pub fn delong(truth: &[bool], first: &[f64], second: &[f64]) -> Result<DeLong> {
         first_error: covariance(&a, &a).sqrt(),
         second_error: covariance(&b, &b).sqrt(),
         covariance: covariance(&a, &b),
+        smaller_class: positives.min(truth.len() - positives) as u64,
     })
 }
 
@@ -240,6 +255,17 @@ mod tests {
     fn one_class_has_no_area() {
         assert!(auroc(&[true, true], &[0.1, 0.2], None).is_err());
         assert!(average_precision(&[false], &[0.1], None).is_err());
+    }
+
+    #[test]
+    fn few_rows_that_do_not_overlap_prove_little() {
+        let area = |n: usize| {
+            let truth: Vec<bool> = (0..2 * n).map(|at| at < n).collect();
+            let score: Vec<f64> = (0..2 * n).map(|at| -(at as f64)).collect();
+            delong(&truth, &score, &score).unwrap().first_bounds(0.9).unwrap()
+        };
+        assert!(area(3).lower < 0.6 && area(300).lower > 0.98);
+        assert!(area(3).upper <= 1.0);
     }
 
     #[test]

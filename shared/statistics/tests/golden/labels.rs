@@ -158,6 +158,10 @@ fn fairness(check: &mut Check, case: &Case) {
         check.truth(&case.id, "single group is undefined", parity.is_err());
         return;
     }
+    if groups.values().all(|g| g.true_positives + g.false_positives == 0) {
+        check.truth(&case.id, "nobody selected is undefined", parity.is_err());
+        return;
+    }
     let parity = parity.unwrap();
     check.value(case, &key("demographic_parity_difference"), &Ok(parity.difference));
     check.value(case, &key("demographic_parity_ratio"), &parity.ratio.ok_or(undefined()));
