@@ -2,9 +2,9 @@
 
 use contracts::common::v1::column_profile::Distribution;
 use contracts::common::v1::{CategoricalCounts, ColumnProfile as WireProfile, NumericHistogram};
-use contracts::pipeline::v1::BuildDatasetVersionRequest;
+use contracts::pipeline::v1::{BuildDatasetVersionRequest, BuildPlan};
 use contracts::registry::v1::{DatasetColumn, DatasetVersion, dataset_version::State};
-use features::{ColumnProfile, Schema};
+use features::ColumnProfile;
 use statistics::profile::FeatureProfile;
 
 use crate::Error;
@@ -34,7 +34,7 @@ pub fn version(
         state: State::Draft.into(),
         data_sources,
         steps: built.steps.clone(),
-        columns: columns(&built.schema),
+        columns: columns(built, &plan),
         splits: built.files.splits.iter().map(|(split, _)| split.clone()).collect(),
         quality: measured.quality,
         profiles: profiles(built)?,
@@ -52,15 +52,18 @@ pub fn version(
     })
 }
 
-fn columns(schema: &Schema) -> Vec<DatasetColumn> {
+fn columns(built: &Built, plan: &BuildPlan) -> Vec<DatasetColumn> {
     let one = |column: &features::Column| DatasetColumn {
         name: column.name.clone(),
         r#type: column.kind.as_str().to_owned(),
         nullable: column.nullable,
         sensitive: column.sensitive,
         label: column.label,
+        missing_text: built.raw.missing_texts.get(&column.name).cloned().unwrap_or_default(),
+        derived: plan.derived.iter().any(|derived| derived.name == column.name),
+        key: plan.key_columns.contains(&column.name),
     };
-    schema.columns.iter().map(one).collect()
+    built.schema.columns.iter().map(one).collect()
 }
 
 /// Profiles of the training split, the reference that drift is measured against; augmented rows are left out.

@@ -1,8 +1,10 @@
 //! Everything that can go wrong in the data-pipeline, and the one place where it becomes a status.
 
 use runtime::{FieldViolation, PreconditionViolation, bad_request, precondition, retry_later, status};
+use std::collections::HashMap;
 use std::time::Duration;
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 use tracing::error;
 
 /// Why a call or a build failed.
@@ -69,6 +71,17 @@ pub enum Error {
     /// Stored bytes that cannot be read.
     #[error("stored data cannot be read: {0}")]
     Damaged(String),
+    /// The service ended in the middle of the operation again and again.
+    #[error("the service ended {0} times while it worked on this: it is not tried again")]
+    TooOften(u32),
+    /// What is made of the data needs more room than there is.
+    #[error("{what} needs more than {allowed} bytes")]
+    TooLarge {
+        /// Step or column.
+        what: String,
+        /// Bytes.
+        allowed: usize,
+    },
     /// A fault of ours.
     #[error("internal: {0}")]
     Internal(String),
@@ -110,14 +123,17 @@ impl From<Error> for Status {
         let text = error.to_string();
         match error {
             Error::BadRequest(bad) => bad_request(bad),
-            Error::BadData { input, .. } => {
-                status(Code::InvalidArgument, "BAD_DATA", text, [("input".into(), input)])
+            Error::BadData { input, what } => {
+                let field = input.split_whitespace().next().unwrap_or("inputs").to_owned();
+                invalid("BAD_DATA", text, FieldViolation::new(field, what), [("input".into(), input)])
             }
             Error::Source { source_name, .. } => {
                 let violation = PreconditionViolation::new("§5.1", source_name, text.clone());
                 precondition("SOURCE_NOT_USABLE", text, vec![violation], [])
             }
-            Error::Features(_) => status(Code::InvalidArgument, "PLAN_DOES_NOT_FIT", text, []),
+            Error::Features(_) => {
+                invalid("PLAN_DOES_NOT_FIT", text.clone(), FieldViolation::new("plan", text), [])
+            }
             Error::Statistics(_) => status(Code::InvalidArgument, "NOT_MEASURABLE", text, []),
             Error::Missing(name) => {
                 status(Code::NotFound, "RESOURCE_NOT_FOUND", text, [("name".into(), name)])
@@ -137,12 +153,27 @@ impl From<Error> for Status {
                 error!(%cause, "stored data is damaged");
                 status(Code::DataLoss, "DAMAGED", "stored data cannot be read", [])
             }
+            Error::TooOften(_) => status(Code::Aborted, "INTERRUPTED", text, []),
+            Error::TooLarge { .. } => status(Code::ResourceExhausted, "TOO_LARGE", text, []),
             Error::Internal(cause) => {
                 error!(%cause, "the data-pipeline failed");
                 status(Code::Internal, "INTERNAL", "the data-pipeline failed", [])
             }
         }
     }
+}
+
+/// INVALID_ARGUMENT with a reason of its own and the field that is meant.
+fn invalid(
+    reason: &str,
+    text: String,
+    violation: FieldViolation,
+    facts: impl IntoIterator<Item = (String, String)>,
+) -> Status {
+    let mut details =
+        ErrorDetails::with_error_info(reason, runtime::status::DOMAIN, HashMap::from_iter(facts));
+    details.set_bad_request(vec![violation]);
+    Status::with_error_details(Code::InvalidArgument, text, details)
 }
 
 fn stored(cause: storage::Error) -> Status {

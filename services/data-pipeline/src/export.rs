@@ -49,6 +49,8 @@ pub fn text(parquet: Bytes, format: Text) -> Result<Vec<u8>, Error> {
         }
         for row in 0..batch.num_rows() {
             match format {
+                // A line of nothing is a blank line, which readers skip.
+                Text::Csv if columns.len() == 1 && columns[0].1.is_missing(row) => out.extend(b"\"\""),
                 Text::Csv => {
                     let cells: Vec<_> = columns
                         .iter()
@@ -78,7 +80,8 @@ fn json(columns: &[(String, Values<'_>)], row: usize, out: &mut Vec<u8>) -> Resu
         out.push(if at == 0 { b'{' } else { b',' });
         serde_json::to_writer(&mut *out, name).map_err(|error| failed(&error))?;
         out.push(b':');
-        match (values.text(row), values.kind()) {
+        let infinite = values.number(row).is_some_and(f64::is_infinite); // JSON has no such number
+        match (values.text(row).filter(|_| !infinite), values.kind()) {
             (None, _) => out.extend(b"null"),
             (Some(text), Kind::Int64 | Kind::Float64 | Kind::Bool) => {
                 out.write_all(text.as_bytes()).map_err(|error| failed(&error))?;

@@ -2,23 +2,23 @@
 //! A run is idempotent: files are content-addressed, and a version that is registered already with the same manifest is
 //! the answer.
 
-use contracts::pipeline::v1::{BuildDatasetVersionRequest, ReplayDatasetVersionRequest, ReplayResult};
-use contracts::registry::v1::{
-    CreateDatasetVersionRequest, DatasetVersion, GetDataSourceRequest, GetDatasetRequest,
-    GetDatasetVersionRequest,
-};
+use futures::FutureExt;
 use prost::Message as _;
 use runtime::{Caller, Tasks};
+use std::panic::AssertUnwindSafe;
 use storage::{Cause, Digest, Operation, Operations, Outcome};
-use tonic::{Code, Status};
+use tonic::Status;
 use tracing::{info, warn};
 
-use crate::steps::{self, Built, Progress};
-use crate::store::{Build, Job};
-use crate::{Error, Pipeline, card, convert, quality};
+use crate::build::{build, replay};
+use crate::steps::Progress;
+use crate::store::Job;
+use crate::{Error, Pipeline};
 
 /// Kind of our operations in the table of operations.
 const KIND: &str = "data-pipeline";
+/// Times that an operation is taken up after a restart of the service.
+const RESTARTS: u32 = 5;
 
 /// Takes up unfinished operations once the service is started.
 pub fn resume_when_started(tasks: &Tasks, pipeline: &Pipeline) {
@@ -28,11 +28,38 @@ pub fn resume_when_started(tasks: &Tasks, pipeline: &Pipeline) {
         async move {
             for operation in pipeline.operations().unfinished(KIND).await? {
                 info!(operation = operation.name, "taking up an unfinished operation");
-                start(&pipeline, operation);
+                take_up(&pipeline, operation).await?;
             }
             Ok::<_, storage::Error>(())
         }
     });
+}
+
+/// Starts an operation again, unless that ended the process too often: a build that needs more memory than there is would do
+/// so at every start.
+async fn take_up(pipeline: &Pipeline, mut operation: Operation) -> Result<(), storage::Error> {
+    let now = pipeline.clock().now();
+    let Ok(mut job) = Job::decode(operation.metadata.as_slice()) else {
+        start(pipeline, operation);
+        return Ok(());
+    };
+    job.restarts += 1;
+    if RESTARTS < job.restarts {
+        let status = Status::from(Error::TooOften(RESTARTS));
+        return pipeline.operations().finish(&operation.name, failed(&status), now).await;
+    }
+    operation.metadata = job.encode_to_vec();
+    pipeline.operations().describe(&operation.name, operation.metadata.clone(), now).await?;
+    start(pipeline, operation);
+    Ok(())
+}
+
+fn failed(status: &Status) -> Outcome {
+    Outcome::Failed {
+        code: status.code() as i32,
+        message: status.message().to_owned(),
+        status: status.details().to_vec(),
+    }
 }
 
 impl Pipeline {
@@ -95,8 +122,9 @@ fn start(pipeline: &Pipeline, operation: Operation) {
     pipeline.tasks().once("operation", async move {
         let ended = tokio::select! {
             () = stop.cancelled() => return,
-            ended = carry_out(&this, &operation) => ended,
+            ended = AssertUnwindSafe(carry_out(&this, &operation)).catch_unwind() => ended,
         };
+        let ended = ended.unwrap_or_else(|_| Err(Error::Internal("an operation panicked".into())));
         let outcome = match ended {
             Ok(answer) => Outcome::Succeeded(answer),
             Err(Error::Stopping) => return,
@@ -104,7 +132,7 @@ fn start(pipeline: &Pipeline, operation: Operation) {
             Err(error) => {
                 let status = Status::from(error);
                 warn!(operation = operation.name, code = ?status.code(), message = status.message(), "operation failed");
-                Outcome::Failed { code: status.code() as i32, message: status.message().to_owned() }
+                failed(&status)
             }
         };
         if let Err(error) = this.operations().finish(&operation.name, outcome, this.clock().now()).await {
@@ -142,121 +170,4 @@ impl Progress for Steps {
         let cancelled = self.pipeline.operations().progress(&self.name, share, now).await?;
         if cancelled { Err(Error::Cancelled) } else { Ok(()) }
     }
-}
-
-async fn build(
-    pipeline: &Pipeline,
-    request: &BuildDatasetVersionRequest,
-    principal: &str,
-    operation: &str,
-    progress: &Steps,
-) -> Result<DatasetVersion, Error> {
-    let name = format!("{}/versions/{}", request.parent, request.version);
-    let built = steps::run(pipeline, request, true, progress).await?;
-    progress.at("quality", 0.85).await?;
-    let plan = request.plan.clone().unwrap_or_default();
-    let now = pipeline.clock().now();
-    let (built, measured) = crate::blocking::run("quality", move || {
-        let measured = quality::measure(&built, &plan, now)?;
-        Ok((built, measured))
-    })
-    .await?;
-    let mut version = convert::version(&name, request, &built, measured, principal)?;
-    progress.at("registration", 0.95).await?;
-    let made = card(pipeline, request, &built, &version).await?;
-    version.data_card_digest = pipeline.blobs().put(made.markdown.into()).await?.to_string();
-    let registered = register(pipeline, request, &version, operation).await?;
-    let record = Build {
-        request: Some(request.clone()),
-        principal: principal.to_owned(),
-        clean_digest: Digest::of(&built.files.clean).to_string(),
-        card_digest: registered.data_card_digest.clone(),
-        missing_sections: made.missing,
-        quarantine_digest: Digest::of(&built.raw.quarantine).to_string(),
-        version: Some(registered.clone()),
-    };
-    pipeline.keep_build(&name, &record).await?;
-    Ok(registered)
-}
-
-/// The card, from the build and what the registry knows of dataset and sources.
-async fn card(
-    pipeline: &Pipeline,
-    request: &BuildDatasetVersionRequest,
-    built: &Built,
-    version: &DatasetVersion,
-) -> Result<card::Made, Error> {
-    let deps = pipeline.deps();
-    let asked = GetDatasetRequest { name: request.parent.clone() };
-    let dataset = deps.datasets.clone().get_dataset(asked).await.map_err(Error::Registry)?.into_inner();
-    let mut sources = Vec::new();
-    for name in &version.data_sources {
-        let asked = GetDataSourceRequest { name: name.clone() };
-        sources
-            .push(deps.sources.clone().get_data_source(asked).await.map_err(Error::Registry)?.into_inner());
-    }
-    Ok(card::make(&card::Facts { dataset: &dataset, sources: &sources, version, raw: &built.raw }))
-}
-
-/// Registers the version; the same content registered before is the same version.
-async fn register(
-    pipeline: &Pipeline,
-    request: &BuildDatasetVersionRequest,
-    version: &DatasetVersion,
-    operation: &str,
-) -> Result<DatasetVersion, Error> {
-    let mut datasets = pipeline.deps().datasets.clone();
-    let asked = CreateDatasetVersionRequest {
-        parent: request.parent.clone(),
-        version: request.version.clone(),
-        dataset_version: Some(version.clone()),
-        request_id: operation.trim_start_matches("operations/").to_owned(),
-    };
-    let refused = match datasets.create_dataset_version(asked).await {
-        Ok(registered) => return Ok(registered.into_inner()),
-        Err(status) => status,
-    };
-    // An earlier run of this operation may have come this far; its times differ, so the registry sees another request.
-    let again = matches!(refused.code(), Code::AlreadyExists | Code::FailedPrecondition);
-    if again {
-        let asked = GetDatasetVersionRequest { name: version.name.clone() };
-        if let Ok(existing) = datasets.get_dataset_version(asked).await {
-            let existing = existing.into_inner();
-            if existing.manifest_digest == version.manifest_digest && existing.built_by == version.built_by {
-                return Ok(existing);
-            }
-            return Err(Error::Conflict {
-                name: version.name.clone(),
-                existing: existing.manifest_digest,
-                built: version.manifest_digest.clone(),
-            });
-        }
-    }
-    Err(Error::Registry(refused))
-}
-
-async fn replay(
-    pipeline: &Pipeline,
-    request: &ReplayDatasetVersionRequest,
-    progress: &Steps,
-) -> Result<ReplayResult, Error> {
-    let record = pipeline.build_record(&request.name).await?;
-    let asked = record.request.ok_or_else(|| Error::Damaged(format!("{} has no request", request.name)))?;
-    let recorded = record.version.unwrap_or_default();
-    let built = steps::run(pipeline, &asked, false, progress).await?;
-    let mut differences = Vec::new();
-    let mut compare = |what: &str, was: &str, is: &str| {
-        if was != is {
-            differences.push(format!("{what}: {was} is {is}"));
-        }
-    };
-    for (was, is) in recorded.steps.iter().zip(&built.steps) {
-        compare(&was.step, &was.output_digest, &is.output_digest);
-    }
-    for (was, (is, _)) in recorded.splits.iter().zip(&built.files.splits) {
-        compare(&format!("split {}", was.split), &was.digest, &is.digest);
-    }
-    compare("schema", &recorded.schema_digest, &built.schema.digest());
-    compare("transform", &recorded.transform_digest, &built.serving.digest());
-    Ok(ReplayResult { name: request.name.clone(), same: differences.is_empty(), differences })
 }

@@ -8,6 +8,7 @@
 //! - Rows are kept in one Arrow batch with the line they came from; limits of the configuration bound it.
 
 mod blocking;
+mod build;
 mod card;
 mod config;
 mod convert;

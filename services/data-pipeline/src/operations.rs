@@ -122,13 +122,14 @@ pub fn wire(stored: &storage::Operation) -> Result<Operation, Error> {
     let job = Job::decode(stored.metadata.as_slice())?;
     let answer =
         if job.build.is_some() { "wlp.registry.v1.DatasetVersion" } else { "wlp.pipeline.v1.ReplayResult" };
-    let failed = |code: i32, message: &str| {
-        Ended::Error(rpc::Status { code, message: message.to_owned(), details: Vec::new() })
+    let failed = |code: i32, message: &str, status: &[u8]| {
+        let details = rpc::Status::decode(status).map(|status| status.details).unwrap_or_default();
+        Ended::Error(rpc::Status { code, message: message.to_owned(), details })
     };
     let result = stored.outcome.as_ref().map(|outcome| match outcome {
         Outcome::Succeeded(value) => Ended::Response(any(answer, value.clone())),
-        Outcome::Failed { code, message } => failed(*code, message),
-        Outcome::Cancelled => failed(Code::Cancelled as i32, "cancelled"),
+        Outcome::Failed { code, message, status } => failed(*code, message, status),
+        Outcome::Cancelled => failed(Code::Cancelled as i32, "cancelled", &[]),
     });
     let progress = OperationProgress {
         subject: job.subject,

@@ -186,6 +186,16 @@ pub fn fills(rule: &CleaningRule, schema: &Schema, has_values: impl Fn(&str) -> 
     chosen.into_iter().filter_map(one).collect()
 }
 
+/// The column in which an operation leaves no value missing.
+pub fn filled_column(operation: &Operation) -> Option<&str> {
+    match operation {
+        Operation::FillMedian(name) | Operation::FillMode(name) | Operation::FillConstant(name, _) => {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
 /// A derived column as an operation that serving can replay; a band by the row's position cannot be.
 pub fn derivation(derived: &DerivedColumn) -> Option<Operation> {
     let how = match derived.operation() {

@@ -53,6 +53,9 @@ pub struct Job {
     /// Step that runs.
     #[prost(string, tag = "5")]
     pub step: String,
+    /// Times that it was taken up after a restart of the service.
+    #[prost(uint32, tag = "6")]
+    pub restarts: u32,
 }
 
 impl Pipeline {

@@ -1,15 +1,55 @@
 //! From texts to typed columns: which type a column has, and which cells do not read as it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
 };
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
+use arrow::datatypes::{DataType, Field};
 use features::schema::UTC;
 use features::{Kind, MissingMarkers};
 
-/// The narrowest type that every value reads as; text where there is none.
+/// Key of a field's metadata under which a reader keeps the type that the file declares.
+pub const DECLARED: &str = "kind";
+
+/// The type that the file itself declares for a column, if it declares one.
+pub fn declared(field: &Field) -> Option<Kind> {
+    field.metadata().get(DECLARED).and_then(|kind| Kind::parse(kind))
+}
+
+/// The type of an Arrow column as ours; `None` where its values decide.
+pub fn of_arrow(data_type: &DataType) -> Option<Kind> {
+    match data_type {
+        DataType::Dictionary(_, value) => of_arrow(value),
+        DataType::Boolean => Some(Kind::Bool),
+        DataType::UInt64 => None, // the upper half is above int64
+        kind if kind.is_integer() => Some(Kind::Int64),
+        kind if kind.is_floating() => Some(Kind::Float64),
+        DataType::Decimal128(..) | DataType::Decimal256(..) => Some(Kind::Float64),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Kind::Utf8),
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => Some(Kind::Timestamp),
+        _ => None,
+    }
+}
+
+/// The text that most often stands for a missing value, as it is written; the first in order of those that tie.
+pub fn most_frequent_marker(texts: &StringArray, missing: &MissingMarkers) -> Option<String> {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for text in texts.iter().flatten().filter(|text| !text.is_empty() && missing.is_missing(text)) {
+        *counts.entry(text).or_default() += 1;
+    }
+    let most = counts.values().copied().max()?;
+    counts.into_iter().find(|(_, count)| *count == most).map(|(text, _)| text.to_owned())
+}
+
+/// How many programs write a missing number.
+fn is_nan(text: &str) -> bool {
+    text.trim().eq_ignore_ascii_case("nan")
+}
+
+/// The narrowest type that every value reads as; text where there is none. "NaN" among numbers is a missing number.
 pub fn infer(texts: &StringArray, missing: &MissingMarkers) -> Kind {
     let mut possible = vec![Kind::Int64, Kind::Float64, Kind::Bool, Kind::Timestamp];
     let mut seen = false;
@@ -17,8 +57,8 @@ pub fn infer(texts: &StringArray, missing: &MissingMarkers) -> Kind {
         seen = true;
         let text = text.trim();
         possible.retain(|kind| match kind {
-            Kind::Int64 => !is_code(text) && text.parse::<i64>().is_ok(),
-            Kind::Float64 => !is_code(text) && number(text).is_some(),
+            Kind::Int64 => is_nan(text) || (!is_code(text) && text.parse::<i64>().is_ok()),
+            Kind::Float64 => is_nan(text) || (!is_code(text) && number(text).is_some()),
             Kind::Bool => truth(text).is_some(),
             Kind::Timestamp => text.len() >= 10 && text.contains('-') && time(text).is_some(),
             Kind::Utf8 => true,
@@ -30,10 +70,11 @@ pub fn infer(texts: &StringArray, missing: &MissingMarkers) -> Kind {
     if seen { possible.first().copied().unwrap_or(Kind::Utf8) } else { Kind::Utf8 }
 }
 
-/// A number with leading zeros is a code: as a number it would lose them.
+/// A number with leading zeros, or a whole one that 64 bits do not hold, is a code: as a number it would lose digits.
 fn is_code(text: &str) -> bool {
     let digits = text.trim_start_matches(['+', '-']).as_bytes();
-    digits.len() > 1 && digits[0] == b'0' && digits[1].is_ascii_digit()
+    let zeros = digits.len() > 1 && digits[0] == b'0' && digits[1].is_ascii_digit();
+    zeros || (digits.len() > 18 && digits.iter().all(u8::is_ascii_digit) && text.parse::<i64>().is_err())
 }
 
 /// A typed column and the rows whose text does not read as its type (they are missing in the column).
@@ -43,11 +84,12 @@ pub fn read(texts: &StringArray, kind: Kind, missing: &MissingMarkers) -> (Array
         let text = (!texts.is_null(row)).then(|| texts.value(row))?;
         (!missing.is_missing(text)).then_some(text)
     };
+    let number_or_none = |row: usize| known(row).filter(|text| !is_nan(text));
     let rows = 0..texts.len();
     let array: ArrayRef = match kind {
         Kind::Utf8 => Arc::new(rows.map(known).collect::<StringArray>()),
-        Kind::Int64 => Arc::new(each(rows, known, whole, &mut bad).collect::<Int64Array>()),
-        Kind::Float64 => Arc::new(each(rows, known, number, &mut bad).collect::<Float64Array>()),
+        Kind::Int64 => Arc::new(each(rows, number_or_none, whole, &mut bad).collect::<Int64Array>()),
+        Kind::Float64 => Arc::new(each(rows, number_or_none, number, &mut bad).collect::<Float64Array>()),
         Kind::Bool => Arc::new(each(rows, known, truth, &mut bad).collect::<BooleanArray>()),
         Kind::Timestamp => {
             let times: TimestampMicrosecondArray = each(rows, known, time, &mut bad).collect();

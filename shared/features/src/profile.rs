@@ -16,6 +16,18 @@ pub const BINS: usize = 20;
 /// Values of a categorical profile that are counted by name.
 pub const TOP: usize = 50;
 
+/// Bytes of a value's name: what people write is not kept as a whole, and a profile stays small.
+pub const NAME_BYTES: usize = 256;
+
+/// The name under which a value is counted: its beginning.
+fn name(text: &str) -> &str {
+    let mut end = text.len().min(NAME_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// What is kept of one column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnProfile {
@@ -71,10 +83,10 @@ impl ColumnProfile {
         let (mut counts, mut missing) = (BTreeMap::<String, u64>::new(), 0);
         for text in texts {
             match text {
-                Some(text) => match counts.get_mut(text) {
+                Some(text) => match counts.get_mut(name(text)) {
                     Some(count) => *count += 1,
                     None => {
-                        counts.insert(text.to_owned(), 1);
+                        counts.insert(name(text).to_owned(), 1);
                     }
                 },
                 None => missing += 1,
@@ -103,7 +115,7 @@ impl ColumnProfile {
         for row in 0..values.len() {
             match (&self.profile, values.number(row), values.text(row)) {
                 (FeatureProfile::Numeric { .. }, Some(number), _) => self.add_numbers(&[number]),
-                (FeatureProfile::Categorical(_), _, Some(text)) => self.profile.add_category(&text),
+                (FeatureProfile::Categorical(_), _, Some(text)) => self.profile.add_category(name(&text)),
                 _ => self.profile.add_missing(),
             }
         }
@@ -124,7 +136,7 @@ impl ColumnProfile {
     pub fn add_texts<'a>(&mut self, texts: impl IntoIterator<Item = Option<&'a str>>) {
         for text in texts {
             match text {
-                Some(text) => self.profile.add_category(text),
+                Some(text) => self.profile.add_category(name(text)),
                 None => self.profile.add_missing(),
             }
         }

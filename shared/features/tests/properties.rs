@@ -120,3 +120,16 @@ fn training_rows_alone_are_learnt_from() {
     );
     assert!(fitted.apply(&batch(&seen()).project(&[0, 1]).unwrap()).is_err(), "a missing column is an error");
 }
+
+/// Of long texts the beginning is kept, in the reference and in windows alike.
+#[test]
+fn a_profile_keeps_no_whole_documents() {
+    let long = "é".repeat(1000);
+    let reference = ColumnProfile::of_texts("t", [Some(long.as_str()), Some("short"), None]).unwrap();
+    let statistics::profile::FeatureProfile::Categorical(counts) = &reference.profile else { panic!() };
+    assert!(counts.levels().iter().all(|level| level.len() <= features::profile::NAME_BYTES));
+    let mut window = reference.empty_like().unwrap();
+    window.add_texts([Some(long.as_str())]);
+    let statistics::profile::FeatureProfile::Categorical(counts) = &window.profile else { panic!() };
+    assert_eq!(counts.other(), 0, "the same text is the same level");
+}

@@ -1,17 +1,22 @@
-//! A first pass over a CSV file (RFC 4180, `,` and `"`): header, encoding, the shape of every record. It keeps one cell at a
+//! A first pass over a CSV file (RFC 4180, `"` around cells; `;` or a tab between them where the header has no `,`): header, encoding, the shape of every record. It keeps one cell at a
 //! time, so a hostile file costs no memory; the values are read by the second pass.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::{Bad, check_names};
+use super::{Bad, check_names, named};
 use crate::Limits;
+
+/// Bytes of a header line that are looked at for what stands between its names.
+const HEADER_BYTES: u64 = 1 << 20;
 
 /// What the first pass found.
 pub struct Header {
     /// Names in order.
     pub names: Vec<String>,
+    /// What stands between cells.
+    pub delimiter: u8,
 }
 
 /// Checks the whole file.
@@ -20,7 +25,7 @@ pub struct Header {
 /// The line and what is wrong with it.
 pub fn scan(path: &Path, limits: &Limits) -> Result<Header, Bad> {
     let mut file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
-    let mut scanner = Scanner::new(*limits);
+    let mut scanner = Scanner::new(*limits, delimiter(path)?);
     let (mut buffer, mut first) = (vec![0; 1 << 18], true);
     loop {
         let count = file.read(&mut buffer).map_err(|error| format!("cannot be read: {error}"))?;
@@ -42,6 +47,15 @@ pub fn scan(path: &Path, limits: &Limits) -> Result<Header, Bad> {
     scanner.finish()
 }
 
+/// The first of `,`, `;` and tab that stands in the header line.
+fn delimiter(path: &Path) -> Result<u8, Bad> {
+    let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+    let mut line = Vec::new();
+    let mut reader = BufReader::new(file).take(HEADER_BYTES);
+    reader.read_until(b'\n', &mut line).map_err(|error| format!("cannot be read: {error}"))?;
+    Ok([b',', b';', b'\t'].into_iter().find(|one| line.contains(one)).unwrap_or(b','))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Start,
@@ -53,6 +67,7 @@ enum Place {
 
 struct Scanner {
     limits: Limits,
+    delimiter: u8,
     place: Place,
     cell: Vec<u8>,
     fields: usize,
@@ -65,9 +80,10 @@ struct Scanner {
 }
 
 impl Scanner {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: Limits, delimiter: u8) -> Self {
         Self {
             limits,
+            delimiter,
             place: Place::Start,
             cell: Vec::new(),
             fields: 0,
@@ -99,7 +115,7 @@ impl Scanner {
                 self.place = Place::Quoted;
                 self.quote_line = self.line;
             }
-            (_, b',') => self.end_cell()?,
+            (_, byte) if byte == self.delimiter => self.end_cell()?,
             (_, b'\n' | b'\r') => {
                 self.carriage = byte == b'\r';
                 self.end_record()?;
@@ -139,7 +155,7 @@ impl Scanner {
             if self.limits.columns < self.fields {
                 return Err(format!("has more than {} columns", self.limits.columns));
             }
-            self.names.push(text.trim().to_owned());
+            self.names.push(named(text.trim(), self.names.len()));
         } else if self.names.len() < self.fields {
             return Err(format!("line {}: more fields than the header's {}", self.line, self.names.len()));
         }
@@ -184,6 +200,6 @@ impl Scanner {
         if self.header {
             return Err("is empty: no header line".into());
         }
-        Ok(Header { names: self.names })
+        Ok(Header { names: self.names, delimiter: self.delimiter })
     }
 }

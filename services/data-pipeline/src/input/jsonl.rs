@@ -11,7 +11,7 @@ use arrow::array::{ArrayBuilder, ArrayRef, RecordBatch, StringBuilder};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::{Bad, check_names};
+use super::{Bad, check_names, named};
 use crate::Limits;
 
 /// Bytes of a line at most, as a multiple of those of a cell.
@@ -132,9 +132,13 @@ impl Columns {
         if limits.columns == self.names.len() {
             return Err(format!("has more than {} columns", limits.columns));
         }
+        // A name that comes late stands for a missing value in every row before it: counted before room is taken.
+        self.bytes += name.len() + self.rows * size_of::<i32>();
+        if limits.table_bytes < self.bytes {
+            return Err(format!("holds more than {} bytes of values", limits.table_bytes));
+        }
         let mut values = StringBuilder::new();
         values.append_nulls(self.rows);
-        self.bytes += self.rows * size_of::<i32>();
         self.values.push(values);
         self.places.insert(name.clone(), self.names.len());
         self.names.push(name);
@@ -142,6 +146,9 @@ impl Columns {
     }
 
     fn finish(mut self, limits: &Limits) -> Result<RecordBatch, Bad> {
+        for (at, name) in self.names.iter_mut().enumerate() {
+            *name = named(name, at);
+        }
         check_names(&self.names, limits)?;
         let arrays = self.values.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef);
         let columns = self.names.iter().zip(arrays).map(|(name, array)| (name, array, true));

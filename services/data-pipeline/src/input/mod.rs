@@ -12,6 +12,7 @@ use arrow::array::RecordBatch;
 use contracts::pipeline::v1::DataFormat;
 use futures::FutureExt;
 
+use crate::table::{SOURCE_ROW, SPLIT};
 use crate::{Error, Limits, blocking};
 
 /// Why a file cannot be read, without its name.
@@ -20,7 +21,8 @@ pub type Bad = String;
 /// Bytes of a column's name at most.
 const NAME_BYTES: usize = 256;
 
-/// Reads a file of at most `limits` as nullable text columns. `input` names it in errors.
+/// Reads a file of at most `limits` as nullable text columns. `input` names it in errors; what stands in a column of
+/// `dropped` does not matter.
 ///
 /// # Errors
 /// [`Error::BadData`].
@@ -28,6 +30,7 @@ pub async fn read(
     input: &str,
     path: PathBuf,
     format: DataFormat,
+    dropped: &[String],
     limits: Limits,
 ) -> Result<RecordBatch, Error> {
     let bad = |what: Bad| Error::BadData { input: input.to_owned(), what };
@@ -40,7 +43,7 @@ pub async fn read(
         DataFormat::Jsonl => {
             blocking::run(input, move || Ok(jsonl::read(&path, &limits))).await?.map_err(bad)
         }
-        DataFormat::Parquet => guarded(frame::parquet(&path, &limits)).await.map_err(bad),
+        DataFormat::Parquet => guarded(frame::parquet(&path, dropped, &limits)).await.map_err(bad),
         DataFormat::Unspecified => Err(bad("has no format".into())),
     }
 }
@@ -53,7 +56,19 @@ async fn guarded<T>(work: impl Future<Output = Result<T, Bad>>) -> Result<T, Bad
         .unwrap_or_else(|_| Err("is damaged: its reader broke off".into()))
 }
 
-/// Checks the names of columns: not blank, not long, different, none that starts as ours do.
+/// Whether a column is the row index that pandas writes beside the data.
+fn is_index(name: &str) -> bool {
+    name.strip_prefix("__index_level_")
+        .and_then(|rest| rest.strip_suffix("__"))
+        .is_some_and(|level| !level.is_empty() && level.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// A column without a name, such as the index that a program writes first, is called by its place.
+fn named(name: &str, at: usize) -> String {
+    if name.trim().is_empty() { format!("column_{}", at + 1) } else { name.to_owned() }
+}
+
+/// Checks the names of columns: not long, different, none of those that we add.
 fn check_names(names: &[String], limits: &Limits) -> Result<(), Bad> {
     if names.is_empty() {
         return Err("has no columns".into());
@@ -64,17 +79,14 @@ fn check_names(names: &[String], limits: &Limits) -> Result<(), Bad> {
     let mut seen = std::collections::HashSet::new();
     for (at, name) in names.iter().enumerate() {
         let shown: String = name.chars().take(40).collect();
-        if name.trim().is_empty() {
-            return Err(format!("column {} has no name", at + 1));
-        }
         if NAME_BYTES < name.len() || name.chars().any(char::is_control) {
             return Err(format!(
                 "column {} has a name that is too long or has control characters: {shown:?}",
                 at + 1
             ));
         }
-        if name.starts_with("__") {
-            return Err(format!("column {shown:?}: names that begin with __ are not taken"));
+        if [SOURCE_ROW, SPLIT].contains(&name.as_str()) {
+            return Err(format!("column {shown:?}: the name is one of our own, required another"));
         }
         if !seen.insert(name) {
             return Err(format!("column {shown:?} stands twice"));

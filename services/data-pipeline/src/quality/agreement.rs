@@ -21,10 +21,11 @@ const TOLERANCE: f64 = 1e-9;
 /// If a column is missing.
 pub fn consistency(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, Error> {
     let table = &built.clean;
+    // Of the rows as they came: cleaning drops rows that agree, and what it fills in contradicts what a source says.
+    let (differ, compared) = built.raw.contradictions;
     let inputs = table.input.iter().copied().max().map_or(0, |last| usize::from(last) + 1);
     let (mut bad, mut all, mut details) = (0, 0, Vec::new());
     if inputs > 1 && !plan.key_columns.is_empty() {
-        let (differ, compared) = across(table, plan)?;
         details.push(share(
             "contradicting_keys",
             differ,
@@ -61,15 +62,22 @@ pub fn consistency(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement
     Ok(QualityMeasurement { details, ..out })
 }
 
-/// Keys of more than one input, and those of them whose rows differ.
-fn across(table: &Table, plan: &BuildPlan) -> Result<(u64, u64), Error> {
+/// Keys whose rows differ between inputs, and all that stand in more than one input. A row without its whole key has none.
+///
+/// # Errors
+/// If a column is missing.
+pub fn across(table: &Table, plan: &BuildPlan) -> Result<(u64, u64), Error> {
+    if plan.key_columns.is_empty() {
+        return Ok((0, 0));
+    }
+    let parts = key_parts(table, &plan.key_columns)?;
     let keys = Rows::of_columns(&table.batch, &plan.key_columns)?;
     let others = table.names().into_iter().filter(|name| !plan.key_columns.contains(name));
     let others = others.collect::<Vec<_>>();
     let values = others.iter().map(|name| table.column(name)).collect::<Result<Vec<_>, _>>()?;
     let mut first: HashMap<[u8; 32], usize> = HashMap::new();
     let mut compared: HashMap<[u8; 32], bool> = HashMap::new();
-    for row in 0..table.rows() {
+    for row in (0..table.rows()).filter(|row| parts.iter().all(|part| !part.is_missing(*row))) {
         let key = keys.digest(row);
         let seen = *first.entry(key).or_insert(row);
         if table.input[seen] != table.input[row] {
@@ -78,6 +86,14 @@ fn across(table: &Table, plan: &BuildPlan) -> Result<(u64, u64), Error> {
         }
     }
     Ok((compared.values().filter(|differs| **differs).count() as u64, compared.len() as u64))
+}
+
+/// The columns of a key.
+///
+/// # Errors
+/// If a column is missing.
+pub fn key_parts<'a>(table: &'a Table, keys: &[String]) -> Result<Vec<Values<'a>>, Error> {
+    keys.iter().map(|name| table.column(name)).collect()
 }
 
 /// A value that is missing contradicts nothing.

@@ -19,7 +19,7 @@ use crate::{Error, plan};
 ///
 /// # Errors
 /// Of Arrow.
-pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, StepRecord), Error> {
+pub fn run(table: &Table, plan: &BuildPlan, input: &str, most: usize) -> Result<(Table, StepRecord), Error> {
     let asked = plan.augmentation.clone().unwrap_or_default();
     let did = |rows: &Table, output: String| Did {
         step: "augmentation",
@@ -40,6 +40,13 @@ pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, StepR
     }
     let training: Vec<usize> = (0..table.rows()).filter(|row| table.split[*row] == Split::Train).collect();
     let parents = table.take(&training)?;
+    let copied = parents.batch.get_array_memory_size().saturating_mul(asked.copies as usize);
+    if most < copied.saturating_add(table.batch.get_array_memory_size()) {
+        return Err(Error::TooLarge {
+            what: format!("{} copies of the training rows", asked.copies),
+            allowed: most,
+        });
+    }
     let mut generator = SplitMix64::new(plan.seed ^ 0x6175_676d_656e_7421);
     let mut batches = vec![table.batch.clone()];
     for _ in 0..asked.copies {

@@ -23,7 +23,7 @@ pub fn run(
     total: u64,
     input: &str,
 ) -> Result<(Table, Fitted, StepRecord), Error> {
-    let mut filled: HashSet<&str> = HashSet::new();
+    let mut filled: HashSet<String> = HashSet::new();
     let (mut rows, mut work, mut late_duplicates) = (table.clone(), Vec::new(), false);
     for rule in &plan.cleaning {
         match rule.action() {
@@ -37,10 +37,9 @@ pub fn run(
                     let values = rows.column(name);
                     values.is_ok_and(|values| (0..values.len()).any(|row| !values.is_missing(row)))
                 };
-                work.extend(plan::fills(rule, schema, has_values));
-                if rule.action() != Action::ClipQuantile {
-                    filled.extend(plan::targets(rule, schema).iter().map(|column| column.name.as_str()));
-                }
+                let operations = plan::fills(rule, schema, has_values);
+                filled.extend(operations.iter().filter_map(plan::filled_column).map(str::to_owned));
+                work.extend(operations);
             }
         }
     }
@@ -75,10 +74,10 @@ fn drop_missing(
     rows: &Table,
     rule: &CleaningRule,
     schema: &Schema,
-    filled: &HashSet<&str>,
+    filled: &HashSet<String>,
 ) -> Result<Table, Error> {
     let columns = plan::targets(rule, schema);
-    let columns = columns.into_iter().filter(|column| !filled.contains(column.name.as_str()));
+    let columns = columns.into_iter().filter(|column| !filled.contains(&column.name));
     let columns: Result<Vec<Values<'_>>, Error> = columns.map(|column| rows.column(&column.name)).collect();
     let columns = columns?;
     rows.filter(|row| columns.iter().all(|values| !values.is_missing(row)))

@@ -65,6 +65,7 @@ pub async fn run(
 ) -> Result<Built, Error> {
     let plan = request.plan.clone().unwrap_or_default();
     let now = || pipeline.clock().now();
+    let most = pipeline.limits().table_bytes;
     let mut steps = Vec::new();
 
     progress.at("extraction", 0.0).await?;
@@ -92,7 +93,7 @@ pub async fn run(
     progress.at("transformation", 0.45).await?;
     let begin = now();
     let (asked, input, table) = (plan.clone(), last.clone(), clean.clone());
-    let work = move || transformation::run(&table, &asked, total, &input);
+    let work = move || transformation::run(&table, &asked, total, &input, most);
     let (table, transforms, record) = blocking::run("transformation", work).await?;
     last = push(&mut steps, record, begin, now());
 
@@ -100,7 +101,7 @@ pub async fn run(
     let begin = now();
     let (asked, input) = (plan.clone(), last.clone());
     let (table, record) =
-        blocking::run("augmentation", move || augmentation::run(&table, &asked, &input)).await?;
+        blocking::run("augmentation", move || augmentation::run(&table, &asked, &input, most)).await?;
     let carried_out = record.not_applicable_reason.is_empty();
     let after = push(&mut steps, record, begin, now());
     last = if carried_out { after } else { last };

@@ -24,6 +24,15 @@ struct Unit {
     rows: Vec<usize>,
 }
 
+/// Columns by which rows are the same thing: all but those that count rows (their position, their key), unless there are no
+/// others.
+fn telling(table: &Table, plan: &BuildPlan) -> Vec<String> {
+    let positional = plan::positional(plan);
+    let tells = |name: &String| !positional.contains(name.as_str()) && !plan.key_columns.contains(name);
+    let names: Vec<String> = table.names().into_iter().filter(tells).collect();
+    if names.is_empty() { table.names() } else { names }
+}
+
 /// The split of each row. Made before anything is fitted, so that fitting sees the training rows alone.
 ///
 /// # Errors
@@ -38,7 +47,8 @@ pub fn assign(table: &Table, plan: &BuildPlan, total: u64) -> Result<Vec<Split>,
     };
     let strata = if splits.stratify_column.is_empty() { None } else { Some(text(&splits.stratify_column)?) };
     let groups = if splits.group_column.is_empty() { None } else { Some(text(&splits.group_column)?) };
-    let rows = Rows::of(&table.batch)?;
+    let names = telling(table, plan);
+    let rows = Rows::of_columns(&table.batch, &names)?;
 
     // Units by what they are; a unit belongs to the stratum of its first row.
     let mut units: HashMap<Vec<u8>, usize> = HashMap::new();
@@ -87,9 +97,7 @@ pub fn assign(table: &Table, plan: &BuildPlan, total: u64) -> Result<Vec<Split>,
 /// # Errors
 /// If a split that the plan asks for is empty.
 pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, u64, StepRecord), Error> {
-    let positional = plan::positional(plan);
-    let names: Vec<String> =
-        table.names().into_iter().filter(|name| !positional.contains(name.as_str())).collect();
+    let names = telling(table, plan);
     let encoded = Rows::of_columns(&table.batch, &names)?;
     let digests: Vec<[u8; 32]> = (0..table.rows()).map(|row| encoded.digest(row)).collect();
     let mut earliest: HashMap<[u8; 32], Split> = HashMap::new();

@@ -22,10 +22,12 @@ pub fn run(
     plan: &BuildPlan,
     total: u64,
     input: &str,
+    most: usize,
 ) -> Result<(Table, Fitted, StepRecord), Error> {
     let (derived, first) = derive(table, plan, total)?;
     let work: Vec<Operation> = plan.transforms.iter().filter_map(plan::transform).collect();
     let second = Fitted::fit(&work, &derived.part(Split::Train)?.batch)?;
+    room(&second, derived.rows(), most)?;
     let rows = derived.with(second.apply(&derived.batch)?);
     let fitted = first.then(second);
     let transforms = plan.transforms.iter().map(|rule| {
@@ -47,6 +49,26 @@ pub fn run(
         rejects: 0,
     };
     Ok((rows, fitted, record.record()))
+}
+
+/// Refuses transforms that make more columns than memory holds, before they are made.
+fn room(fitted: &Fitted, rows: usize, most: usize) -> Result<(), Error> {
+    let mut bytes = 0_usize;
+    for step in &fitted.steps {
+        let (column, made) = match step {
+            Step::OneHot { column, levels } => (column, levels.len()),
+            Step::Tokenise { column, vocabulary } => (column, vocabulary.len()),
+            _ => continue,
+        };
+        bytes = bytes.saturating_add(made.saturating_mul(rows).saturating_mul(size_of::<i64>()));
+        if most < bytes {
+            return Err(Error::TooLarge {
+                what: format!("{made} columns made of {column:?}"),
+                allowed: most,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The derived columns alone; nothing is fitted. `total` rows were extracted.

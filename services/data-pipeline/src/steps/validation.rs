@@ -1,7 +1,7 @@
 //! Validation (§5.3): types, ranges, allowed values, patterns. No row is thrown away here: what breaks the schema is
 //! counted, marked, and written to a quarantine file; cleaning drops it where the plan says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use contracts::pipeline::v1::{BuildPlan, ColumnRule};
@@ -11,6 +11,7 @@ use features::{Kind, Schema, Values};
 use serde_json::{Value, json};
 
 use super::Did;
+use crate::quality::agreement;
 use crate::table::Table;
 use crate::{Error, plan, typing};
 
@@ -36,6 +37,12 @@ pub struct Found {
     pub duplicates: u64,
     /// JSON lines: row, column, rule, value.
     pub quarantine: Vec<u8>,
+    /// Lines of the input whose cell does not read as the column's type, by column.
+    pub unreadable: BTreeMap<String, HashSet<u64>>,
+    /// The most frequent text that stands for a missing value, by text column.
+    pub missing_texts: BTreeMap<String, String>,
+    /// Keys whose rows differ between inputs, and keys that were compared.
+    pub contradictions: (u64, u64),
 }
 
 /// Reads texts as types and checks them.
@@ -45,6 +52,7 @@ pub struct Found {
 pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, Found, StepRecord), Error> {
     let markers = plan::markers(plan);
     let mut broken = Broken::new(table);
+    let (mut unreadable, mut missing_texts) = (BTreeMap::new(), BTreeMap::new());
     let (mut columns, mut schema) = (Vec::<(String, ArrayRef)>::new(), Schema::default());
     for (at, name) in table.names().into_iter().enumerate() {
         let rule = plan.columns.iter().find(|rule| rule.name == name).cloned().unwrap_or_default();
@@ -54,13 +62,23 @@ pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, Found
         let Some(texts) = table.batch.column(at).as_any().downcast_ref::<StringArray>() else {
             return Err(Error::Internal(format!("column {name} is no text after extraction")));
         };
-        let kind = Kind::parse(&rule.r#type).unwrap_or_else(|| typing::infer(texts, &markers));
+        let declared = typing::declared(table.batch.schema_ref().field(at));
+        let kind = Kind::parse(&rule.r#type).or(declared).unwrap_or_else(|| typing::infer(texts, &markers));
         let (array, bad) = typing::read(texts, kind, &markers);
-        for row in bad {
-            broken.note(row, &name, kind.as_str(), Some(texts.value(row)));
+        for row in &bad {
+            broken.note(*row, &name, kind.as_str(), Some(texts.value(*row)));
+        }
+        if kind == Kind::Utf8
+            && let Some(text) = typing::most_frequent_marker(texts, &markers)
+        {
+            missing_texts.insert(name.clone(), text);
         }
         let described = plan::column(plan, &name, kind);
-        check(&name, &rule, described.nullable, texts, Values::of(&name, &array)?, &mut broken);
+        let column = Cells { name: &name, nullable: described.nullable, texts, unreadable: &bad };
+        check(&column, &rule, Values::of(&name, &array)?, &mut broken);
+        if !bad.is_empty() {
+            unreadable.insert(name.clone(), bad.iter().map(|row| table.source_row[*row]).collect());
+        }
         schema.columns.push(described);
         columns.push((name, array));
     }
@@ -75,7 +93,10 @@ pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, Found
         rows: checked.rows() as u64,
         missing: missing(&checked, &schema)?,
         invalid_rows: checked.invalid.iter().filter(|bad| **bad).count() as u64,
-        duplicates: duplicates(&checked)?,
+        duplicates: duplicates(&checked, &plan.key_columns)?,
+        contradictions: agreement::across(&checked, plan)?,
+        unreadable,
+        missing_texts,
         violations: broken.counts,
         quarantine: broken.file,
         schema,
@@ -110,14 +131,27 @@ pub fn missing(table: &Table, schema: &Schema) -> Result<BTreeMap<String, u64>, 
     schema.columns.iter().map(|column| Ok((column.name.clone(), count(&column.name)?))).collect()
 }
 
-/// Rows that equal an earlier row in every column.
+/// Rows that equal an earlier row in every column. With key columns: of the same input, or that repeat its key, since
+/// several sources may well speak of the same thing.
 ///
 /// # Errors
-/// Of Arrow.
-pub fn duplicates(table: &Table) -> Result<u64, Error> {
+/// Of Arrow, or if a column is missing.
+pub fn duplicates(table: &Table, keys: &[String]) -> Result<u64, Error> {
     let rows = Rows::of(&table.batch)?;
-    let mut seen = std::collections::HashSet::new();
-    Ok((0..table.rows()).filter(|row| !seen.insert(rows.digest(*row))).count() as u64)
+    let (mut seen, mut seen_keys) = (HashSet::new(), HashSet::new());
+    if keys.is_empty() {
+        return Ok((0..table.rows()).filter(|row| !seen.insert((0, rows.digest(*row)))).count() as u64);
+    }
+    let (parts, key) = (agreement::key_parts(table, keys)?, Rows::of_columns(&table.batch, keys)?);
+    let mut bad = 0;
+    for row in 0..table.rows() {
+        let input = table.input[row];
+        let row_again = !seen.insert((input, rows.digest(row)));
+        let whole = parts.iter().all(|part| !part.is_missing(row));
+        let key_again = whole && !seen_keys.insert((input, key.digest(row)));
+        bad += u64::from(row_again || key_again);
+    }
+    Ok(bad)
 }
 
 struct Broken<'a> {
@@ -146,21 +180,24 @@ impl<'a> Broken<'a> {
     }
 }
 
-/// Bounds, allowed values, pattern, and whether a value may be missing.
-fn check(
-    name: &str,
-    rule: &ColumnRule,
+/// A column as it came.
+struct Cells<'a> {
+    name: &'a str,
     nullable: bool,
-    texts: &StringArray,
-    values: Values<'_>,
-    broken: &mut Broken<'_>,
-) {
+    texts: &'a StringArray,
+    /// Rows whose text does not read as the type, ascending.
+    unreadable: &'a [usize],
+}
+
+/// Bounds, allowed values, pattern, and whether a value may be missing.
+fn check(column: &Cells<'_>, rule: &ColumnRule, values: Values<'_>, broken: &mut Broken<'_>) {
+    let Cells { name, nullable, texts, unreadable } = *column;
     let low = rule.min.map_or(f64::NEG_INFINITY, |min| min);
     let high = rule.max.map_or(f64::INFINITY, |max| max);
     for row in 0..values.len() {
         let raw = (!texts.is_null(row)).then(|| texts.value(row));
         let Some(text) = values.text(row) else {
-            if !nullable && !broken.rows[row] {
+            if !nullable && unreadable.binary_search(&row).is_err() {
                 broken.note(row, name, "required", raw);
             }
             continue;
@@ -208,11 +245,12 @@ fn rule_json(rule: &ColumnRule) -> Value {
     out
 }
 
-/// Rows that were marked and still break the schema: a rule does not hold, or the cell that could not be read is missing.
+/// Rows that were marked and still break the schema: a rule does not hold, or a cell is missing that could not be read or
+/// that may not be missing.
 ///
 /// # Errors
 /// If a column is missing.
-pub fn still_broken(table: &Table, plan: &BuildPlan, schema: &Schema) -> Result<u64, Error> {
+pub fn still_broken(table: &Table, plan: &BuildPlan, schema: &Schema, found: &Found) -> Result<u64, Error> {
     let values =
         schema.columns.iter().map(|column| table.column(&column.name)).collect::<Result<Vec<_>, _>>()?;
     let rules: Vec<Option<&ColumnRule>> = schema
@@ -221,8 +259,11 @@ pub fn still_broken(table: &Table, plan: &BuildPlan, schema: &Schema) -> Result<
         .map(|column| plan.columns.iter().find(|rule| rule.name == column.name))
         .collect();
     let breaks = |row: usize| {
-        values.iter().zip(&rules).any(|(values, rule)| {
-            let Some(text) = values.text(row) else { return true };
+        values.iter().zip(&rules).zip(&schema.columns).any(|((values, rule), column)| {
+            let Some(text) = values.text(row) else {
+                let lines = found.unreadable.get(&column.name);
+                return !column.nullable || lines.is_some_and(|lines| lines.contains(&table.source_row[row]));
+            };
             let Some(rule) = rule else { return false };
             let outside = values.kind().is_number()
                 && values.number(row).is_some_and(|number| {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 mod fake;
+mod flaws;
+mod formats;
 mod hostile;
 mod shared;
 
@@ -59,6 +61,13 @@ fn plan() -> BuildPlan {
         seed: 7,
         ..Default::default()
     }
+}
+
+/// The error of an operation as the status that a call would have had.
+fn told(error: &contracts::rpc::Status) -> tonic::Status {
+    use prost::Message;
+    let code = tonic::Code::from_i32(error.code);
+    tonic::Status::with_details(code, error.message.clone(), error.encode_to_vec().into())
 }
 
 fn dimension<'a>(version: &'a DatasetVersion, name: &str) -> &'a QualityMeasurement {

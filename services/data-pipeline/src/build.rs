@@ -1,0 +1,149 @@
+//! What the operations do: building a version, registering it with its card, and building it again to compare.
+
+use contracts::pipeline::v1::{BuildDatasetVersionRequest, ReplayDatasetVersionRequest, ReplayResult};
+use contracts::registry::v1::{
+    CreateDatasetVersionRequest, DatasetVersion, GetDataSourceRequest, GetDatasetRequest,
+    GetDatasetVersionRequest,
+};
+use storage::Digest;
+use tonic::Code;
+
+use crate::steps::{self, Built, Progress};
+use crate::store::Build;
+use crate::{Error, Pipeline, blocking, card, convert, quality};
+
+/// Builds a version, registers it and keeps its record.
+///
+/// # Errors
+/// Whatever makes the build impossible.
+pub async fn build(
+    pipeline: &Pipeline,
+    request: &BuildDatasetVersionRequest,
+    principal: &str,
+    operation: &str,
+    progress: &dyn Progress,
+) -> Result<DatasetVersion, Error> {
+    let name = format!("{}/versions/{}", request.parent, request.version);
+    let built = steps::run(pipeline, request, true, progress).await?;
+    progress.at("quality", 0.85).await?;
+    let plan = request.plan.clone().unwrap_or_default();
+    let now = pipeline.clock().now();
+    let (built, measured) = blocking::run("quality", move || {
+        let measured = quality::measure(&built, &plan, now)?;
+        Ok((built, measured))
+    })
+    .await?;
+    let (asked, who, of) = (request.clone(), principal.to_owned(), name.clone());
+    let (built, mut version) = blocking::run("profiles", move || {
+        let version = convert::version(&of, &asked, &built, measured, &who)?;
+        Ok((built, version))
+    })
+    .await?;
+    progress.at("registration", 0.95).await?;
+    let made = card(pipeline, request, &built, &version).await?;
+    version.data_card_digest = pipeline.blobs().put(made.markdown.into()).await?.to_string();
+    let registered = register(pipeline, request, &version, operation).await?;
+    let record = Build {
+        request: Some(request.clone()),
+        principal: principal.to_owned(),
+        clean_digest: Digest::of(&built.files.clean).to_string(),
+        card_digest: registered.data_card_digest.clone(),
+        missing_sections: made.missing,
+        quarantine_digest: Digest::of(&built.raw.quarantine).to_string(),
+        version: Some(registered.clone()),
+    };
+    pipeline.keep_build(&name, &record).await?;
+    Ok(registered)
+}
+
+/// The card, from the build and what the registry knows of dataset and sources.
+async fn card(
+    pipeline: &Pipeline,
+    request: &BuildDatasetVersionRequest,
+    built: &Built,
+    version: &DatasetVersion,
+) -> Result<card::Made, Error> {
+    let deps = pipeline.deps();
+    let asked = GetDatasetRequest { name: request.parent.clone() };
+    let dataset = deps.datasets.clone().get_dataset(asked).await.map_err(Error::Registry)?.into_inner();
+    let mut sources = Vec::new();
+    for name in &version.data_sources {
+        let asked = GetDataSourceRequest { name: name.clone() };
+        sources
+            .push(deps.sources.clone().get_data_source(asked).await.map_err(Error::Registry)?.into_inner());
+    }
+    Ok(card::make(&card::Facts { dataset: &dataset, sources: &sources, version, raw: &built.raw }))
+}
+
+/// Registers the version; the same content registered before is the same version.
+async fn register(
+    pipeline: &Pipeline,
+    request: &BuildDatasetVersionRequest,
+    version: &DatasetVersion,
+    operation: &str,
+) -> Result<DatasetVersion, Error> {
+    let mut datasets = pipeline.deps().datasets.clone();
+    let asked = CreateDatasetVersionRequest {
+        parent: request.parent.clone(),
+        version: request.version.clone(),
+        dataset_version: Some(version.clone()),
+        request_id: operation.trim_start_matches("operations/").to_owned(),
+    };
+    let refused = match datasets.create_dataset_version(asked).await {
+        Ok(registered) => return Ok(registered.into_inner()),
+        Err(status) => status,
+    };
+    // An earlier run of this operation may have come this far; its times differ, so the registry sees another request.
+    let again = matches!(refused.code(), Code::AlreadyExists | Code::FailedPrecondition);
+    if again {
+        let asked = GetDatasetVersionRequest { name: version.name.clone() };
+        if let Ok(existing) = datasets.get_dataset_version(asked).await {
+            let existing = existing.into_inner();
+            if existing.manifest_digest == version.manifest_digest && existing.built_by == version.built_by {
+                return Ok(existing);
+            }
+            return Err(Error::Conflict {
+                name: version.name.clone(),
+                existing: existing.manifest_digest,
+                built: version.manifest_digest.clone(),
+            });
+        }
+    }
+    Err(Error::Registry(refused))
+}
+
+/// Builds a version again and compares what came of it.
+///
+/// # Errors
+/// As [`build`].
+pub async fn replay(
+    pipeline: &Pipeline,
+    request: &ReplayDatasetVersionRequest,
+    progress: &dyn Progress,
+) -> Result<ReplayResult, Error> {
+    let record = pipeline.build_record(&request.name).await?;
+    let asked = record.request.ok_or_else(|| Error::Damaged(format!("{} has no request", request.name)))?;
+    let recorded = record.version.unwrap_or_default();
+    let built = steps::run(pipeline, &asked, false, progress).await?;
+    let mut differences = Vec::new();
+    let mut compare = |what: &str, was: &str, is: &str| {
+        if was != is {
+            differences.push(format!("{what}: {was} is {is}"));
+        }
+    };
+    let count = |what: &str, was: usize, is: usize| (was != is).then(|| format!("{what}: {was} is {is}"));
+    let counts = [
+        count("number of steps", recorded.steps.len(), built.steps.len()),
+        count("number of splits", recorded.splits.len(), built.files.splits.len()),
+    ];
+    for (was, is) in recorded.steps.iter().zip(&built.steps) {
+        compare(&was.step, &was.output_digest, &is.output_digest);
+    }
+    for (was, (is, _)) in recorded.splits.iter().zip(&built.files.splits) {
+        compare(&format!("split {}", was.split), &was.digest, &is.digest);
+    }
+    compare("schema", &recorded.schema_digest, &built.schema.digest());
+    compare("transform", &recorded.transform_digest, &built.serving.digest());
+    differences.extend(counts.into_iter().flatten());
+    Ok(ReplayResult { name: request.name.clone(), same: differences.is_empty(), differences })
+}
