@@ -15,6 +15,7 @@ pub use text::CharacterEdits;
 use crate::evaluation::Data;
 use crate::predict::{Answer, Model};
 use crate::{Error, evaluation::Truth, rows::Sample};
+use std::time::Instant;
 
 /// What the model's answer means for a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,7 +49,8 @@ pub struct Found {
     pub broken_by: Option<Sample>,
 }
 
-/// Runs the searches, each for at most `queries` inputs.
+/// Runs the searches, each for at most `queries` inputs. `None` where `end` came before they were through: rows that were
+/// not attacked to the end say nothing.
 ///
 /// # Errors
 /// [`Error::Cancelled`] or a host that fails.
@@ -57,7 +59,8 @@ pub async fn run(
     model: &Model,
     mut searches: Vec<(usize, Box<dyn Search>)>,
     queries: u64,
-) -> Result<Vec<Found>, Error> {
+    end: Instant,
+) -> Result<Option<Vec<Found>>, Error> {
     let mut found: Vec<Found> =
         searches.iter().map(|(row, _)| Found { row: *row, queries: 0, broken_by: None }).collect();
     let mut active: Vec<usize> = (0..searches.len()).collect();
@@ -66,6 +69,9 @@ pub async fn run(
             active.iter().filter_map(|at| Some((*at, searches[*at].1.propose()?))).collect();
         if proposed.is_empty() {
             break;
+        }
+        if end <= Instant::now() {
+            return Ok(None);
         }
         let (at, samples): (Vec<usize>, Vec<Sample>) = proposed.into_iter().unzip();
         let answers = model.answer(&samples).await?;
@@ -81,7 +87,7 @@ pub async fn run(
             }
         }
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// What an answer means for the row. A model that fails on the input is broken by it.

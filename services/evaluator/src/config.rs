@@ -45,6 +45,8 @@ pub struct Limits {
     pub model_bytes: usize,
     /// Rows that are attacked where the plan does not say: drawn by the seed from those that are right.
     pub attack_rows: usize,
+    /// Real seconds that attacks may take: of a slow model fewer rows are attacked, each with all its queries.
+    pub attack_s: u64,
     /// Single-row requests that are timed where the plan does not say.
     pub latency_requests: usize,
     /// Real seconds that the latency test may take.
@@ -69,6 +71,7 @@ impl Default for Limits {
             values: 100_000_000,
             model_bytes: 2 << 30,
             attack_rows: 1000,
+            attack_s: 1200,
             latency_requests: 500,
             latency_s: 120,
             batch_size: 256,
@@ -84,6 +87,11 @@ impl Limits {
     /// Longest run of the model.
     pub fn run(&self) -> Duration {
         Duration::from_secs(self.run_s)
+    }
+
+    /// Longest that attacks take.
+    pub fn attack(&self) -> Duration {
+        Duration::from_secs(self.attack_s)
     }
 
     /// Longest evaluation.

@@ -67,7 +67,10 @@ pub enum Error {
     /// Of the database.
     #[error(transparent)]
     Storage(#[from] storage::Error),
-    /// A method that long-running operations of this service do not have.
+    /// A fault of ours.
+    #[error("the evaluation broke off: {0}")]
+    Broken(String),
+    /// What this service does not do.
     #[error("{0}")]
     Unsupported(&'static str),
 }
@@ -117,8 +120,16 @@ impl From<Error> for Status {
             Error::TooLarge { .. } => status(Code::ResourceExhausted, "TOO_LARGE", text, []),
             Error::Damaged(_) => status(Code::DataLoss, "DAMAGED", text, []),
             Error::Peer { call, status: answer } => {
-                let reason = runtime::status::reason(&answer).unwrap_or_else(|| "PEER_FAILED".to_owned());
-                status(answer.code(), &reason, text, [("call".to_owned(), call.to_owned())])
+                if answer.details().is_empty() {
+                    return status(
+                        answer.code(),
+                        "PEER_FAILED",
+                        text,
+                        [("call".to_owned(), call.to_owned())],
+                    );
+                }
+                // The other service's own details: its reason, its fields, its preconditions.
+                Status::with_details(answer.code(), text, answer.details().to_vec().into())
             }
             Error::Policy(_) => precondition(
                 "POLICY_UNUSABLE",
@@ -130,6 +141,10 @@ impl From<Error> for Status {
             Error::Deadline(_) => status(Code::DeadlineExceeded, "EVALUATION_TOO_LONG", text, []),
             Error::Cancelled => status(Code::Cancelled, "CANCELLED", text, []),
             Error::Storage(cause) => stored(cause),
+            Error::Broken(cause) => {
+                error!(%cause, "an evaluation broke off");
+                status(Code::Internal, "INTERNAL", "the evaluation broke off by a fault of the evaluator", [])
+            }
             Error::Unsupported(_) => status(Code::Unimplemented, "UNSUPPORTED", text, []),
         }
     }

@@ -3,7 +3,7 @@
 mod data;
 mod report;
 
-pub use data::{Data, Groups, Truth, labels};
+pub use data::{Data, Groups, Truth, known_labels, label, labels};
 pub use report::{Report, SlotReport};
 
 use crate::{
@@ -67,16 +67,23 @@ pub async fn evaluate(subject: Subject<'_>, watch: &dyn Watch) -> Result<Report,
     watch.step("mapping rows", 0.05).await?;
     let signature = session.signature().clone();
     let layout = rows::resolve(&signature, plan, table)?;
-    let outputs = Outputs::resolve(&signature, plan)?;
-    let labels = data::labels(table, plan)?;
-    let names: Vec<String> = labels.iter().flatten().cloned().collect();
-    let classes = if plan.classifies() { Classes::new(&plan.classes, &names) } else { Classes::default() };
-    let model = Model::new(session, layout, outputs, classes, plan.batch_size, limits, stop);
+    let labels = labels(table, plan)?;
+    let classes = if plan.classifies() {
+        let known = known_labels(train, profiles, plan);
+        let own = labels.iter().flatten().map(String::as_str);
+        Classes::new(&plan.classes, own, known.iter().map(String::as_str))?
+    } else {
+        Classes::default()
+    };
+    let outputs = Outputs::resolve(&signature, plan, classes.of_model())?;
+    let mut model = Model::new(session, layout, outputs, classes, plan.batch_size, limits, stop);
     let mut data = Data::prepare(&model, plan, table, &labels, profiles, limits)?;
     watch.step("predicting", 0.1).await?;
     model.warm_up().await?;
     model.take_work();
-    data.answers = model.answer(&data.samples).await?;
+    let raw = model.raw(&data.samples).await?;
+    model.learn(&raw)?;
+    data.answers = model.read(raw);
     let mut report = Report::new(&data, &model);
     measure::performance::tasks(&data, &model, &mut report);
     measure::latency::throughput(&data, &model, &mut report);
@@ -86,7 +93,7 @@ pub async fn evaluate(subject: Subject<'_>, watch: &dyn Watch) -> Result<Report,
     measure::fairness::parity(&data, &model, &mut report);
     measure::fairness::calibration(&data, &model, &mut report);
     watch.step("adversarial", 0.4).await?;
-    measure::robustness::adversarial(&data, &model, &mut report).await?;
+    measure::adversarial::adversarial(&data, &model, limits, &mut report).await?;
     watch.step("edge cases", 0.7).await?;
     measure::robustness::edge_cases(&data, &model, &mut report).await?;
     measure::robustness::out_of_distribution(&data, &model, &mut report).await?;

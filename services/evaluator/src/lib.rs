@@ -47,6 +47,9 @@ use storage::{Records, Signer};
 
 use crate::evaluator::Evaluator;
 
+/// Messages of this size are taken from the registry: a dataset version with its profiles.
+const MESSAGE_BYTES: usize = 32 << 20;
+
 /// What the evaluator is given.
 #[derive(Clone)]
 pub struct Deps {
@@ -85,7 +88,7 @@ impl Deps {
             engine,
             models: ModelServiceClient::new(registry.clone()),
             artifacts: ArtifactServiceClient::new(registry.clone()),
-            datasets: DatasetServiceClient::new(registry.clone()),
+            datasets: DatasetServiceClient::new(registry.clone()).max_decoding_message_size(MESSAGE_BYTES),
             evaluations: EvaluationServiceClient::new(registry.clone()),
             policies: PolicyServiceClient::new(registry),
             splits: DatasetReadServiceClient::new(data_pipeline),

@@ -1,5 +1,6 @@
 //! The five dimensions of §7.1, one file each.
 
+pub mod adversarial;
 pub mod explainability;
 pub mod fairness;
 pub mod latency;

@@ -3,12 +3,13 @@
 use crate::{Error, Limits, metric::Scale};
 use contracts::common::v1::{ModelInterface, Task as WireTask};
 use contracts::evaluator::v1::EvaluationPlan;
-use contracts::registry::v1::DatasetVersion;
+use contracts::registry::v1::{DatasetColumn, DatasetVersion};
 use lifecycle::acceptance::{Metric, Task};
 use lifecycle::policy::Policy;
 use lifecycle::policy::acceptance::AttackRules;
 use runtime::FieldViolation;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use storage::Digest;
 
 /// Longest list of columns or labels in a plan.
@@ -29,6 +30,12 @@ pub struct Plan {
     pub group_columns: Vec<String>,
     /// Columns that are no features by themselves.
     pub not_features: Vec<String>,
+    /// Those of them that came with the data: whether they are features only the model's interface can say.
+    pub group_inputs: Vec<String>,
+    /// Columns that name a row.
+    pub keys: Vec<String>,
+    /// Text that stood for a missing value in the input, by column.
+    pub missing_texts: BTreeMap<String, String>,
     /// Labels that are good for the person; empty: by the task.
     pub favourable_labels: Vec<String>,
     /// Of every random choice.
@@ -107,7 +114,10 @@ pub fn task(number: i32) -> Result<Task, Error> {
         Ok(WireTask::MulticlassClassification) => Task::MulticlassClassification,
         Ok(WireTask::Regression) => Task::Regression,
         Ok(WireTask::TextClassification) => Task::TextClassification,
-        Ok(WireTask::TextGeneration) => Task::TextGeneration,
+        Ok(WireTask::TextGeneration) => {
+            let why = "text generation needs judges of harmful content and hallucination, and this evaluator has none";
+            return Err(Error::Unsupported(why));
+        }
         Ok(WireTask::Unspecified) | Err(_) => {
             return Err(Error::unfit("task", "the model names no task that is known"));
         }
@@ -144,6 +154,19 @@ impl Plan {
             .collect();
         let group_columns =
             if asked.group_columns.is_empty() { sensitive.clone() } else { asked.group_columns.clone() };
+        let of = |holds: &dyn Fn(&DatasetColumn) -> bool| -> Vec<String> {
+            let found = dataset.columns.iter().filter(|column| holds(column));
+            found.map(|column| column.name.clone()).collect()
+        };
+        let group_inputs = of(&|column| {
+            !column.derived && (sensitive.contains(&column.name) || group_columns.contains(&column.name))
+        });
+        let missing_texts = dataset
+            .columns
+            .iter()
+            .filter(|column| !column.missing_text.is_empty())
+            .map(|column| (column.name.clone(), column.missing_text.clone()))
+            .collect();
         let mut not_features: Vec<String> = sensitive;
         not_features.extend(group_columns.iter().cloned().chain([label_column.clone()]));
         not_features.sort();
@@ -160,6 +183,9 @@ impl Plan {
             label_column,
             group_columns,
             not_features,
+            group_inputs,
+            keys: of(&|column| column.key),
+            missing_texts,
             favourable_labels: asked.favourable_labels.clone(),
             seed: asked.seed,
             attack_rows: several(asked.attack_rows, limits.attack_rows),
@@ -177,6 +203,11 @@ impl Plan {
             classes: interface.classes.clone(),
             policy_digest: policy.digest().to_owned(),
         })
+    }
+
+    /// Columns of the input that a model may take as features or not.
+    pub fn doubtful(&self) -> impl Iterator<Item = &String> {
+        self.group_inputs.iter().chain(&self.keys)
     }
 
     /// Makes measurements at the policy's confidence.
@@ -197,5 +228,37 @@ impl Plan {
         let parts =
             serde_json::json!({ "plan": self, "artifact": artifact, "data": data, "evaluator": evaluator });
         Digest::of(parts.to_string().as_bytes()).to_string()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A binary classification of which nothing is said.
+    pub fn plan() -> Plan {
+        let dataset = DatasetVersion { label_column: "y".into(), ..DatasetVersion::default() };
+        let (asked, interface) = (EvaluationPlan::default(), ModelInterface::default());
+        let (policy, limits) = (Policy::builtin(), Limits::default());
+        Plan::resolve(&asked, Task::BinaryClassification, &dataset, &interface, policy, &limits).unwrap()
+    }
+
+    #[test]
+    fn what_the_dataset_says_of_its_columns_is_taken_over() {
+        let column = |name: &str| DatasetColumn { name: name.into(), ..DatasetColumn::default() };
+        let columns = vec![
+            DatasetColumn { sensitive: true, ..column("sex") },
+            DatasetColumn { sensitive: true, derived: true, ..column("cohort") },
+            DatasetColumn { key: true, ..column("id") },
+            DatasetColumn { missing_text: "?".into(), ..column("job") },
+        ];
+        let dataset = DatasetVersion { label_column: "y".into(), columns, ..DatasetVersion::default() };
+        let (asked, interface) = (EvaluationPlan::default(), ModelInterface::default());
+        let (policy, limits) = (Policy::builtin(), Limits::default());
+        let plan = Plan::resolve(&asked, Task::Regression, &dataset, &interface, policy, &limits).unwrap();
+        assert_eq!((plan.group_inputs, plan.keys), (vec!["sex".to_owned()], vec!["id".to_owned()]));
+        assert_eq!(plan.group_columns, ["sex", "cohort"]);
+        assert_eq!(plan.missing_texts.get("job").map(String::as_str), Some("?"));
     }
 }

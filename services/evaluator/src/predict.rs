@@ -1,17 +1,38 @@
 //! Runs samples through a model and reads its predictions.
 
+mod classes;
 mod model;
 mod outputs;
+mod reading;
+pub mod zipmap;
 
+pub use classes::Classes;
 pub use model::Model;
-pub use outputs::{Classes, Outputs};
+pub use outputs::Outputs;
+pub use reading::Reading;
+
+/// What the outputs hold for one row, before it is known what they mean.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Raw {
+    /// A label, scores, or both.
+    Class {
+        /// The label in its plain form.
+        label: Option<String>,
+        /// The scores; empty where the model gives none.
+        scores: Vec<f64>,
+    },
+    /// A number.
+    Value(f64),
+    /// The model failed on this row.
+    Failed(String),
+}
 
 /// What the model says about one row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// A class.
     Class {
-        /// Index into [`Classes`]; [`Classes::len`] for a label that is none of them.
+        /// Index into [`Classes`]; [`Classes::len`] for an answer that is none of them.
         class: usize,
         /// One for each class; empty where the model gives none.
         scores: Vec<f64>,

@@ -40,6 +40,8 @@ pub fn to_wire(report: Report, plan: &Plan, policy: &Policy, identity: Identity)
         dataset_digest: identity.dataset_digest,
         artifact_digest: identity.artifact_digest,
         split: plan.split.clone(),
+        tolerance: plan.tolerance,
+        label_column: plan.label_column.clone(),
         rows: report.rows as u64,
         measurements: report.measurements,
         not_applicable: report.not_applicable.into_iter().map(excuse).collect(),

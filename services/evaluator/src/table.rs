@@ -70,6 +70,16 @@ impl Cells {
         !matches!(self, Self::Texts(_))
     }
 
+    /// Whether a cell is missing.
+    pub fn is_missing(&self, row: usize) -> bool {
+        match self {
+            Self::Integers(cells) => cells.get(row).is_none_or(Option::is_none),
+            Self::Floats(cells) => cells.get(row).is_none_or(Option::is_none),
+            Self::Bools(cells) => cells.get(row).is_none_or(Option::is_none),
+            Self::Texts(cells) => cells.get(row).is_none_or(Option::is_none),
+        }
+    }
+
     /// A cell as text; a whole number has no decimal point, whatever the column's type.
     pub fn text(&self, row: usize) -> Option<String> {
         match self {

@@ -59,11 +59,22 @@ struct Case<'a> {
     groups: &'a [&'a str],
     classes: &'a [&'a str],
     strip: &'a str,
+    features: &'a [&'a str],
+    tolerance: f64,
 }
 
 async fn run(case: &Case<'_>) -> Option<Report> {
-    let (model, csv) =
-        (shared(&format!("models/{}/model.onnx", case.model))?, shared(&format!("data/{}", case.csv))?);
+    let report = tried(case).await?.unwrap();
+    assert_eq!(report.slots.len(), 15, "{:?}", report.slots.keys());
+    Some(report)
+}
+
+async fn tried(case: &Case<'_>) -> Option<Result<Report, evaluator::Error>> {
+    let within = |folder: &str, path: &str, file: &str| match path.starts_with("models/") {
+        true => shared(path),
+        false => shared(&format!("{folder}/{path}{file}")),
+    };
+    let (model, csv) = (within("models", case.model, "/model.onnx")?, within("data", case.csv, "")?);
     let runtime = runtime()?;
     let limits = Limits::default();
     let table = Table::from_parquet(parquet(&csv), &limits).unwrap();
@@ -79,9 +90,14 @@ async fn run(case: &Case<'_>) -> Option<Report> {
         label_prefix_strip: case.strip.to_owned(),
         seed: 7,
         attack_rows: 300,
+        tolerance: case.tolerance,
         ..EvaluationPlan::default()
     };
-    let interface = ModelInterface { classes: owned(case.classes), ..ModelInterface::default() };
+    let interface = ModelInterface {
+        classes: owned(case.classes),
+        feature_columns: owned(case.features),
+        ..ModelInterface::default()
+    };
     let plan = Plan::resolve(&asked, case.task, &dataset, &interface, Policy::builtin(), &limits).unwrap();
     let session = runtime.load(std::fs::read(model).unwrap().into(), LoadOptions::default()).await.unwrap();
     let began = std::time::Instant::now();
@@ -95,7 +111,10 @@ async fn run(case: &Case<'_>) -> Option<Report> {
         limits: &limits,
         stop: tokio_util::sync::CancellationToken::new(),
     };
-    let report = evaluate(subject, &Unwatched).await.unwrap();
+    let report = match evaluate(subject, &Unwatched).await {
+        Ok(report) => report,
+        Err(error) => return Some(Err(error)),
+    };
     println!(
         "{} over {}: {} rows, {:.1} s",
         case.model,
@@ -124,8 +143,7 @@ async fn run(case: &Case<'_>) -> Option<Report> {
             );
         }
     }
-    assert_eq!(report.slots.len(), 15, "{:?}", report.slots.keys());
-    Some(report)
+    Some(Ok(report))
 }
 
 fn agrees(case: &Case<'_>, report: &Report) {
@@ -157,6 +175,8 @@ async fn digits_mlp() {
         groups: &[],
         classes: &[],
         strip: "",
+        features: &[],
+        tolerance: 0.0,
     };
     if let Some(report) = run(&case).await {
         agrees(&case, &report);
@@ -174,6 +194,8 @@ async fn sms_spam() {
         groups: &[],
         classes: &["ham", "spam"],
         strip: "",
+        features: &[],
+        tolerance: 0.0,
     };
     if let Some(report) = run(&case).await {
         agrees(&case, &report);
@@ -199,6 +221,8 @@ async fn adult_fair_and_biased() {
             groups: &["sex"],
             classes: &["<=50K", ">50K"],
             strip: ".",
+            features: &[],
+            tolerance: 0.0,
         };
         let Some(report) = run(&case).await else { return };
         agrees(&case, &report);
@@ -207,4 +231,97 @@ async fn adult_fair_and_biased() {
         let known = if fair { 0.8429 } else { 0.87 };
         assert!((report.of("accuracy").unwrap().value - known).abs() < 0.0005);
     }
+}
+
+fn plain<'a>(model: &'a str, csv: &'a str, task: Task) -> Case<'a> {
+    Case { model, csv, task, label: "y", groups: &[], classes: &[], strip: "", features: &[], tolerance: 0.0 }
+}
+
+/// Its probabilities reach 1.0000001, as those of forests in 32 bits do.
+#[tokio::test]
+async fn iris_forest() {
+    let (model, csv) = ("models/evaluation/iris_rf.onnx", "models/evaluation/data/iris_test.csv");
+    let Some(report) = run(&plain(model, csv, Task::MulticlassClassification)).await else { return };
+    for metric in ["accuracy", "ece", "brier", "log_loss"] {
+        assert!(report.of(metric).unwrap().value.is_finite(), "{:?}", report.of(metric));
+    }
+}
+
+/// A picture in, probabilities and logits out.
+#[tokio::test]
+async fn digits_convolution() {
+    let (model, csv) = ("models/evaluation/digits_cnn.onnx", "models/evaluation/data/digits_test.csv");
+    let Some(report) = run(&plain(model, csv, Task::MulticlassClassification)).await else { return };
+    assert!(report.of("accuracy").unwrap().value > 0.9 && report.of("auroc").unwrap().value > 0.9);
+}
+
+#[tokio::test]
+async fn diabetes_regression() {
+    let (model, csv) = ("models/evaluation/diabetes_ridge.onnx", "models/evaluation/data/diabetes_test.csv");
+    let case = Case { tolerance: 60.0, ..plain(model, csv, Task::Regression) };
+    let Some(report) = run(&case).await else { return };
+    assert!(report.of("accuracy").unwrap().value > 0.4 && report.of("r2").unwrap().value > 0.2);
+    assert!(report.of("adversarial_success").unwrap().value.is_finite());
+}
+
+const CREDIT: [&str; 23] = [
+    "LIMIT_BAL",
+    "SEX",
+    "EDUCATION",
+    "MARRIAGE",
+    "AGE",
+    "PAY_0",
+    "PAY_2",
+    "PAY_3",
+    "PAY_4",
+    "PAY_5",
+    "PAY_6",
+    "BILL_AMT1",
+    "BILL_AMT2",
+    "BILL_AMT3",
+    "BILL_AMT4",
+    "BILL_AMT5",
+    "BILL_AMT6",
+    "PAY_AMT1",
+    "PAY_AMT2",
+    "PAY_AMT3",
+    "PAY_AMT4",
+    "PAY_AMT5",
+    "PAY_AMT6",
+];
+
+/// 23 columns are wanted and 23 are neither label nor group, but among them is the row's number and not the sex.
+#[tokio::test]
+async fn credit_is_not_guessed() {
+    let Some(folder) = shared("data/tabular/credit_default") else { return };
+    let csv = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let csv = csv.filter(|path| path.extension().is_some_and(|kind| kind == "csv")).min().unwrap();
+    let csv = format!("tabular/credit_default/{}", csv.file_name().unwrap().to_string_lossy());
+    let case = Case {
+        label: "class",
+        groups: &["SEX"],
+        ..plain("credit-default/1.0.0", &csv, Task::BinaryClassification)
+    };
+    let Some(tried) = tried(&case).await else { return };
+    let refused = tried.unwrap_err().to_string();
+    assert!(refused.contains("SEX") && refused.contains("feature_columns"), "{refused}");
+    let report = run(&Case { features: &CREDIT, ..case }).await.unwrap();
+    let accuracy = report.of("accuracy").unwrap().value;
+    assert!((accuracy - 0.8328).abs() < 0.01, "{accuracy}");
+}
+
+/// It ends with an error where the sector is not known.
+#[tokio::test]
+async fn adult_regressed() {
+    let case = Case {
+        model: "adult-income/1.1.1-regressed",
+        label: "income",
+        groups: &["sex"],
+        classes: &["<=50K", ">50K"],
+        strip: ".",
+        ..plain("", "tabular/adult/adult_test.csv", Task::BinaryClassification)
+    };
+    let Some(report) = run(&case).await else { return };
+    let failures = report.of("run_failures").unwrap().value;
+    assert!((0.04..0.08).contains(&failures), "{failures}");
 }

@@ -31,8 +31,8 @@ pub struct CharacterEdits {
 }
 
 impl CharacterEdits {
-    /// A search on text `field` of `origin`, whose margin is `margin`; at most `share` of the characters change, one at
-    /// least.
+    /// A search on text `field` of `origin`, whose margin is `margin`; at most `share` of the characters change. A text of
+    /// which that is less than one character leaves nothing to try.
     pub fn new(
         origin: Sample,
         field: usize,
@@ -43,7 +43,7 @@ impl CharacterEdits {
         seed: u64,
     ) -> Self {
         let text: Vec<char> = origin.texts.get(field).map(|text| text.chars().collect()).unwrap_or_default();
-        let room = ((share * text.len() as f64).floor() as usize).max(1);
+        let room = room(&text, share);
         let mut words = if guided { words(&text) } else { Vec::new() };
         words.truncate((queries / LOOKING) as usize);
         let weights = vec![if guided { SMALL } else { 1.0 }; text.len()];
@@ -101,7 +101,7 @@ impl CharacterEdits {
 
 impl Search for CharacterEdits {
     fn propose(&mut self) -> Option<Sample> {
-        if self.text.is_empty() {
+        if self.room == 0 {
             return None;
         }
         if let Some((from, to)) = self.words.get(self.looked) {
@@ -140,6 +140,11 @@ impl Search for CharacterEdits {
     }
 }
 
+/// Characters of a text that may change.
+fn room(text: &[char], share: f64) -> usize {
+    (share * text.len() as f64).floor() as usize
+}
+
 /// Where words begin and end.
 fn words(text: &[char]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
@@ -155,4 +160,21 @@ fn words(text: &[char]) -> Vec<(usize, usize)> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(text: &str) -> CharacterEdits {
+        let origin = Sample { texts: vec![text.to_owned()], ..Sample::default() };
+        CharacterEdits::new(origin, 0, 0.05, 1.0, false, 50, 7)
+    }
+
+    #[test]
+    fn one_character_of_nineteen_is_more_than_a_twentieth() {
+        assert_eq!(search("nineteen characters").propose(), None);
+        let mut twenty = search("twenty characters ok");
+        assert!((0..50).all(|_| twenty.propose().is_some()));
+    }
 }

@@ -2,6 +2,10 @@
 
 use crate::{Error, Limits, plan::Plan, predict::Answer, predict::Model, rows, rows::Sample, table::Table};
 use contracts::common::v1::{ColumnProfile, column_profile::Distribution};
+use std::collections::BTreeSet;
+
+/// Groups of a column at most: every pair is compared.
+const MOST_GROUPS: usize = 100;
 
 /// What is right.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +36,10 @@ pub struct Data<'a> {
     pub truth: Truth,
     /// Rows of the split whose label is missing: left out.
     pub unlabelled: usize,
+    /// Missing texts that were sent as empty ones.
+    pub empty_texts: usize,
+    /// Classes of the plan's favourable labels.
+    pub favourable: Vec<usize>,
     /// Group columns.
     pub groups: Vec<Groups>,
     /// Lowest and highest value of each numeric input, from the training split where it is profiled.
@@ -40,14 +48,28 @@ pub struct Data<'a> {
     pub answers: Vec<Answer>,
 }
 
-/// The label of each row, without the characters that the plan drops from its end; `None` where it is missing.
+/// A label without the characters that the plan drops from its end; `None` where nothing is left.
+pub fn label(text: &str, plan: &Plan) -> Option<String> {
+    let text = text.trim().trim_end_matches(|c| plan.label_strip.contains(c));
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The label of each row as [`label`]; `None` where it is missing.
 pub fn labels(table: &Table, plan: &Plan) -> Result<Vec<Option<String>>, Error> {
     let cells = &table.required(&plan.label_column, "label column")?.cells;
-    let clean = |text: String| {
-        let text = text.trim().trim_end_matches(|c| plan.label_strip.contains(c)).to_owned();
-        Some(text).filter(|text| !text.is_empty())
+    Ok((0..table.rows()).map(|row| cells.text(row).and_then(|text| label(&text, plan))).collect())
+}
+
+/// Labels of other rows of the dataset: of the training split where it can be read, and of its profile.
+pub fn known_labels(train: Option<&Table>, profiles: &[ColumnProfile], plan: &Plan) -> Vec<String> {
+    let of_train = train.and_then(|train| labels(train, plan).ok()).unwrap_or_default();
+    let profile = profiles.iter().find(|profile| profile.column == plan.label_column);
+    let profiled = match profile.and_then(|profile| profile.distribution.as_ref()) {
+        Some(Distribution::Categorical(counts)) => counts.values.as_slice(),
+        _ => &[],
     };
-    Ok((0..table.rows()).map(|row| cells.text(row).and_then(clean)).collect())
+    let profiled = profiled.iter().filter_map(|text| label(text, plan));
+    of_train.into_iter().flatten().chain(profiled).collect()
 }
 
 impl<'a> Data<'a> {
@@ -63,18 +85,30 @@ impl<'a> Data<'a> {
         profiles: &[ColumnProfile],
         limits: &Limits,
     ) -> Result<Self, Error> {
-        let samples = rows::fill(model.layout(), table, limits.values)?;
+        let samples = rows::fill(model.layout(), table, &plan.missing_texts, limits.values)?;
         let ranges = ranges(model, &samples, profiles);
         let kept: Vec<usize> = (0..labels.len()).filter(|row| labels[*row].is_some()).collect();
         if kept.is_empty() {
             return Err(Error::unfit(format!("label column {:?}", plan.label_column), "no row has a label"));
         }
         let truth = truth(model, plan, labels)?;
+        let favourable = favourable(model, plan)?;
+        let empty_texts = rows::empty_texts(model.layout(), table, &plan.missing_texts)?;
         let groups = groups(plan, table, &kept)?;
         let mut samples: Vec<Option<Sample>> = samples.into_iter().map(Some).collect();
         let samples = kept.iter().filter_map(|row| samples[*row].take()).collect();
         let unlabelled = labels.len() - kept.len();
-        Ok(Self { plan, samples, truth, unlabelled, groups, ranges, answers: Vec::new() })
+        Ok(Self {
+            plan,
+            samples,
+            truth,
+            unlabelled,
+            empty_texts,
+            favourable,
+            groups,
+            ranges,
+            answers: Vec::new(),
+        })
     }
 
     /// Rows.
@@ -125,7 +159,7 @@ fn truth(model: &Model, plan: &Plan, labels: &[Option<String>]) -> Result<Truth,
             model
                 .classes()
                 .index(label)
-                .ok_or_else(|| Error::unfit(format!("label {label:?}"), "it is no class"))
+                .ok_or_else(|| Error::unfit(format!("label {label:?}"), model.classes().offered()))
         };
         return Ok(Truth::Classes(present.map(index).collect::<Result<_, _>>()?));
     }
@@ -136,13 +170,32 @@ fn truth(model: &Model, plan: &Plan, labels: &[Option<String>]) -> Result<Truth,
     Ok(Truth::Values(present.map(number).collect::<Result<_, _>>()?))
 }
 
+/// The classes that the plan calls favourable; each label must be one.
+fn favourable(model: &Model, plan: &Plan) -> Result<Vec<usize>, Error> {
+    if !plan.classifies() {
+        return Ok(Vec::new());
+    }
+    let class = |text: &String| {
+        let found = label(text, plan).and_then(|label| model.classes().index(&label));
+        let found = found.filter(|class| *class < model.classes().of_model());
+        found.ok_or_else(|| Error::unfit(format!("favourable label {text:?}"), model.classes().offered()))
+    };
+    plan.favourable_labels.iter().map(class).collect()
+}
+
 fn groups(plan: &Plan, table: &Table, kept: &[usize]) -> Result<Vec<Groups>, Error> {
     let read = |column: &String| {
         let cells = &table.required(column, "group column")?.cells;
         let group = |row: &usize| {
             cells.text(*row).filter(|text| !text.is_empty()).unwrap_or_else(|| "(missing)".to_owned())
         };
-        Ok(Groups { column: column.clone(), of_row: kept.iter().map(group).collect() })
+        let of_row: Vec<String> = kept.iter().map(group).collect();
+        let several = of_row.iter().collect::<BTreeSet<_>>().len();
+        if MOST_GROUPS < several {
+            let why = format!("{several} values, at most {MOST_GROUPS} are groups of people");
+            return Err(Error::unfit(format!("group column {column:?}"), why));
+        }
+        Ok(Groups { column: column.clone(), of_row })
     };
     plan.group_columns.iter().map(read).collect()
 }

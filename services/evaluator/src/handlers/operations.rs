@@ -35,16 +35,17 @@ pub(super) fn to_wire(stored: &storage::Operation) -> Result<longrunning::Operat
         update_time: Some(time::to_wire(stored.update_time)),
         cancel_requested: stored.cancel_requested,
     };
-    let failed = |code: i32, message: String| {
-        operation::Result::Error(rpc::Status { code, message, ..rpc::Status::default() })
+    let failed = |code: i32, message: String, status: &[u8]| {
+        let details = rpc::Status::decode(status).map(|status| status.details).unwrap_or_default();
+        operation::Result::Error(rpc::Status { code, message, details })
     };
     let result = stored.outcome.clone().map(|outcome| match outcome {
         Outcome::Succeeded(value) => operation::Result::Response(Any {
             type_url: "type.googleapis.com/wlp.registry.v1.Evaluation".to_owned(),
             value,
         }),
-        Outcome::Failed { code, message } => failed(code, message),
-        Outcome::Cancelled => failed(Code::Cancelled as i32, "cancelled".to_owned()),
+        Outcome::Failed { code, message, status } => failed(code, message, &status),
+        Outcome::Cancelled => failed(Code::Cancelled as i32, "cancelled".to_owned(), &[]),
     });
     Ok(longrunning::Operation {
         name: stored.name.clone(),

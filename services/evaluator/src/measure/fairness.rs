@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 /// One yes-or-no outcome whose rate is compared between groups.
 struct Outcome {
     name: String,
+    /// Whether it is one class of several in turn: what nobody gets then shows in what the others get.
+    in_turn: bool,
     truth: Vec<bool>,
     predicted: Vec<bool>,
 }
@@ -23,8 +25,9 @@ struct Outcome {
 /// Which outcomes are compared: the favourable labels if given, the second class of two, else each class in turn.
 fn outcomes(data: &Data, model: &Model) -> Vec<Outcome> {
     let Truth::Classes(truth) = &data.truth else { return numeric_outcome(data) };
-    let of = |name: String, favourable: &[usize]| Outcome {
+    let of = |name: String, favourable: &[usize], in_turn: bool| Outcome {
         name,
+        in_turn,
         truth: truth.iter().map(|class| favourable.contains(class)).collect(),
         predicted: data
             .answers
@@ -33,14 +36,13 @@ fn outcomes(data: &Data, model: &Model) -> Vec<Outcome> {
             .collect(),
     };
     let names = model.classes().names();
-    if !data.plan.favourable_labels.is_empty() {
-        let labels = &data.plan.favourable_labels;
-        let known: Vec<usize> = labels.iter().filter_map(|label| model.classes().index(label)).collect();
-        return vec![of(labels.join("|"), &known)];
+    if !data.favourable.is_empty() {
+        let labels: Vec<&str> = data.favourable.iter().map(|class| names[*class].as_str()).collect();
+        return vec![of(labels.join("|"), &data.favourable, false)];
     }
     match positive(data, model) {
-        Some(class) => vec![of(names[class].clone(), &[class])],
-        None => (0..names.len()).map(|class| of(names[class].clone(), &[class])).collect(),
+        Some(class) => vec![of(names[class].clone(), &[class], false)],
+        None => (0..names.len()).map(|class| of(names[class].clone(), &[class], true)).collect(),
     }
 }
 
@@ -52,6 +54,7 @@ fn numeric_outcome(data: &Data) -> Vec<Outcome> {
     let Ok(median) = statistics::percentile::percentile(&values, 0.5) else { return Vec::new() };
     vec![Outcome {
         name: format!("above the median {median}"),
+        in_turn: false,
         truth: truth.iter().map(|value| *value > median).collect(),
         predicted: data
             .answers
@@ -74,6 +77,15 @@ fn worst(data: &Data, outcomes: &[Outcome], groups: &Groups, rate: Rate) -> Resu
     for outcome in outcomes {
         let counts =
             by_group(&outcome.truth, &outcome.predicted, &groups.of_row).map_err(|why| why.to_string())?;
+        if rate == Rate::Selection {
+            match unselected(&counts) {
+                (_, true) if outcome.in_turn => continue,
+                (Some(group), _) if !outcome.in_turn => {
+                    return Err(format!("no row of group {group} has the outcome {}", outcome.name));
+                }
+                _ => {}
+            }
+        }
         let explain = |why: statistics::Error| why_undefined(&why, &counts, rate, &outcome.name);
         let gap = bounded_gap(counts.values(), rate, confidence).map_err(explain)?;
         let ratio_lower = ratio_lower(counts.values(), rate, confidence).map_err(explain)?;
@@ -82,6 +94,13 @@ fn worst(data: &Data, outcomes: &[Outcome], groups: &Groups, rate: Rate) -> Resu
         }
     }
     found.ok_or_else(|| "there is no outcome to compare".to_owned())
+}
+
+/// A group of which nobody is selected (reading 1: its parity is undefined), and whether that is so of all groups.
+fn unselected(counts: &BTreeMap<String, GroupCounts>) -> (Option<&str>, bool) {
+    let nobody = |counts: &GroupCounts| counts.true_positives + counts.false_positives == 0;
+    let first = counts.iter().find(|(_, counts)| nobody(counts)).map(|(name, _)| name.as_str());
+    (first, counts.values().all(nobody))
 }
 
 fn why_undefined(
@@ -114,7 +133,13 @@ pub fn parity(data: &Data, model: &Model, report: &mut Report) {
         if rate == Rate::Selection {
             measured.extend(group_accuracy(data));
         }
-        report.fill(slot, measured, "");
+        let ignored = !data.plan.classifies() && !data.plan.favourable_labels.is_empty();
+        let note = if ignored {
+            "favourable labels are of classes: predictions above their median are compared"
+        } else {
+            ""
+        };
+        report.fill(slot, measured, note);
     }
 }
 

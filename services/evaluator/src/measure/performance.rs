@@ -36,6 +36,10 @@ pub fn tasks(data: &Data, model: &Model, report: &mut Report) {
     if data.unlabelled > 0 {
         notes.push(format!("{} rows without a label left out", data.unlabelled));
     }
+    if data.empty_texts > 0 {
+        notes.push(format!("{} missing texts sent as empty ones", data.empty_texts));
+    }
+    notes.extend(model.reading().map(|reading| reading.notes().to_vec()).unwrap_or_default());
     if let Some(why) = report.failures.first() {
         notes.push(format!("{failed} rows failed inside the model and count as wrong, the first: {why}"));
     }
@@ -150,7 +154,7 @@ fn scores(data: &Data, model: &Model, scale: Scale) -> Vec<Measurement> {
             let is: Vec<bool> = truth.iter().map(|truth| *truth == class).collect();
             let score: Vec<f64> = scores.iter().map(|scores| scores[class]).collect();
             let area = ranking::delong(&is, &score, &score)
-                .and_then(|area| Ok((area.first, area.first_interval(scale.confidence)?)));
+                .and_then(|area| Ok((area.first, area.first_bounds(scale.confidence)?)));
             scale.statistic("auroc", n, area, "delong")
         }
         None => match ranking::auroc_one_vs_rest(&truth, &scores, scores.first().map_or(0, Vec::len)) {

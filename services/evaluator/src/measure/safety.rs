@@ -55,7 +55,7 @@ pub async fn leakage(
         return Ok(());
     };
     let member_labels = labels(train, data.plan)?;
-    let samples = match rows::fill(model.layout(), train, limits.values) {
+    let samples = match rows::fill(model.layout(), train, &data.plan.missing_texts, limits.values) {
         Ok(samples) => samples,
         Err(why) => {
             report.fill(
@@ -78,7 +78,7 @@ pub async fn leakage(
     let (member, score): (Vec<bool>, Vec<f64>) =
         inside.map(|score| (true, score)).chain(outside.map(|score| (false, score))).unzip();
     let area = delong(&member, &score, &score)
-        .and_then(|area| Ok((area.first, area.first_interval(scale.confidence)?)));
+        .and_then(|area| Ok((area.first, area.first_bounds(scale.confidence)?)));
     let convention = if model.scored() { "score of the true class/delong" } else { "how right/delong" };
     report.fill(
         Slot::InformationLeakage,

@@ -1,6 +1,6 @@
 //! A loaded model over a layout: batches, limits, and whose fault a failure is.
 
-use super::{Answer, Classes, Outputs};
+use super::{Answer, Classes, Outputs, Raw, Reading};
 use crate::{Error, Limits, rows::Layout, rows::Sample};
 use engine::{EngineError, FaultKind, RunOptions, Session};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ pub struct Model {
     layout: Layout,
     outputs: Outputs,
     classes: Classes,
+    reading: Option<Reading>,
     batch: usize,
     limit: Duration,
     stop: CancellationToken,
@@ -43,6 +44,7 @@ impl Model {
             layout,
             outputs,
             classes,
+            reading: None,
             batch,
             limit: limits.run(),
             stop,
@@ -62,9 +64,34 @@ impl Model {
         &self.classes
     }
 
+    /// Decides how this model's answers are read, from those of the main run.
+    ///
+    /// # Errors
+    /// [`Error::DoesNotFit`] where they cannot be read.
+    pub fn learn(&mut self, raw: &[Raw]) -> Result<(), Error> {
+        self.reading = Some(Reading::of(raw, &self.outputs, &self.classes)?);
+        Ok(())
+    }
+
+    /// How answers are read, once that is decided.
+    pub fn reading(&self) -> Option<&Reading> {
+        self.reading.as_ref()
+    }
+
     /// Whether classes come with scores.
     pub fn scored(&self) -> bool {
-        self.outputs.scored()
+        self.reading.as_ref().is_some_and(Reading::scored)
+    }
+
+    /// What raw answers mean.
+    pub fn read(&self, raw: Vec<Raw>) -> Vec<Answer> {
+        let one = |raw: Raw| match (&self.reading, raw) {
+            (Some(reading), raw) => reading.answer(raw, &self.classes),
+            (None, Raw::Value(value)) => Answer::Value(value),
+            (None, Raw::Failed(why)) => Answer::Failed(why),
+            (None, Raw::Class { .. }) => Answer::Failed("nobody looked how its answers are read".to_owned()),
+        };
+        raw.into_iter().map(one).collect()
     }
 
     /// Rows that run at once.
@@ -94,9 +121,12 @@ impl Model {
     /// As [`Model::answer`].
     pub async fn timed(&self, sample: &Sample) -> Result<(Answer, Duration), Error> {
         let began = Instant::now();
-        let mut answers = self.run(&[sample]).await?;
+        let raw = match self.layout.refuses(sample) {
+            Some(why) => vec![Raw::Failed(why)],
+            None => self.run(&[sample]).await?,
+        };
         let took = began.elapsed();
-        Ok((answers.pop().unwrap_or_else(|| Answer::Failed("no answer".to_owned())), took))
+        Ok((self.read(raw).pop().unwrap_or_else(|| Answer::Failed("no answer".to_owned())), took))
     }
 
     /// An answer for each sample, in order. Rows on which the model fails are [`Answer::Failed`]; a batch that fails is
@@ -105,30 +135,43 @@ impl Model {
     /// # Errors
     /// [`Error::Cancelled`], [`Error::DoesNotFit`], or a host that fails: never for a model that fails.
     pub async fn answer(&self, samples: &[Sample]) -> Result<Vec<Answer>, Error> {
-        let mut answers = Vec::with_capacity(samples.len());
-        for chunk in samples.chunks(self.batch) {
+        Ok(self.read(self.raw(samples).await?))
+    }
+
+    /// As [`Model::answer`], before it is known what the outputs mean. A row that no input can hold has failed without a
+    /// run: a request for it would be refused.
+    ///
+    /// # Errors
+    /// As [`Model::answer`].
+    pub async fn raw(&self, samples: &[Sample]) -> Result<Vec<Raw>, Error> {
+        let mut answers: Vec<Option<Raw>> =
+            samples.iter().map(|sample| self.layout.refuses(sample).map(Raw::Failed)).collect();
+        let open: Vec<usize> = (0..samples.len()).filter(|at| answers[*at].is_none()).collect();
+        for chunk in open.chunks(self.batch) {
             // Parts still to run, the next one last.
-            let mut parts: Vec<Vec<&Sample>> = vec![chunk.iter().collect()];
+            let mut parts: Vec<&[usize]> = vec![chunk];
             while let Some(part) = parts.pop() {
-                let got = self.run(&part).await?;
-                let failed = got.iter().any(|answer| matches!(answer, Answer::Failed(_)));
+                let rows: Vec<&Sample> = part.iter().map(|at| &samples[*at]).collect();
+                let got = self.run(&rows).await?;
+                let failed = got.iter().any(|answer| matches!(answer, Raw::Failed(_)));
                 if failed && part.len() > 1 && self.overtime.load(Ordering::Relaxed) < PATIENCE {
                     let (left, right) = part.split_at(part.len() / 2);
-                    parts.extend([right.to_vec(), left.to_vec()]);
+                    parts.extend([right, left]);
                 } else {
-                    answers.extend(got);
+                    part.iter().zip(got).for_each(|(at, answer)| answers[*at] = Some(answer));
                 }
             }
         }
-        Ok(answers)
+        let missing = || Raw::Failed("no answer".to_owned());
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect())
     }
 
     /// One run. A fault of the model is a failure of all its rows.
-    async fn run(&self, samples: &[&Sample]) -> Result<Vec<Answer>, Error> {
+    async fn run(&self, samples: &[&Sample]) -> Result<Vec<Raw>, Error> {
         if self.stop.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let failed = |why: String| Ok(vec![Answer::Failed(why); samples.len()]);
+        let failed = |why: String| Ok(vec![Raw::Failed(why); samples.len()]);
         if PATIENCE <= self.overtime.load(Ordering::Relaxed) {
             return failed("given up: earlier runs took too long".to_owned());
         }
@@ -138,7 +181,7 @@ impl Model {
                 self.rows.fetch_add(samples.len() as u64, Ordering::Relaxed);
                 self.busy_us.fetch_add(answer.timings.run().as_micros() as u64, Ordering::Relaxed);
                 let batch = self.layout.fixed_rows.unwrap_or(samples.len());
-                self.outputs.read(&answer.outputs, samples.len(), batch, &self.classes)
+                self.outputs.read(&answer.outputs, samples.len(), batch)
             }
             Err(EngineError::Deadline { .. }) => {
                 self.overtime.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +199,7 @@ impl Model {
     fn host(&self, error: EngineError) -> Error {
         match error {
             EngineError::Cancelled => Error::Cancelled,
-            // A row that no engine takes, such as a text with a zero byte.
+            // A row that no engine takes.
             EngineError::BadInput(fields) => {
                 Error::unfit("rows", fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
             }

@@ -1,63 +1,11 @@
-//! Which outputs hold labels and scores, and what they say.
+//! Which outputs hold labels, scores and numbers, and their elements by row.
 
-use super::Answer;
-use crate::{Error, plan::Plan};
-use engine::{DataType, ModelSignature, Tensor, TensorSpec};
+use super::Raw;
+use super::classes::plain;
+use crate::{Error, plan::Plan, table::number_text};
+use engine::{DataType, Dim, ModelSignature, Tensor, TensorSpec};
 
-/// The classes of a task: the model's names, then labels that only the data has.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Classes {
-    names: Vec<String>,
-    of_model: usize,
-}
-
-impl Classes {
-    /// The model's classes if they are named; otherwise the data's labels in ascending order (numbers by their value),
-    /// which is how scikit-learn numbers them.
-    pub fn new(named: &[String], truth: &[String]) -> Self {
-        let mut seen: Vec<String> = truth.to_vec();
-        seen.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
-            (Ok(x), Ok(y)) => x.total_cmp(&y),
-            _ => a.cmp(b),
-        });
-        seen.dedup();
-        if named.is_empty() {
-            return Self { of_model: seen.len(), names: seen };
-        }
-        let mut classes = Self { names: named.to_vec(), of_model: named.len() };
-        let strange: Vec<String> = seen.into_iter().filter(|label| classes.index(label).is_none()).collect();
-        classes.names.extend(strange);
-        classes
-    }
-
-    /// Number of classes.
-    pub fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    /// How many of them the model knows: its score columns.
-    pub fn of_model(&self) -> usize {
-        self.of_model
-    }
-
-    /// The names in order.
-    pub fn names(&self) -> &[String] {
-        &self.names
-    }
-
-    /// The class that a label means: its name, or the index of one of the model's where no class has that name.
-    pub fn index(&self, label: &str) -> Option<usize> {
-        let by_name = self.names.iter().position(|name| name == label);
-        by_name.or_else(|| label.parse::<usize>().ok().filter(|at| *at < self.of_model))
-    }
-}
-
-/// How to read the outputs.
+/// Names of the outputs that are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outputs {
     label: Option<String>,
@@ -74,13 +22,24 @@ fn is_single(spec: &TensorSpec) -> bool {
     spec.shape().iter().skip(1).all(|size| *size == 1)
 }
 
+/// Elements of a row where the shape says so.
+fn row_width(spec: &TensorSpec) -> Option<i64> {
+    match spec.dims.as_deref()? {
+        [_, rest @ ..] if !rest.is_empty() => {
+            let sizes = rest.iter().map(|dim| if let Dim::Fixed(size) = dim { Some(*size) } else { None });
+            sizes.product()
+        }
+        _ => None,
+    }
+}
+
 impl Outputs {
-    /// As the interface says; otherwise the first whole-number or text output is the label, the first
-    /// two-dimensional float output the scores.
+    /// As the interface says; otherwise the first whole-number or text output is the label, and of the float outputs with
+    /// columns the first that has one for each of `classes` holds the scores, else the first.
     ///
     /// # Errors
     /// [`Error::DoesNotFit`] where an output is named that is not there, or none can be read.
-    pub fn resolve(signature: &ModelSignature, plan: &Plan) -> Result<Self, Error> {
+    pub fn resolve(signature: &ModelSignature, plan: &Plan, classes: usize) -> Result<Self, Error> {
         let given = || signature.outputs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         for (field, name) in [("label_output", &plan.label_output), ("score_output", &plan.score_output)] {
             if !name.is_empty() && signature.output(name).is_none() {
@@ -98,21 +57,22 @@ impl Outputs {
         if !plan.classifies() {
             let value = or(&plan.label_output, None)
                 .or_else(|| or(&plan.score_output, first(&|spec| is_float(spec.datatype) && is_single(spec))))
-                .or_else(|| first(&|spec| is_float(spec.datatype)));
+                .or_else(|| first(&|spec| is_float(spec.datatype)))
+                .or_else(|| first(&|spec| spec.datatype != DataType::Bytes && is_single(spec)));
             let value = value.ok_or_else(|| {
                 Error::unfit("outputs", format!("none is a number; the model gives {}", given()))
             })?;
             return Ok(Self { label: None, scores: None, value: Some(value) });
         }
         let label = or(&plan.label_output, first(&|spec| !is_float(spec.datatype) && is_single(spec)));
-        let wide = |spec: &TensorSpec| {
-            is_float(spec.datatype) && spec.dims.as_ref().is_none_or(|dims| dims.len() >= 2)
-        };
-        let scores = or(&plan.score_output, first(&wide))
-            .or_else(|| first(&|spec| label.is_none() && is_float(spec.datatype)));
+        let other = |spec: &TensorSpec| is_float(spec.datatype) && label.as_ref() != Some(&spec.name);
+        let wide = |spec: &TensorSpec| other(spec) && spec.dims.as_ref().is_none_or(|dims| dims.len() >= 2);
+        let fits = |spec: &TensorSpec| wide(spec) && row_width(spec) == i64::try_from(classes).ok();
+        let scores = or(&plan.score_output, first(&fits).or_else(|| first(&wide)))
+            .or_else(|| first(&|spec| label.is_none() && other(spec)));
         if label.is_none() && scores.is_none() {
             let why = format!(
-                "none is a label or a tensor of scores (the model gives {}); sequences of maps (ZipMap) are not read: export the model without them",
+                "none is a label or a tensor of scores; the model gives {}",
                 if signature.outputs.is_empty() { "no tensor".to_owned() } else { given() }
             );
             return Err(Error::unfit("outputs", why));
@@ -125,39 +85,41 @@ impl Outputs {
         [&self.label, &self.scores, &self.value].into_iter().flatten().cloned().collect()
     }
 
-    /// Whether classes come with scores.
-    pub fn scored(&self) -> bool {
-        self.scores.is_some()
+    /// Whether an output holds labels.
+    pub fn labelled(&self) -> bool {
+        self.label.is_some()
+    }
+
+    /// The output of the scores.
+    pub fn score_name(&self) -> &str {
+        self.scores.as_deref().unwrap_or_default()
     }
 
     /// Reads the first `rows` answers of a run that brought `batch` rows.
     ///
     /// # Errors
     /// [`Error::DoesNotFit`] where an output has not one row for each row of the input.
-    pub fn read(
-        &self,
-        tensors: &[Tensor],
-        rows: usize,
-        batch: usize,
-        classes: &Classes,
-    ) -> Result<Vec<Answer>, Error> {
+    pub fn read(&self, tensors: &[Tensor], rows: usize, batch: usize) -> Result<Vec<Raw>, Error> {
         let find = |name: &Option<String>| {
             name.as_ref().and_then(|name| tensors.iter().find(|one| one.name() == name))
         };
         if let Some(tensor) = find(&self.value) {
             let values = numbers(tensor)?;
             let width = width(tensor, batch)?;
-            return Ok(values.chunks(width.max(1)).take(rows).map(|row| Answer::Value(row[0])).collect());
+            return Ok(values.chunks(width.max(1)).take(rows).map(|row| Raw::Value(row[0])).collect());
         }
         let scores = match find(&self.scores) {
-            Some(tensor) => score_rows(tensor, rows, batch)?,
+            Some(tensor) => {
+                let width = width(tensor, batch)?;
+                numbers(tensor)?.chunks(width).take(rows).map(<[f64]>::to_vec).collect()
+            }
             None => vec![Vec::new(); rows],
         };
         let labels = match find(&self.label) {
-            Some(tensor) => label_rows(tensor, rows, batch, classes)?,
-            None => scores.iter().map(|row| best(row).unwrap_or(classes.len())).collect(),
+            Some(tensor) => label_rows(tensor, rows, batch)?.into_iter().map(Some).collect(),
+            None => vec![None; rows],
         };
-        Ok(labels.into_iter().zip(scores).map(|(class, scores)| Answer::Class { class, scores }).collect())
+        Ok(labels.into_iter().zip(scores).map(|(label, scores)| Raw::Class { label, scores }).collect())
     }
 }
 
@@ -174,38 +136,19 @@ fn numbers(tensor: &Tensor) -> Result<Vec<f64>, Error> {
     tensor.to_f64().map_err(|why| Error::unfit(format!("output {}", tensor.name()), why.to_string()))
 }
 
-/// Scores by row; a single column is the probability of the second of two classes.
-fn score_rows(tensor: &Tensor, rows: usize, batch: usize) -> Result<Vec<Vec<f64>>, Error> {
+/// Labels in the form of [`plain`].
+fn label_rows(tensor: &Tensor, rows: usize, batch: usize) -> Result<Vec<String>, Error> {
     let width = width(tensor, batch)?;
-    let values = numbers(tensor)?;
-    let row = |row: &[f64]| if let [one] = row { vec![1.0 - one, *one] } else { row.to_vec() };
-    Ok(values.chunks(width).take(rows).map(row).collect())
-}
-
-fn label_rows(tensor: &Tensor, rows: usize, batch: usize, classes: &Classes) -> Result<Vec<usize>, Error> {
-    let width = width(tensor, batch)?;
-    let strange = classes.len();
     if tensor.datatype() == DataType::Bytes {
         let elements = tensor.elements().map_err(|why| Error::unfit("label output", why.to_string()))?;
-        let class =
-            |row: &[bytes::Bytes]| classes.index(&String::from_utf8_lossy(&row[0])).unwrap_or(strange);
-        return Ok(elements.chunks(width).take(rows).map(class).collect());
+        let label = |row: &[bytes::Bytes]| plain(&String::from_utf8_lossy(&row[0]));
+        return Ok(elements.chunks(width).take(rows).map(label).collect());
     }
     let truth_value = tensor.datatype() == DataType::Bool;
-    let class = |row: &[f64]| {
-        let number = crate::table::number_text(row[0]);
-        let named =
-            if truth_value { classes.index(if row[0] == 0.0 { "false" } else { "true" }) } else { None };
-        named.or_else(|| classes.index(&number)).unwrap_or(strange)
+    let label = |row: &[f64]| match (truth_value, row[0] == 0.0) {
+        (true, true) => "false".to_owned(),
+        (true, false) => "true".to_owned(),
+        (false, _) => number_text(row[0]),
     };
-    Ok(numbers(tensor)?.chunks(width).take(rows).map(class).collect())
-}
-
-/// Index of the highest score, the first of equals; `None` where one is NaN.
-pub(crate) fn best(row: &[f64]) -> Option<usize> {
-    if row.is_empty() || row.iter().any(|score| score.is_nan()) {
-        return None;
-    }
-    let pick = |best: usize, at: usize| if row[at] > row[best] { at } else { best };
-    Some((0..row.len()).fold(0, pick))
+    Ok(numbers(tensor)?.chunks(width).take(rows).map(label).collect())
 }

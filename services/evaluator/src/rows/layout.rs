@@ -116,6 +116,29 @@ impl Layout {
         texts.flat_map(|slot| slot.columns.iter().map(String::as_str)).collect()
     }
 
+    /// Why no request could carry this row, if so: a whole-number input has no missing value, a text no zero byte.
+    pub fn refuses(&self, sample: &Sample) -> Option<String> {
+        self.slots.iter().find_map(|slot| match &slot.kind {
+            Kind::Numbers(at) if is_whole(slot.datatype) => {
+                let empty = sample.numbers.get(at.clone())?.iter().position(|value| !value.is_finite())?;
+                let column = slot.columns.get(empty).map_or("", String::as_str);
+                Some(format!(
+                    "column {column:?} has no value, and input {} takes whole numbers only",
+                    slot.name
+                ))
+            }
+            Kind::Numbers(_) => None,
+            Kind::Texts(at) => {
+                let broken = sample.texts.get(at.clone())?.iter().position(|text| text.contains('\0'))?;
+                let column = slot.columns.get(broken).map_or("", String::as_str);
+                Some(format!(
+                    "column {column:?} has a text with a zero byte, which input {} cannot take",
+                    slot.name
+                ))
+            }
+        })
+    }
+
     /// Tensors of these rows, in order. Where the model takes a fixed number of rows, the last row is repeated.
     ///
     /// # Errors
@@ -154,7 +177,7 @@ impl Slot {
     }
 }
 
-/// Little-endian bytes; whole numbers are rounded and held within their type.
+/// Little-endian bytes; whole numbers are held within their type.
 fn raw(datatype: DataType, values: impl Iterator<Item = f64>) -> Bytes {
     let mut out = Vec::new();
     macro_rules! put {
@@ -202,7 +225,23 @@ fn row_shape(spec: &TensorSpec, width: usize) -> Result<Vec<i64>, Error> {
     Err(Error::unfit(format!("input {spec}"), format!("{width} columns do not fill a row of it")))
 }
 
+/// The whole numbers that a type holds; those above 2^53 not one by one, since samples are doubles.
+pub fn whole_range(datatype: DataType) -> Option<(f64, f64)> {
+    Some(match datatype {
+        DataType::Bool => (0.0, 1.0),
+        DataType::Uint8 => (0.0, f64::from(u8::MAX)),
+        DataType::Uint16 => (0.0, f64::from(u16::MAX)),
+        DataType::Uint32 => (0.0, f64::from(u32::MAX)),
+        DataType::Uint64 => (0.0, u64::MAX as f64),
+        DataType::Int8 => (f64::from(i8::MIN), f64::from(i8::MAX)),
+        DataType::Int16 => (f64::from(i16::MIN), f64::from(i16::MAX)),
+        DataType::Int32 => (f64::from(i32::MIN), f64::from(i32::MAX)),
+        DataType::Int64 => (i64::MIN as f64, i64::MAX as f64),
+        DataType::Fp16 | DataType::Bf16 | DataType::Fp32 | DataType::Fp64 | DataType::Bytes => return None,
+    })
+}
+
 /// Whether a type holds whole numbers or truth values only.
 pub fn is_whole(datatype: DataType) -> bool {
-    !matches!(datatype, DataType::Fp16 | DataType::Bf16 | DataType::Fp32 | DataType::Fp64 | DataType::Bytes)
+    whole_range(datatype).is_some()
 }

@@ -4,6 +4,6 @@ mod fill;
 mod layout;
 mod resolve;
 
-pub use fill::fill;
-pub use layout::{Kind, Layout, Sample, Slot, is_whole};
+pub use fill::{empty_texts, fill};
+pub use layout::{Kind, Layout, Sample, Slot, is_whole, whole_range};
 pub use resolve::resolve;

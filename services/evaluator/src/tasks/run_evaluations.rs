@@ -2,6 +2,7 @@
 
 use crate::evaluation::{Subject, Watch, evaluate};
 use crate::evaluator::{Ended, Evaluator};
+use crate::predict::zipmap;
 use crate::report::{self, Identity};
 use crate::store::jobs::{self, Job};
 use crate::{Error, fetch, plan, plan::Plan};
@@ -73,14 +74,15 @@ async fn one(evaluator: &Evaluator, operation: &Operation, stop: &CancellationTo
         return finish(evaluator, operation, Outcome::Cancelled).await;
     }
     let token = evaluator.start(&operation.name);
+    // Whichever way this ends, the thread that computes stops soon after.
+    let _stops = token.clone().drop_guard();
     evaluator.counts().running.inc();
     let limit = evaluator.limits().evaluation();
-    let work = work(evaluator, operation, job, token.clone());
+    let work = apart(work(evaluator.clone(), operation.name.clone(), job, token.clone()));
     let ended = tokio::select! {
         ended = tokio::time::timeout(limit, work) => Some(ended.unwrap_or(Err(Error::Deadline(limit)))),
         () = stop.cancelled() => None,
     };
-    token.cancel();
     evaluator.counts().running.dec();
     let outcome = match ended {
         // The service stops, or another one is down: the operation stays and is tried again.
@@ -97,6 +99,15 @@ async fn one(evaluator: &Evaluator, operation: &Operation, stop: &CancellationTo
     finish(evaluator, operation, outcome).await
 }
 
+/// Runs the work on a thread of its own: it computes for minutes, and one that panics ends its operation and nothing else.
+async fn apart(
+    work: impl Future<Output = Result<Evaluation, Error>> + Send + 'static,
+) -> Result<Evaluation, Error> {
+    let (runtime, span) = (tokio::runtime::Handle::current(), tracing::Span::current());
+    let done = tokio::task::spawn_blocking(move || span.in_scope(|| runtime.block_on(work))).await;
+    done.unwrap_or_else(|broken| Err(Error::Broken(broken.to_string())))
+}
+
 /// Whether an evaluation may still wait for another service to come back.
 fn operation_is_young(evaluator: &Evaluator, operation: &Operation) -> bool {
     let age = evaluator.clock().now().duration_since(operation.create_time).unwrap_or_default();
@@ -106,14 +117,18 @@ fn operation_is_young(evaluator: &Evaluator, operation: &Operation) -> bool {
 fn failed(error: Error) -> Outcome {
     let status = Status::from(error);
     let reason = runtime::status::reason(&status).unwrap_or_default();
-    Outcome::Failed { code: status.code() as i32, message: format!("{reason}: {}", status.message()) }
+    Outcome::Failed {
+        code: status.code() as i32,
+        message: format!("{reason}: {}", status.message()),
+        status: status.details().to_vec(),
+    }
 }
 
 async fn finish(evaluator: &Evaluator, operation: &Operation, outcome: Outcome) -> Result<(), Error> {
     let how = match &outcome {
         Outcome::Succeeded(_) => "succeeded",
         Outcome::Cancelled => "cancelled",
-        Outcome::Failed { code, message } => {
+        Outcome::Failed { code, message, .. } => {
             warn!(operation = operation.name, code = ?Code::from_i32(*code), message, "evaluation failed");
             "failed"
         }
@@ -145,21 +160,21 @@ impl Watch for Steps<'_> {
 }
 
 async fn work(
-    evaluator: &Evaluator,
-    operation: &Operation,
+    evaluator: Evaluator,
+    operation: String,
     job: Job,
     stop: CancellationToken,
 ) -> Result<Evaluation, Error> {
     let (deps, limits) = (evaluator.deps(), evaluator.limits());
     let request = job.request.clone().unwrap_or_default();
     let requested_by = job.requested_by.clone();
-    let steps = Steps { evaluator, name: &operation.name, job };
+    let steps = Steps { evaluator: &evaluator, name: &operation, job };
     steps.step("reading records", 0.0).await?;
     let facts = fetch::facts(deps, &request.model_version, &request.dataset_version).await?;
     let asked = request.plan.clone().unwrap_or_default();
     let interface = facts.version.interface.clone().unwrap_or_default();
     let task = plan::task(facts.model.task)?;
-    let plan = Plan::resolve(&asked, task, &facts.dataset, &interface, &facts.policy, limits)?;
+    let mut plan = Plan::resolve(&asked, task, &facts.dataset, &interface, &facts.policy, limits)?;
     let artifact = &facts.version.artifact_digest;
     let plan_digest = plan.digest(artifact, &facts.dataset.manifest_digest, report::VERSION);
     let name = format!("{}/evaluations/{}", request.model_version, request.evaluation_id);
@@ -169,7 +184,13 @@ async fn work(
         return if ours { Ok(found) } else { Err(Error::Exists(name)) };
     }
     steps.step("reading model and data", 0.01).await?;
-    let bytes = fetch::artifact(deps, artifact, limits).await?;
+    let mut bytes = fetch::artifact(deps, artifact, limits).await?;
+    if let Some(opened) = zipmap::open(&bytes) {
+        bytes = opened.model;
+        if plan.classes.is_empty() {
+            plan.classes = opened.classes;
+        }
+    }
     let table = fetch::split(deps, &facts.dataset, &plan.split, limits).await?;
     let train = match plan.split.as_str() {
         "train" => None,
@@ -186,7 +207,7 @@ async fn work(
         name,
         dataset_version: request.dataset_version.clone(),
         dataset_digest: facts.dataset.manifest_digest.clone(),
-        artifact_digest: session.digest().to_owned(),
+        artifact_digest: artifact.clone(),
         plan_digest,
         engine: deps.engine.describe(),
         provider: session.provider().to_string(),
@@ -205,6 +226,6 @@ async fn work(
     let measured = evaluate(subject, &steps).await?;
     steps.step("handing the report over", 0.98).await?;
     let evaluation = report::to_wire(measured, &plan, &facts.policy, identity);
-    let request_id = contracts::name::last(&operation.name);
+    let request_id = contracts::name::last(&operation);
     fetch::hand_over(deps, &request.model_version, &request.evaluation_id, evaluation, request_id).await
 }

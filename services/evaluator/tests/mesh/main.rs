@@ -7,14 +7,14 @@ use arrow::array::{Float64Array, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
 use contracts::common::v1::Task;
 use contracts::evaluator::v1::{
-    EvaluateModelVersionRequest, evaluator_service_client::EvaluatorServiceClient,
+    EvaluateModelVersionRequest, EvaluationPlan, evaluator_service_client::EvaluatorServiceClient,
 };
 use contracts::longrunning::{
     CancelOperationRequest, Operation, WaitOperationRequest, operation, operations_client::OperationsClient,
 };
 use contracts::registry::v1::{self, Evaluation};
 use engine::fake::{Behaviour, FakeEngine};
-use engine::{DataType, Dim, ModelSignature, Tensor, TensorSpec};
+use engine::{DataType, Dim, Engine, ModelSignature, Tensor, TensorSpec};
 use lifecycle::Policy;
 use prost::Message;
 use runtime::credentials::Entry;
@@ -88,8 +88,40 @@ struct Mesh {
     _folder: tempfile::TempDir,
 }
 
+/// An engine that panics on its first load.
+#[derive(Debug)]
+struct Fragile {
+    inner: FakeEngine,
+    broken: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl Engine for Fragile {
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn providers(&self) -> Vec<engine::Provider> {
+        self.inner.providers()
+    }
+
+    async fn load(
+        &self,
+        model: Bytes,
+        options: engine::LoadOptions,
+    ) -> Result<Arc<dyn engine::Session>, engine::EngineError> {
+        let before = self.broken.swap(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(before, "a fault of ours");
+        self.inner.load(model, options).await
+    }
+}
+
 impl Mesh {
     async fn start() -> Self {
+        Self::over(|engine| Arc::new(engine)).await
+    }
+
+    async fn over(engine_of: impl FnOnce(FakeEngine) -> Arc<dyn Engine>) -> Self {
         let (artifact, split) = (engine::fake::model(&signature(), 1), split());
         let digest = Digest::of(&artifact).to_string();
         let engine = FakeEngine::new();
@@ -143,7 +175,7 @@ impl Mesh {
         let deps = evaluator::Deps::new(
             Clock::real(),
             credentials,
-            Arc::new(engine.clone()),
+            engine_of(engine.clone()),
             told.peer(),
             told.peer(),
         );
@@ -156,12 +188,21 @@ impl Mesh {
     }
 
     async fn ask(&self, id: &str, request_id: &str) -> Result<Operation, tonic::Status> {
+        self.ask_for(id, request_id, None).await
+    }
+
+    async fn ask_for(
+        &self,
+        id: &str,
+        request_id: &str,
+        plan: Option<EvaluationPlan>,
+    ) -> Result<Operation, tonic::Status> {
         let request = EvaluateModelVersionRequest {
             model_version: "m-v1.0.0".into(),
             dataset_version: "datasets/d/versions/1.0.0".into(),
             evaluation_id: id.into(),
             request_id: request_id.into(),
-            plan: None,
+            plan,
         };
         Ok(EvaluatorServiceClient::new(self.peer()).evaluate_model_version(request).await?.into_inner())
     }
@@ -211,6 +252,8 @@ async fn every_known_number_comes_out() {
         (made.slots.len(), made.requested_by.as_str(), made.artifact_digest.as_str()),
         (15, "qa-engineer", mesh.artifact.as_str())
     );
+    assert_eq!((made.split.as_str(), made.label_column.as_str(), made.tolerance), ("test", "y", 0.0));
+    assert_eq!(made.group_columns, ["sex"]);
     assert!(made.slots.iter().all(|slot| slot.measured || !slot.reason.is_empty()), "{:?}", made.slots);
     assert_eq!(made.not_applicable.len(), 2);
     // The same request is the same operation; the same plan over the same bytes gives the same numbers.
@@ -258,4 +301,71 @@ async fn bad_fields_are_all_named_and_a_queued_operation_can_be_cancelled() {
         matches!(ended.result, Some(operation::Result::Error(status)) if status.code == tonic::Code::Cancelled as i32)
     );
     assert!(mesh.told.evaluations.lock().unwrap().is_empty());
+}
+
+fn error(operation: &Operation) -> tonic::Status {
+    match &operation.result {
+        Some(operation::Result::Error(error)) => {
+            let code = tonic::Code::from_i32(error.code);
+            tonic::Status::with_details(code, error.message.clone(), error.encode_to_vec().into())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An unknown favourable label would select nobody in any group, and a model that selects nobody looks fair.
+#[tokio::test]
+async fn a_favourable_label_that_is_no_class_ends_the_evaluation_with_details() {
+    let mesh = Mesh::start().await;
+    mesh.service.tasks().start();
+    let plan = |label: &str| EvaluationPlan {
+        favourable_labels: vec![label.into()],
+        label_prefix_strip: ".".into(),
+        split: "train".into(),
+        tolerance: 0.5,
+        ..EvaluationPlan::default()
+    };
+    let asked = mesh.ask_for("wrong", "", Some(plan("yes"))).await.unwrap();
+    let told = error(&mesh.end(&asked.name).await);
+    assert_eq!(told.code(), tonic::Code::FailedPrecondition);
+    assert_eq!(runtime::status::reason(&told).as_deref(), Some("DOES_NOT_FIT"));
+    let violations = runtime::status::precondition_violations(&told);
+    assert!(violations[0].subject.contains("favourable label \"yes\""), "{violations:?}");
+    assert!(violations[0].description.contains("0, 1"), "{violations:?}");
+    let asked = mesh.ask_for("right", "", Some(plan("1."))).await.unwrap();
+    let made = response(&mesh.end(&asked.name).await);
+    assert!((value(&made, "demographic_parity") - 1.0).abs() < 1e-12, "read as labels are");
+    assert_eq!((made.split.as_str(), made.tolerance), ("train", 0.5));
+}
+
+#[tokio::test]
+async fn a_model_that_selects_nobody_is_not_fair() {
+    let mesh = Mesh::start().await;
+    let never = |_: &ModelSignature, inputs: &[Tensor]| {
+        let n = inputs[0].len() as i64 / 2;
+        let scores: Vec<f32> = (0..n).flat_map(|_| [0.9, 0.1]).collect();
+        Ok(vec![
+            Tensor::of("label", vec![n], &vec![0_i64; n as usize]).unwrap(),
+            Tensor::of("scores", vec![n, 2], &scores).unwrap(),
+        ])
+    };
+    mesh.engine.set(&mesh.artifact, Behaviour { outputs: Some(Arc::new(never)), ..Behaviour::default() });
+    mesh.service.tasks().start();
+    let asked = mesh.ask("nobody", "").await.unwrap();
+    let made = response(&mesh.end(&asked.name).await);
+    let parity = made.measurements.iter().find(|one| one.metric == "demographic_parity").unwrap();
+    assert!(parity.value.is_nan() && parity.undefined_reason.contains("no row of group"), "{parity:?}");
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_own_evaluation_and_the_next_one_runs() {
+    let mesh =
+        Mesh::over(|inner| Arc::new(Fragile { inner, broken: std::sync::atomic::AtomicBool::new(false) }))
+            .await;
+    mesh.service.tasks().start();
+    let asked = mesh.ask("broken", "").await.unwrap();
+    let told = error(&tokio::time::timeout(Duration::from_secs(20), mesh.end(&asked.name)).await.unwrap());
+    assert_eq!(told.code(), tonic::Code::Internal);
+    let asked = mesh.ask("whole", "").await.unwrap();
+    assert!((value(&response(&mesh.end(&asked.name).await), "accuracy") - 0.9).abs() < 1e-12);
 }
