@@ -129,7 +129,7 @@ impl From<Error> for Status {
             }
             Error::Sender(told) => told,
             Error::Storage(cause) => stored(cause),
-            Error::Blob(cause) => blob(cause),
+            Error::Blob(cause) => blob(&cause),
             Error::Damaged(cause) => {
                 error!(%cause, "stored data is damaged");
                 status(Code::DataLoss, "DAMAGED", "stored data cannot be read", [])
@@ -195,7 +195,7 @@ fn stored(cause: storage::Error) -> Status {
     }
 }
 
-fn blob(cause: storage::BlobError) -> Status {
+fn blob(cause: &storage::BlobError) -> Status {
     use storage::BlobError as E;
     let text = cause.to_string();
     match cause {

@@ -105,7 +105,9 @@ fn element(
         "failure" | "error" | "rerunFailure" | "rerunError"
             if open.last().is_some_and(|last| last == "testcase") =>
         {
-            case.iter_mut().for_each(|case| case.failed = true);
+            for case in case.iter_mut() {
+                case.failed = true;
+            }
         }
         // an error outside a case: a suite that could not be set up
         "error" | "failure" => return Err(format!("has a {name} outside a testcase")),

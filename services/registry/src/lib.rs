@@ -14,6 +14,8 @@
 //!   whose triggers refuse a contributor's approval even where a rule forgot it.
 //! - Wire -> domain conversions are in `convert/`, one file for each resource.
 
+#![allow(clippy::wildcard_imports)] // a handler speaks of one resource and of all that its contract names
+
 mod config;
 mod convert;
 mod error;

@@ -50,6 +50,7 @@ pub trait Verb: Mutation {
     async fn decide(self, work: &mut Work) -> Result<Self::Answer, Error>;
 
     /// The caller's reason, for the audit log.
+    #[allow(clippy::unnecessary_literal_bound)] // verbs that have one answer with their own field
     fn reason(&self) -> &str {
         ""
     }
@@ -114,7 +115,8 @@ impl Work {
         self.unit.cause().time
     }
 
-    /// [`Work::now`] on the wire.
+    /// [`Work::now`] on the wire, as every field of the contracts takes a time.
+    #[allow(clippy::unnecessary_wraps)]
     pub fn wire_now(&self) -> Option<prost_types::Timestamp> {
         Some(contracts::time::to_wire(self.now()))
     }

@@ -159,7 +159,7 @@ impl Registry {
 impl Mutation for Artifact {
     const METHOD: &'static str = "/wlp.registry.v1.ArtifactService/UploadArtifact";
 
-    fn request_id(&self) -> &str {
+    fn request_id(&self) -> &'static str {
         ""
     }
 

@@ -300,7 +300,7 @@ struct RaiseCheckpointAlarm {
 impl Mutation for RaiseCheckpointAlarm {
     const METHOD: &'static str = "reap-training-runs";
 
-    fn request_id(&self) -> &str {
+    fn request_id(&self) -> &'static str {
         ""
     }
 

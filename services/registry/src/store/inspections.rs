@@ -11,13 +11,16 @@ use tokio::sync::{Mutex, OnceCell};
 use super::entity::inspection;
 use crate::Error;
 
+/// The inspection of one artifact, made once by whoever is first.
+type Once = Arc<OnceCell<Arc<Inspection>>>;
+
 /// Inspections of artifacts. Clones share the memory.
 #[derive(Clone)]
 pub struct Inspections {
     engine: Arc<dyn Engine>,
     blobs: Blobs,
     db: Database,
-    seen: Arc<Mutex<HashMap<String, Arc<OnceCell<Arc<Inspection>>>>>>,
+    seen: Arc<Mutex<HashMap<String, Once>>>,
     scanned: Arc<std::sync::Mutex<HashMap<String, usize>>>,
 }
 

@@ -7,7 +7,7 @@ use runtime::{Readiness, Tasks};
 use std::time::Duration;
 
 /// How often silent training runs are looked for, in virtual time.
-const REAP_PERIOD: Duration = Duration::from_secs(60);
+const REAP_PERIOD: Duration = Duration::from_mins(1);
 
 /// How often the database is asked whether it is there.
 const WATCH_PERIOD: Duration = Duration::from_secs(5);

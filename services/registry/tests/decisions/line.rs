@@ -86,6 +86,7 @@ impl Line {
     }
 
     /// Data as the line's own.
+    #[allow(clippy::unused_self)] // reads like its neighbours
     pub fn fit_data(&self) -> DatasetVersion {
         fit_data(&[])
     }
@@ -100,6 +101,7 @@ impl Line {
         self.models("ml-engineer").submit_model_version(submit).await.expect("submitted").into_inner()
     }
 
+    #[allow(clippy::unused_self)]
     pub fn report(&self, version: &ModelVersion, accuracy: f64) -> Evaluation {
         let share = |metric: &str, value: f64, convention: &str| Measurement {
             metric: metric.into(),
@@ -391,6 +393,7 @@ impl Line {
         name
     }
 
+    #[allow(clippy::unused_self)]
     pub fn health(&self, percent: u32, soaked: Duration) -> CanaryHealth {
         CanaryHealth {
             requests: 500,

@@ -7,7 +7,7 @@ use contracts::registry::v1::*;
 use std::time::Duration;
 use tonic::{Code, Status};
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 async fn announce(line: &Line, who: &str, request: StartRetirementRequest) -> Result<Retirement, Status> {
     Ok(line.retirements(who).start_retirement(request).await?.into_inner())

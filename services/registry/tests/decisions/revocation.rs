@@ -139,7 +139,7 @@ async fn a_rollback_for_security_revokes_what_was_rolled_back_before() {
     assert_eq!(state(&line, &second).await, State::RolledBack);
     let again = back(&line, "two", "security", RollbackTrigger::Security).await.expect("unsafe as well");
     assert_eq!(state(&line, &second).await, State::Revoked);
-    assert_eq!(line.table().await.revoked_digests, [second.artifact_digest.clone()]);
+    assert_eq!(line.table().await.revoked_digests, std::slice::from_ref(&second.artifact_digest));
     assert_ne!(again.incident, first_time.incident);
     let third = back(&line, "two", "security", RollbackTrigger::Security).await.expect("granted already");
     assert_eq!(third.incident, again.incident);

@@ -106,7 +106,7 @@ fn item_of(item: &str) -> RecordRolloutItemRequest {
 }
 
 async fn climb(line: &Line, version: &ModelVersion) {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let routes = line.table().await;
     let route = routes.routes.iter().find(|route| !route.staging).expect("a route");
     assert_eq!(
@@ -114,7 +114,7 @@ async fn climb(line: &Line, version: &ModelVersion) {
         (1, 5, true)
     );
     assert_eq!(route.backends[0].gate_decisions.len(), 3);
-    let soon = line.advance(ROLLOUT, line.health(5, Duration::from_secs(60))).await.expect_err("an hour");
+    let soon = line.advance(ROLLOUT, line.health(5, Duration::from_mins(1))).await.expect_err("an hour");
     assert_eq!(reason(&soon), "SOAK_TOO_SHORT");
     line.clock.advance(hour);
     let lies = line.advance(ROLLOUT, line.health(25, hour)).await.expect_err("another step's health");
@@ -150,7 +150,7 @@ async fn climb(line: &Line, version: &ModelVersion) {
     let g4 = next.gate_decisions.last().expect("G4").clone();
     assert_eq!((next.traffic_percent, g4.ends_with("/g4-1")), (25, true));
     for percent in [25, 50, 100] {
-        let dwell = Duration::from_secs(15 * 60);
+        let dwell = Duration::from_mins(15);
         line.clock.advance(dwell);
         line.advance(ROLLOUT, line.health(percent, dwell)).await.expect("a step");
     }
@@ -231,7 +231,7 @@ async fn a_rollback_is_final_and_opens_one_incident() {
         (again.incident.as_str(), again.trigger()),
         (gone.incident.as_str(), RollbackTrigger::ErrorRate)
     );
-    let over = line.advance(&name, line.health(5, Duration::from_secs(3600))).await.expect_err("final");
+    let over = line.advance(&name, line.health(5, Duration::from_hours(1))).await.expect_err("final");
     assert_eq!(reason(&over), "ROLLOUT_OVER");
     assert_eq!(line.get_version(&second.name).await.state(), model_version::State::RolledBack);
     assert_eq!(line.get_version(&first.name).await.state(), model_version::State::Production);

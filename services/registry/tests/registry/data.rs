@@ -11,7 +11,7 @@ async fn third_party_data_needs_two_people_and_its_considerations() {
     let desk = Desk::start().await;
     desk.project().await;
     desk.dataset().await;
-    let expires = contracts::time::to_wire(desk.now() + Duration::from_secs(3600));
+    let expires = contracts::time::to_wire(desk.now() + Duration::from_hours(1));
     let source = DataSource {
         display_name: "bought".into(),
         kind: SourceKind::ThirdParty.into(),
@@ -60,7 +60,7 @@ async fn third_party_data_needs_two_people_and_its_considerations() {
     assert_eq!(whole.state(), data_source::State::Approved);
     let draft = desk.draft_data("1.0.0", clean_data()).await.expect("approved");
 
-    desk.clock.advance(Duration::from_secs(3600));
+    desk.clock.advance(Duration::from_hours(1));
     let late = desk.draft_data("1.0.1", clean_data()).await.expect_err("the contract is over");
     assert!(late.message().contains("contract expired"), "{}", late.message());
     let release = ReleaseDatasetVersionRequest { name: draft.name, ..Default::default() };
@@ -205,7 +205,7 @@ async fn a_silent_run_is_failed() {
             .into_inner()
     };
     for _ in 0..16 {
-        desk.clock.advance(Duration::from_secs(60));
+        desk.clock.advance(Duration::from_mins(1));
         desk.log("alive", &["train/loss"]).await.expect("a sign of life");
     }
     for _ in 0..200 {
@@ -248,7 +248,7 @@ async fn an_overdue_checkpoint_raises_an_alarm() {
     };
     assert_eq!(alarm().await, "", "nobody writes it but the registry");
     for _ in 0..7 {
-        desk.clock.advance(Duration::from_secs(60));
+        desk.clock.advance(Duration::from_mins(1));
         desk.log("saves", &["train/loss"]).await.expect("a sign of life, no checkpoint");
     }
     wait(true).await;

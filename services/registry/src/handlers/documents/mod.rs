@@ -129,7 +129,7 @@ impl Draft {
         let mut text = format!("# {}: {}\n", text::title(self.template.as_str()), self.subject);
         for (part, body) in &self.parts {
             let body = if body.trim().is_empty() { "_missing_" } else { body.trim_end() };
-            text.push_str(&format!("\n## {}\n\n{body}\n", text::title(part)));
+            text.extend(["\n## ", &text::title(part), "\n\n", body, "\n"]);
         }
         text
     }
@@ -161,7 +161,9 @@ impl<R: Read> Reader<'_, R> {
 
     async fn children<T: Resource>(&mut self, parent: &str) -> Result<Vec<Stored<T>>, Error> {
         let found = self.records.children::<T>(parent).await?;
-        found.iter().for_each(|one| self.note(one));
+        for one in &found {
+            self.note(one);
+        }
         Ok(found)
     }
 

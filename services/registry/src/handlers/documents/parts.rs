@@ -128,9 +128,12 @@ fn pairs(map: &BTreeMap<String, String>) -> String {
 
 fn slots(evaluation: &Evaluation, dimension: &str) -> String {
     let of = evaluation.slots.iter().filter(|slot| slot.dimension == dimension);
-    let line = |slot: &EvaluationSlot| match slot.measured {
-        true => format!("{}: {}", slot.slot, slot.metrics.join(", ")),
-        false => format!("{}: not measured, {}", slot.slot, slot.reason),
+    let line = |slot: &EvaluationSlot| {
+        if slot.measured {
+            format!("{}: {}", slot.slot, slot.metrics.join(", "))
+        } else {
+            format!("{}: not measured, {}", slot.slot, slot.reason)
+        }
     };
     let lines: Vec<String> = of.map(line).collect();
     list(&lines)

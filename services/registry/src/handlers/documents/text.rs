@@ -18,7 +18,11 @@ pub fn facts<V: AsRef<str>>(facts: &[(&str, V)]) -> String {
 
 /// Lines of `- item`.
 pub fn list<'a>(items: impl IntoIterator<Item = &'a String>) -> String {
-    items.into_iter().map(|item| format!("- {}\n", inline(item))).collect()
+    let mut text = String::new();
+    for item in items {
+        text.extend(["- ", &inline(item), "\n"]);
+    }
+    text
 }
 
 /// A table; nothing where there are no rows.
@@ -76,17 +80,12 @@ pub fn findings(all: &[Finding]) -> String {
 pub fn checklist(items: &[ChecklistItem]) -> String {
     let line = |one: &ChecklistItem| {
         let proof = if one.evidence_digest.is_empty() { &one.note } else { &one.evidence_digest };
-        match one.done {
-            true => format!(
-                "- [x] {}: {} ({}), {}, {}\n",
-                one.item,
-                one.principal,
-                one.role,
-                time(one.time),
-                inline(proof)
-            ),
-            false => format!("- [ ] {}\n", one.item),
+        if !one.done && !one.failed {
+            return format!("- [ ] {}\n", one.item);
         }
+        let mark = if one.done { "x" } else { "failed" };
+        let (when, proof) = (time(one.time), inline(proof));
+        format!("- [{mark}] {}: {} ({}), {when}, {proof}\n", one.item, one.principal, one.role)
     };
     items.iter().map(line).collect()
 }

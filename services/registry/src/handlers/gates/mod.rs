@@ -113,8 +113,8 @@ impl Verb for DecideGateRequest {
         } else {
             // anybody of the row may ask; what G1 and G2 say nobody chooses
             work.authorize(Action::DecideMachineGate, &[])?;
-            use model_version::State;
-            if !matches!(version.state(), State::Evaluating | State::Approved) {
+            let open = [model_version::State::Evaluating, model_version::State::Approved];
+            if !open.contains(&version.state()) {
                 return Err(not_in_state(&version, "EVALUATING or APPROVED").into());
             }
         }

@@ -122,14 +122,11 @@ async fn documented(work: &Work, version: &Stored<ModelVersion>) -> Result<Strin
     };
     let draft = Draft::make(work, template, &subject).await?;
     let made = work.find::<Document>(&draft.name()).await?;
-    match made.filter(|made| made.sources == draft.sources) {
-        Some(made) => Ok(made.digest.clone()),
-        None => {
-            let finding =
-                Finding::new("§10.3", "model card", "made after the announcement", "missing or stale");
-            Err(Rejection::one("DOCUMENT_STALE", "retirement", finding).into())
-        }
+    if let Some(made) = made.filter(|made| made.sources == draft.sources) {
+        return Ok(made.digest.clone());
     }
+    let finding = Finding::new("§10.3", "model card", "made after the announcement", "missing or stale");
+    Err(Rejection::one("DOCUMENT_STALE", "retirement", finding).into())
 }
 
 /// The deployments that go with the version: those that it served and that serve nothing else.

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use contracts::common::v1::ChecklistItem;
 use contracts::registry::v1::{rollout::State, *};
+use lifecycle::Policy;
 use lifecycle::checklist::{DeployItem, check_pre};
 use lifecycle::deployment::{Activity, Done, Stage};
 use lifecycle::gate::Gate as Rule;
 use lifecycle::rollout::Rollout as Ladder;
-use lifecycle::{Policy, Rejection};
 use std::time::SystemTime;
 
 use super::{active, checks, may_roll_out, wrong_state};
@@ -211,7 +211,7 @@ impl Verb for CloseRolloutRequest {
     async fn decide(self, work: &mut Work) -> Result<Rollout, Error> {
         let seen = work.open::<Rollout>(&self.name, &self.etag).await?;
         if seen.state() != State::Succeeded {
-            return Err(Rejection::from(wrong_state(&seen, "SUCCEEDED")).into());
+            return Err(wrong_state(&seen, "SUCCEEDED").into());
         }
         domain::checklist(&seen)?.close(&work.policy().deployment)?;
         let mut next = (*seen).clone();

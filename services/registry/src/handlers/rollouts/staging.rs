@@ -138,7 +138,7 @@ pub async fn advance_rehearsals(
 impl Mutation for ReportServingRequest {
     const METHOD: &'static str = "/wlp.registry.v1.RouteService/ReportServing";
 
-    fn request_id(&self) -> &str {
+    fn request_id(&self) -> &'static str {
         ""
     }
 
