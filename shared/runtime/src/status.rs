@@ -26,9 +26,18 @@ pub fn status(
 
 /// INVALID_ARGUMENT that names every bad field.
 pub fn bad_request(violations: Vec<FieldViolation>) -> Status {
+    bad_request_for("BAD_REQUEST", violations, [])
+}
+
+/// [`bad_request`] with a reason of its own and what a program may want to know.
+pub fn bad_request_for(
+    reason: &str,
+    violations: Vec<FieldViolation>,
+    metadata: impl IntoIterator<Item = (String, String)>,
+) -> Status {
     let message = violations.iter().map(|bad| format!("{}: {}", bad.field, bad.description));
     let message = short(message.collect::<Vec<_>>().join("; "));
-    let mut details = info("BAD_REQUEST", []);
+    let mut details = info(reason, metadata);
     details.set_bad_request(fit(
         violations,
         |bad| bad.field.len() + bad.description.len(),
