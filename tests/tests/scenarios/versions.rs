@@ -132,7 +132,7 @@ async fn bytes_that_are_not_what_was_announced_are_never_kept() {
         ..UploadArtifactRequest::default()
     };
     let mut artifacts = line.by("ml-engineer").artifacts();
-    artifacts.upload_artifact(tokio_stream::once(request)).await.refused(Code::DataLoss, "DIGEST_MISMATCH");
+    artifacts.upload_artifact(tokio_stream::once(request)).await.refused(Code::InvalidArgument, "DIGEST_MISMATCH");
     let gone = artifacts.get_artifact(GetArtifactRequest { digest: announced }).await;
     gone.refused(Code::NotFound, "RESOURCE_NOT_FOUND");
 }

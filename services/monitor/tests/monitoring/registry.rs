@@ -208,6 +208,7 @@ impl IncidentService for Registry {
         get_incident(GetIncidentRequest) -> Incident;
         acknowledge_incident(AcknowledgeIncidentRequest) -> Incident;
         resolve_incident(ResolveIncidentRequest) -> Incident;
+        close_incident(CloseIncidentRequest) -> Incident;
     }
 }
 
