@@ -22,6 +22,7 @@ use crate::layers::auth::{AccessGuard, MethodTable};
 use crate::layers::catch_panic::CatchPanic;
 use crate::layers::codes::WireCodes;
 use crate::layers::deadline::{self, Deadline};
+use crate::layers::known_fields::{KnownFields, Requests};
 use crate::layers::metrics::{Metrics, RpcMetrics};
 use crate::peer::{Peer, PeerError};
 use crate::readiness::Readiness;
@@ -39,6 +40,9 @@ pub enum BuildError {
     /// The descriptor set cannot be read.
     #[error("descriptors: {0}")]
     Descriptors(#[from] prost::DecodeError),
+    /// The descriptors contradict each other.
+    #[error("descriptors: {0}")]
+    Inconsistent(#[from] prost_reflect::DescriptorError),
     /// Reflection refused the descriptors.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -65,6 +69,7 @@ impl Service {
             routes: Routes::default(),
             served: Vec::new(),
             descriptors: None,
+            tolerant: &[],
             table: &[],
             credentials: Credentials::none(),
             clock: Clock::real(),
@@ -131,6 +136,7 @@ pub struct ServiceBuilder {
     routes: Routes,
     served: Vec<&'static str>,
     descriptors: Option<&'static [u8]>,
+    tolerant: &'static [&'static str],
     table: MethodTable,
     credentials: Credentials,
     clock: Clock,
@@ -160,6 +166,14 @@ impl ServiceBuilder {
     #[must_use]
     pub fn descriptors(mut self, set: &'static [u8]) -> Self {
         self.descriptors = Some(set);
+        self
+    }
+
+    /// Full names of services whose requests may have fields that the descriptors do not know: published protocols with
+    /// clients of other versions.
+    #[must_use]
+    pub fn tolerant(mut self, services: &'static [&'static str]) -> Self {
+        self.tolerant = services;
         self
     }
 
@@ -227,7 +241,9 @@ impl ServiceBuilder {
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo".to_owned(),
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo".to_owned(),
         ]);
+        let mut requests = Requests::new();
         if let Some(set) = self.descriptors {
+            requests = crate::descriptors::single_requests(set, self.tolerant)?;
             streaming.extend(crate::descriptors::streaming_methods(set)?);
             routes = reflection(routes, set, &self.served)?;
         }
@@ -235,7 +251,8 @@ impl ServiceBuilder {
         let known = Arc::new(self.table.iter().map(|(path, _)| (*path).to_owned()).collect());
         let draining = self.readiness.draining().clone();
 
-        let stack = Deadline::new(routes.prepare(), self.deadline, Arc::new(streaming), draining);
+        let stack = KnownFields::new(routes.prepare(), requests);
+        let stack = Deadline::new(stack, self.deadline, Arc::new(streaming), draining);
         let stack = AccessGuard::new(stack, self.table, self.credentials.clone(), self.clock);
         let stack = CatchPanic::new(WireCodes::new(stack));
         let stack = RpcMetrics::new(AccessLog::new(stack, self.name), self.name, known, &self.metrics);

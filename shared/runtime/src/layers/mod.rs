@@ -1,13 +1,15 @@
 //! Tower layers of a service, one concern each. They are put on the service and not on the server, so that in-process
 //! calls pass through them too.
 //!
-//! From the outside in: [`crate::trace`], metrics, access log, catch panic, wire codes, access, deadline, handlers.
+//! From the outside in: [`crate::trace`], metrics, access log, catch panic, wire codes, access, deadline, known fields,
+//! handlers.
 
 pub mod access_log;
 pub mod auth;
 pub mod catch_panic;
 pub mod codes;
 pub mod deadline;
+pub(crate) mod known_fields;
 pub mod metrics;
 
 use std::convert::Infallible;

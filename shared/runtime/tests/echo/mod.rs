@@ -10,7 +10,11 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use prost::Message;
-use prost_types::{FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto};
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto,
+    ServiceDescriptorProto,
+};
 use runtime::credentials::{Entry, digest_of};
 use runtime::{Caller, Credentials, Kind, Listen, MethodTable, Metrics, Peer, Service, bind};
 use tokio_util::sync::CancellationToken;
@@ -108,10 +112,19 @@ fn descriptors() -> &'static [u8] {
         server_streaming: Some(name == "Watch"),
         ..Default::default()
     };
+    let value = FieldDescriptorProto {
+        name: Some("value".into()),
+        number: Some(1),
+        label: Some(Label::Optional.into()),
+        r#type: Some(Type::String.into()),
+        ..Default::default()
+    };
+    let text = DescriptorProto { name: Some("Text".into()), field: vec![value], ..Default::default() };
     let file = FileDescriptorProto {
         name: Some("test.proto".into()),
+        syntax: Some("proto3".into()),
         package: Some("test".into()),
-        message_type: vec![prost_types::DescriptorProto { name: Some("Text".into()), ..Default::default() }],
+        message_type: vec![text],
         service: vec![ServiceDescriptorProto {
             name: Some("Echo".into()),
             method: ["Say", "Any", "Public", "Watch"].map(method).into(),
