@@ -16,12 +16,14 @@ pub enum Error {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// The caller does not hold the role in which it must act.
-    #[error("{principal} does not hold the role: required {required}")]
+    #[error("§12 roles of {principal}: {observed}, required one of {required}")]
     RoleNotHeld {
         /// Who called.
         principal: String,
         /// One of these would do.
         required: String,
+        /// Roles that the caller holds.
+        observed: String,
     },
     /// Something that is no record: a reference profile, traffic of a version.
     #[error("{0} does not exist")]

@@ -96,6 +96,13 @@ async fn access_is_denied_unless_a_row_allows_it() {
             assert_eq!(seen, code, "{method} {key} {answer:?}");
             if let Err(refused) = answer {
                 assert_eq!(status::reason(&refused).as_deref(), Some(reason), "{method} {key}");
+                if reason == "ROLE_REQUIRED" {
+                    let told =
+                        "§12 roles of ml-lead: ml-lead, required one of ml-engineer, for /test.Echo/Say";
+                    assert_eq!(refused.message(), told);
+                    let facts = status::metadata(&refused);
+                    assert_eq!((facts["clause"].as_str(), facts["observed"].as_str()), ("§12", "ml-lead"));
+                }
             }
         }
     }

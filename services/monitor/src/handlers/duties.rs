@@ -70,7 +70,11 @@ impl Monitor {
         let role =
             policy.duties.activities.iter().find(|row| row.activity == period.activity).map(|row| row.role);
         let Some(role) = role.filter(|role| caller.has(role.as_str())) else {
-            return Err(Error::RoleNotHeld { principal: caller.principal, required: seen.role.clone() });
+            return Err(Error::RoleNotHeld {
+                observed: caller.held(),
+                principal: caller.principal,
+                required: seen.role.clone(),
+            });
         };
         if seen.state() == duty::State::Completed {
             let role = seen.role.parse().unwrap_or(role);

@@ -99,7 +99,11 @@ impl Monitor {
             return Err(Error::BadRequest(Vec::new()));
         };
         if !caller.has(role.as_str()) {
-            return Err(Error::RoleNotHeld { principal: caller.principal, required: role.to_string() });
+            return Err(Error::RoleNotHeld {
+                observed: caller.held(),
+                principal: caller.principal,
+                required: role.to_string(),
+            });
         }
         let principal = caller.principal.clone();
         let call = call(caller, "DecideFinding", request_id, digest(&request), &request.reason);

@@ -31,6 +31,8 @@ const BUILT_IN: MethodTable = &[
     ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &[ANY]),
 ];
 
+/// Clause of the procedure that says who may do what.
+const ROLES: &str = "§12";
 /// Headers that only this layer may speak for.
 const SPOOFABLE: &str = "x-wlp-";
 
@@ -57,6 +59,16 @@ impl Caller {
     /// True if the caller has the role.
     pub fn has(&self, role: &str) -> bool {
         self.roles.iter().any(|mine| mine == role)
+    }
+
+    /// What the caller holds, in words.
+    pub fn held(&self) -> String {
+        if self.roles.is_empty() { "none".to_owned() } else { self.roles.join(", ") }
+    }
+
+    /// The refusal of a caller without a role, in the shape of every refusal: clause, observed, required.
+    pub fn lacks(&self, required: &str) -> String {
+        format!("{ROLES} roles of {}: {}, required one of {required}", self.principal, self.held())
     }
 }
 
@@ -107,8 +119,9 @@ impl<S> AccessGuard<S> {
         if roles.contains(&ANY) || roles.iter().any(|role| caller.has(role)) {
             return Ok(Some(caller));
         }
-        let text = format!("{} may not call {path}: required one of {}", caller.principal, roles.join(", "));
+        let text = format!("{}, for {path}", caller.lacks(&roles.join(", ")));
         let facts = [
+            ("clause".into(), ROLES.to_owned()),
             ("method".into(), path.to_owned()),
             ("required".into(), roles.join(",")),
             ("observed".into(), caller.roles.join(",")),
