@@ -128,17 +128,23 @@ impl AuditFile {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use storage::{Cause, Draft, Records, Signer, connect, migrate};
 
     async fn sample() -> (Vec<Logged>, String) {
+        let draft = |name: &str| Draft { kind: "model".into(), name: name.into(), ..Draft::default() };
+        log_of(["models/a", "models/b", "models/c"].map(draft).into()).await
+    }
+
+    /// The log of records that were made one by one, and the key that signed it.
+    pub(crate) async fn log_of(drafts: Vec<Draft>) -> (Vec<Logged>, String) {
         let signer = std::sync::Arc::new(Signer::generate().expect("a key"));
         let pem = signer.public_key_pem().expect("pem");
         let db = connect("sqlite::memory:").await.expect("a database");
         migrate(&db, &[]).await.expect("migrated");
         let records = Records::open(db, signer).await.expect("open");
-        for name in ["models/a", "models/b", "models/c"] {
+        for draft in drafts {
             let cause = Cause {
                 principal: "ml-engineer".into(),
                 roles: vec!["ml-engineer".into()],
@@ -150,7 +156,6 @@ mod tests {
                 time: time(1_000_000),
             };
             let mut unit = records.begin(cause).await.expect("begun");
-            let draft = Draft { kind: "model".into(), name: name.into(), ..Draft::default() };
             unit.insert(draft, "create").await.expect("inserted");
             unit.commit(&[]).await.expect("committed");
         }

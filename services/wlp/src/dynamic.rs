@@ -11,6 +11,9 @@ use tonic::{Request, Status};
 
 use crate::wire_json;
 
+/// Answers of this size are taken.
+const MESSAGE_BYTES: usize = 64 << 20;
+
 /// Calls `/package.Service/Method` with string and integer fields, and gives the answer as JSON.
 ///
 /// # Errors
@@ -28,7 +31,7 @@ pub async fn call(peer: Peer, path: &str, fields: &[(&str, Value)]) -> anyhow::R
             .try_set_field_by_name(field, value.clone())
             .map_err(|bad| anyhow::anyhow!("{path}: {bad:?}"))?;
     }
-    let mut client = tonic::client::Grpc::new(peer);
+    let mut client = tonic::client::Grpc::new(peer).max_decoding_message_size(MESSAGE_BYTES);
     client.ready().await.map_err(|status| anyhow::anyhow!("{status}"))?;
     let path = path.parse().context("a method is a path")?;
     let answer = client.unary(Request::new(request.encode_to_vec()), path, Raw).await?;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use runtime::credentials::digest_of;
 use runtime::credentials::{Entry, save};
 use runtime::{Credentials, Kind, generate_key};
 
@@ -30,6 +31,12 @@ const PEOPLE: [&str; 17] = [
     "auditor",
 ];
 
+/// People with two roles, as small teams have them: what one of them made, the same one never approves.
+const OF_TWO_ROLES: [(&str, [&str; 2]); 2] = [
+    ("engineer-and-lead", ["ml-engineer", "ml-lead"]),
+    ("engineer-and-tester", ["ml-engineer", "qa-engineer"]),
+];
+
 /// The services, which call each other with keys of their own.
 pub const SERVICES: [&str; 5] = ["registry", "data-pipeline", "evaluator", "gateway", "monitor"];
 
@@ -45,6 +52,9 @@ fn principals() -> Vec<(String, Kind, Vec<String>)> {
     let one = |name: &str, kind, role: &str| (name.to_owned(), kind, vec![role.to_owned()]);
     let mut all: Vec<_> = PEOPLE.iter().map(|name| one(name, Kind::Person, name)).collect();
     all.extend(["ethics-board-2", "ethics-board-3"].map(|name| one(name, Kind::Person, "ethics-board")));
+    all.extend(
+        OF_TWO_ROLES.map(|(name, roles)| (name.to_owned(), Kind::Person, roles.map(str::to_owned).into())),
+    );
     all.push(one("admin", Kind::Person, "admin"));
     all.push(one("client", Kind::Program, "client"));
     all.extend(SERVICES.map(|name| one(name, Kind::Service, name)));
@@ -57,31 +67,40 @@ impl Keyring {
     /// # Errors
     /// If the system has no randomness to give.
     pub fn generate() -> anyhow::Result<Self> {
-        let (keys, entries) = make()?;
+        let keys = complete(BTreeMap::new())?;
+        let entries = rows(&keys);
         Ok(Self { keys, credentials: Credentials::from_entries(entries)? })
     }
 
     /// The development keys of a data folder; made at the first call: hashes in `credentials.toml`, the keys themselves in
-    /// `keys.json` (both for their owner only).
+    /// `keys.json` (both for their owner only). Keys that are missing in the second are added, and the first follows from
+    /// it, so that a start that was cut off between the two is made good by the next.
     ///
     /// # Errors
-    /// Of the file system, or if one of the two files is there without the other.
+    /// Of the file system, or if there are hashes without keys: those are real credentials.
     pub fn development(data_dir: &Path) -> anyhow::Result<Self> {
         let (hashes, secrets) = files(data_dir);
         std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make {}", data_dir.display()))?;
-        if !secrets.exists() {
+        let known = if secrets.exists() {
+            let text =
+                std::fs::read(&secrets).with_context(|| format!("cannot read {}", secrets.display()))?;
+            serde_json::from_slice(&text).with_context(|| format!("{}", secrets.display()))?
+        } else {
             anyhow::ensure!(
                 !hashes.exists(),
                 "{} exists without {}: these are real credentials, not development ones",
                 hashes.display(),
                 secrets.display()
             );
-            let (keys, entries) = make()?;
+            BTreeMap::new()
+        };
+        let keys = complete(known.clone())?;
+        if keys != known {
             write_secret(&secrets, &serde_json::to_vec_pretty(&keys)?)?;
-            save(&hashes, &entries).with_context(|| format!("cannot write {}", hashes.display()))?;
         }
-        let text = std::fs::read(&secrets).with_context(|| format!("cannot read {}", secrets.display()))?;
-        let keys = serde_json::from_slice(&text).with_context(|| format!("{}", secrets.display()))?;
+        if keys != known || !hashes.exists() {
+            save(&hashes, &rows(&keys)).with_context(|| format!("cannot write {}", hashes.display()))?;
+        }
         Ok(Self { keys, credentials: Credentials::load(&hashes)? })
     }
 
@@ -127,14 +146,23 @@ pub fn files(data_dir: &Path) -> (PathBuf, PathBuf) {
     (data_dir.join("credentials.toml"), data_dir.join("keys.json"))
 }
 
-fn make() -> anyhow::Result<(BTreeMap<String, String>, Vec<Entry>)> {
-    let (mut keys, mut entries) = (BTreeMap::new(), Vec::new());
-    for (principal, kind, roles) in principals() {
-        let (key, sha256) = generate_key()?;
-        keys.insert(principal.clone(), key);
-        entries.push(Entry { sha256, principal, kind, roles, expires: None, development: true });
+/// A key for everybody who has none.
+fn complete(mut keys: BTreeMap<String, String>) -> anyhow::Result<BTreeMap<String, String>> {
+    for (principal, ..) in principals() {
+        if !keys.contains_key(&principal) {
+            keys.insert(principal, generate_key()?.0);
+        }
     }
-    Ok((keys, entries))
+    Ok(keys)
+}
+
+/// The rows by which services know the development keys.
+fn rows(keys: &BTreeMap<String, String>) -> Vec<Entry> {
+    let row = |(principal, kind, roles): (String, Kind, Vec<String>)| {
+        let sha256 = digest_of(keys.get(&principal)?);
+        Some(Entry { sha256, principal, kind, roles, expires: None, development: true })
+    };
+    principals().into_iter().filter_map(row).collect()
 }
 
 /// Writes a file that only its owner reads, whole or not at all.
@@ -178,6 +206,31 @@ mod tests {
             (caller.principal.as_str(), caller.roles),
             ("qa-engineer", vec!["qa-engineer".to_owned()])
         );
+    }
+
+    #[test]
+    fn a_start_that_was_cut_off_between_the_two_files_is_made_good() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let first = Keyring::development(folder.path()).expect("made");
+        std::fs::remove_file(files(folder.path()).0).expect("removed");
+        let again = Keyring::development(folder.path()).expect("made good");
+        let key = first.key("monitor").expect("there");
+        assert_eq!(again.key("monitor").expect("there"), key);
+        again.credentials().verify(key, SystemTime::UNIX_EPOCH).expect("known again");
+    }
+
+    #[test]
+    fn a_folder_of_an_earlier_release_gets_the_keys_that_it_lacks() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let first = Keyring::development(folder.path()).expect("made");
+        let mut fewer = first.keys.clone();
+        fewer.remove("engineer-and-tester");
+        write_secret(&files(folder.path()).1, &serde_json::to_vec(&fewer).expect("json")).expect("written");
+        let again = Keyring::development(folder.path()).expect("completed");
+        let key = again.key("engineer-and-tester").expect("there").to_owned();
+        let caller = again.credentials().verify(&key, SystemTime::UNIX_EPOCH).expect("known");
+        assert_eq!(caller.roles, ["ml-engineer", "qa-engineer"]);
+        assert_eq!(again.key("qa-engineer").expect("there"), first.key("qa-engineer").expect("there"));
     }
 
     #[test]

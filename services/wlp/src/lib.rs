@@ -10,6 +10,8 @@ pub mod onnxruntime;
 pub mod python;
 pub mod reach;
 mod refusal;
+pub mod replay;
+pub mod settings;
 mod show;
 pub mod story;
 mod wire_json;

@@ -1,21 +1,20 @@
 //! The five services in one process: each is built by its own `build` and called by the next through its own layers, so
 //! that nothing in them knows how it is run.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use engine::Engine;
-use runtime::config::Database;
 use runtime::{Clock, Listen, Peer, Service};
-use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::keys::Keyring;
 use crate::reach::{Reach, To};
+use crate::settings::Settings;
 
 /// How long tasks of a service without sockets may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -50,6 +49,34 @@ impl Sockets {
     pub const USUAL: Self = Self { host: IpAddr::V4(Ipv4Addr::LOCALHOST), free_ports: false };
     /// Free ports on loopback, for tests.
     pub const FREE: Self = Self { host: IpAddr::V4(Ipv4Addr::LOCALHOST), free_ports: true };
+
+    /// Refuses at once where ports of the five are taken.
+    ///
+    /// # Errors
+    /// Every port that is taken, and whose it is.
+    pub fn free(self, settings: &mut Settings) -> anyhow::Result<()> {
+        if self.free_ports {
+            return Ok(());
+        }
+        // All are held until the last was tried, so that two of the five on one port are seen too.
+        let (mut held, mut taken) = (Vec::new(), Vec::new());
+        for (to, rpc, metrics) in settings.addresses()? {
+            let all = [Some(("", rpc)), metrics.map(|metrics| (" metrics", metrics))];
+            for (what, address) in all.into_iter().flatten() {
+                let address = SocketAddr::new(self.host, address.port());
+                match TcpListener::bind(address) {
+                    Ok(listener) => held.push(listener),
+                    Err(error) => taken.push(format!("{address} ({}{what}): {error}", to.name())),
+                }
+            }
+        }
+        anyhow::ensure!(
+            taken.is_empty(),
+            "cannot listen on {}; stop what is there, or give --free-ports for ports that the system picks",
+            taken.join(", ")
+        );
+        Ok(())
+    }
 
     /// A configured address (`127.0.0.1:9001`) on this host.
     fn at(self, configured: &str) -> anyhow::Result<SocketAddr> {
@@ -100,18 +127,6 @@ impl Folder {
     }
 }
 
-/// What every service's configuration has.
-macro_rules! configure {
-    ($kind:ty, $to:expr, $options:expr, $folder:expr) => {{
-        let mut config: $kind = settings::<$kind>($to, $options.configured)?;
-        config.data_dir = $folder.path().join($to.name()).display().to_string();
-        std::fs::create_dir_all(&config.data_dir)
-            .with_context(|| format!("cannot make {}", config.data_dir))?;
-        config.database = database($to, &$folder);
-        config
-    }};
-}
-
 impl Mesh {
     /// Builds the five, each over the ones before it, and serves them.
     ///
@@ -122,23 +137,26 @@ impl Mesh {
             Some(path) => Folder::Given(std::path::absolute(path)?),
             None => Folder::Temporary(tempfile::tempdir()?),
         };
+        let mut settings = if options.configured { Settings::read()? } else { Settings::default() };
+        settings.check(options.sockets.map(|sockets| sockets.host))?;
+        settings.place(folder.path(), options.data_dir.is_none())?;
         let keys = options.keys.clone();
         let (clock, engine, credentials) =
             (options.clock.clone(), options.engine.clone(), keys.credentials());
 
-        let config = configure!(registry::Config, To::Registry, options, folder);
+        let config = settings.registry;
         let deps =
             registry::Deps { clock: clock.clone(), engine: engine.clone(), credentials: credentials.clone() };
         let registry = registry::build(&config, deps).await?;
         let asked = |by: To| registry.peer(keys.key(by.name())?).map_err(anyhow::Error::from);
         let listen_registry = (config.listen, config.metrics_listen);
 
-        let config = configure!(data_pipeline::Config, To::DataPipeline, options, folder);
+        let config = settings.data_pipeline;
         let deps = data_pipeline::Deps::new(&asked(To::DataPipeline)?, clock.clone(), credentials.clone());
         let pipeline = data_pipeline::build(&config, deps).await?;
         let listen_pipeline = (config.listen, config.metrics_listen);
 
-        let config = configure!(evaluator::Config, To::Evaluator, options, folder);
+        let config = settings.evaluator;
         let splits = pipeline.peer(keys.key(To::Evaluator.name())?)?;
         let deps = evaluator::Deps::new(
             clock.clone(),
@@ -150,14 +168,14 @@ impl Mesh {
         let evaluator = evaluator::build(&config, deps).await?;
         let listen_evaluator = (config.listen, config.metrics_listen);
 
-        let config = configure!(monitor::Config, To::Monitor, options, folder);
+        let config = settings.monitor;
         let clients = monitor::RegistryClients::over(&asked(To::Monitor)?);
         let deps =
             monitor::Deps { clock: clock.clone(), credentials: credentials.clone(), registry: clients };
         let (monitor, monitor_parts) = monitor::assemble(&config, deps).await?;
         let listen_monitor = (config.listen, config.metrics_listen);
 
-        let config = configure!(gateway::Config, To::Gateway, options, folder);
+        let config = settings.gateway;
         let clients =
             gateway::Clients::over(asked(To::Gateway)?, monitor.peer(keys.key(To::Gateway.name())?)?);
         let deps = gateway::Deps { clock: clock.clone(), engine, credentials, clients };
@@ -205,15 +223,17 @@ impl Mesh {
     /// # Errors
     /// What it failed with.
     pub async fn broken(&mut self) -> anyhow::Error {
-        let running = self.running.iter_mut().filter_map(|(to, running)| match running {
-            Running::Served { task, .. } => Some(Box::pin(async { (*to, task.await) })),
+        let running = self.running.iter_mut().enumerate().filter_map(|(place, (_, running))| match running {
+            Running::Served { task, .. } => Some(Box::pin(async move { (place, task.await) })),
             Running::Quiet(_) => None,
         });
         let running: Vec<_> = running.collect();
         if running.is_empty() {
             return std::future::pending().await;
         }
-        let ((to, ended), ..) = futures::future::select_all(running).await;
+        let ((place, ended), ..) = futures::future::select_all(running).await;
+        // It has ended: there is nothing of it to be stopped.
+        let (to, _) = self.running.remove(place);
         match ended {
             Ok(Ok(())) => anyhow::anyhow!("the {} stopped", to.name()),
             Ok(Err(error)) => error.context(format!("the {} failed", to.name())),
@@ -302,17 +322,50 @@ impl Running {
     }
 }
 
-fn settings<C: Default + DeserializeOwned>(to: To, configured: bool) -> anyhow::Result<C> {
-    if configured { Ok(runtime::config::load(to.name())?) } else { Ok(C::default()) }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn database(to: To, folder: &Folder) -> Database {
-    let url = match folder {
-        Folder::Given(path) => {
-            let file = path.join(to.name()).join(format!("{}.db", to.name()));
-            format!("sqlite://{}?mode=rwc", file.display())
+    #[test]
+    fn every_port_that_is_taken_is_named_with_the_way_out() {
+        let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut settings = Settings::default();
+        settings.monitor.listen = other.local_addr().expect("its address").to_string();
+        settings.gateway.metrics_listen = settings.monitor.listen.clone();
+        for address in [
+            &mut settings.registry.listen,
+            &mut settings.registry.metrics_listen,
+            &mut settings.data_pipeline.listen,
+            &mut settings.data_pipeline.metrics_listen,
+            &mut settings.evaluator.listen,
+            &mut settings.evaluator.metrics_listen,
+            &mut settings.monitor.metrics_listen,
+            &mut settings.gateway.listen,
+        ] {
+            *address = "127.0.0.1:0".into();
         }
-        Folder::Temporary(_) => "sqlite::memory:".to_owned(),
-    };
-    Database { url }
+        let refused = Sockets::USUAL.free(&mut settings).expect_err("taken").to_string();
+        assert!(refused.contains("(monitor)") && refused.contains("(gateway metrics)"), "{refused}");
+        assert!(refused.contains("--free-ports") && !refused.contains("(registry"), "{refused}");
+        Sockets::FREE.free(&mut settings).expect("the system picks");
+    }
+
+    #[tokio::test]
+    async fn a_mesh_that_broke_is_stopped_without_what_ended() {
+        let parts = Mesh::start(MeshOptions {
+            data_dir: None,
+            clock: Clock::real(),
+            engine: Arc::new(engine::fake::FakeEngine::new()),
+            keys: Keyring::generate().expect("keys"),
+            sockets: Some(Sockets::FREE),
+            configured: false,
+        });
+        let mut mesh = parts.await.expect("a mesh");
+        if let Some((To::Gateway, Running::Served { stop, .. })) = mesh.running.last() {
+            stop.cancel();
+        }
+        let why = mesh.broken().await.to_string();
+        assert_eq!(why, "the gateway stopped");
+        mesh.stop().await.expect("the other four stop");
+    }
 }

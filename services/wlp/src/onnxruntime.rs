@@ -5,13 +5,20 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use engine::{ONNXRUNTIME_CPU_VERSION, ONNXRUNTIME_GPU_VERSION};
 use sha2::{Digest, Sha256};
+use tokio::process::Command;
+
+use crate::python::finished;
+
+/// Longest time of the download.
+const PATIENCE: Duration = Duration::from_mins(20);
 
 /// One wheel: which it is and what its bytes must be.
+#[derive(Clone)]
 struct Pin {
     package: &'static str,
     version: &'static str,
@@ -42,6 +49,9 @@ const GPU_X86_64: Pin = Pin {
     sha256: "05d548956197b9d01f59b625de740e0d6be3593f874e241a12dc0362650ecdf7",
 };
 
+/// Beginning of the name of a folder that is being filled.
+const PARTIAL: &str = ".partial-";
+
 /// Takes the libraries out of a wheel by their base names, so that no path in it can lead elsewhere.
 const UNPACK: &str = r"
 import os, shutil, sys, zipfile
@@ -59,27 +69,38 @@ with zipfile.ZipFile(wheel) as archive:
 sys.exit(0 if found else 'the wheel has no libonnxruntime')
 ";
 
-/// The library to use: `ORT_DYLIB_PATH` if it is set, else what [`install`] gives.
+/// The library to use: `ORT_DYLIB_PATH` if it is set, else an installed GPU build, else the CPU build, which is installed
+/// where it is not.
 ///
 /// # Errors
 /// If `ORT_DYLIB_PATH` names no file, or as [`install`].
-pub fn ensure(gpu: bool) -> anyhow::Result<PathBuf> {
+pub async fn ensure() -> anyhow::Result<PathBuf> {
     if std::env::var_os("ORT_DYLIB_PATH").is_some_and(|path| !path.is_empty()) {
         return Ok(engine::locate_library()?);
     }
-    install(gpu)
+    if let (Some(root), Ok(gpu)) = (engine::library_folder(), pin(true)) {
+        if let Some(library) = installed(&root.join(folder_name(gpu, true)), gpu) {
+            return Ok(library);
+        }
+    }
+    install(false).await
 }
 
-/// Installs ONNX Runtime, unless that very wheel is installed, and returns the path of the library. Blocks.
+/// Folder of a build below the folder of all.
+fn folder_name(pin: &Pin, gpu: bool) -> String {
+    if gpu { format!("{}-gpu", pin.version) } else { pin.version.to_owned() }
+}
+
+/// Installs ONNX Runtime, unless that very wheel is installed, and returns the path of the library.
 ///
 /// Two at once wait for each other; one that dies half-way leaves nothing that the next would take for whole.
 ///
 /// # Errors
 /// If there is no wheel for this host, no Python with pip, no network, no room, or the bytes are not the pinned ones.
-pub fn install(gpu: bool) -> anyhow::Result<PathBuf> {
+pub async fn install(gpu: bool) -> anyhow::Result<PathBuf> {
     let pin = pin(gpu)?;
     let root = engine::library_folder().context("neither XDG_DATA_HOME nor HOME is set")?;
-    install_into(&root, pin, gpu)
+    install_into(&root, pin, gpu).await
 }
 
 fn pin(gpu: bool) -> anyhow::Result<&'static Pin> {
@@ -93,20 +114,27 @@ fn pin(gpu: bool) -> anyhow::Result<&'static Pin> {
     })
 }
 
-fn install_into(root: &Path, pin: &Pin, gpu: bool) -> anyhow::Result<PathBuf> {
+async fn install_into(root: &Path, pin: &Pin, gpu: bool) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(root).with_context(|| format!("cannot make {}", root.display()))?;
-    let folder = root.join(if gpu { format!("{}-gpu", pin.version) } else { pin.version.to_owned() });
+    let folder = root.join(folder_name(pin, gpu));
     let lock = File::create(root.join("install.lock")).context("cannot make the lock file")?;
-    lock.lock().context("cannot lock the folder")?; // freed when the file is closed, also by a crash
+    // Freed when the file is closed, also by a crash.
+    let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
+        .await?
+        .context("cannot lock the folder")?;
     if let Some(library) = installed(&folder, pin) {
         return Ok(library);
     }
-    let work = tempfile::Builder::new().prefix(".partial-").tempdir_in(root).context("no room to unpack")?;
-    let wheel = download(pin, work.path())?;
-    verify(&wheel, pin)?;
+    sweep(root);
+    let work = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(root).context("no room to unpack")?;
+    let wheel = download(pin, work.path()).await?;
+    let (file, of) = (wheel.clone(), pin.clone());
+    tokio::task::spawn_blocking(move || verify(&file, &of)).await??;
     let unpacked = work.path().join("unpacked");
     fs::create_dir(&unpacked)?;
-    python(Command::new("python3").arg("-c").arg(UNPACK).arg(&wheel).arg(&unpacked), "unpacking the wheel")?;
+    let mut unpack = Command::new("python3");
+    unpack.arg("-c").arg(UNPACK).arg(&wheel).arg(&unpacked);
+    python(unpack, "unpacking the wheel").await?;
     fs::write(unpacked.join("wheel.sha256"), pin.sha256)?;
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot replace {}", folder.display()))?;
@@ -116,6 +144,15 @@ fn install_into(root: &Path, pin: &Pin, gpu: bool) -> anyhow::Result<PathBuf> {
     installed(&folder, pin).with_context(|| format!("{} lacks the library", folder.display()))
 }
 
+/// Removes what installations left that were killed; whoever holds the lock has none of its own yet.
+fn sweep(root: &Path) {
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// The library, if this very wheel is unpacked there.
 fn installed(folder: &Path, pin: &Pin) -> Option<PathBuf> {
     let digest = fs::read_to_string(folder.join("wheel.sha256")).ok()?;
@@ -123,7 +160,7 @@ fn installed(folder: &Path, pin: &Pin) -> Option<PathBuf> {
     (digest == pin.sha256 && library.is_file()).then_some(library)
 }
 
-fn download(pin: &Pin, into: &Path) -> anyhow::Result<PathBuf> {
+async fn download(pin: &Pin, into: &Path) -> anyhow::Result<PathBuf> {
     let requirements = into.join("requirements.txt");
     let Pin { package, version, platform, sha256 } = pin;
     fs::write(&requirements, format!("{package}=={version} --hash=sha256:{sha256}\n"))?;
@@ -140,7 +177,7 @@ fn download(pin: &Pin, into: &Path) -> anyhow::Result<PathBuf> {
         .arg(&wheels)
         .arg("--requirement")
         .arg(&requirements);
-    python(&mut pip, "downloading the wheel with pip")?;
+    python(pip, "downloading the wheel with pip").await?;
     let found = fs::read_dir(&wheels)?.flatten().map(|entry| entry.path());
     found
         .into_iter()
@@ -165,16 +202,8 @@ fn verify(wheel: &Path, pin: &Pin) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn python(command: &mut Command, doing: &str) -> anyhow::Result<()> {
-    let done = command.stdin(Stdio::null()).output();
-    let done =
-        done.with_context(|| format!("{doing}: python3 cannot be started; Python 3 with pip is needed"))?;
-    if done.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&done.stderr);
-    let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    bail!("{doing} failed: {}", lines[lines.len().saturating_sub(4)..].join("; "));
+async fn python(command: Command, doing: &str) -> anyhow::Result<()> {
+    finished(command, PATIENCE, doing).await.context("Python 3 with pip is needed").map(|_| ())
 }
 
 #[cfg(test)]
@@ -191,6 +220,17 @@ mod tests {
         assert_eq!(installed(folder.path(), &CPU_X86_64), None);
         fs::write(folder.path().join("wheel.sha256"), CPU_X86_64.sha256).expect("written");
         assert_eq!(installed(folder.path(), &CPU_X86_64), Some(library));
+    }
+
+    #[test]
+    fn what_a_killed_installation_left_is_removed() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        for name in [".partial-x", CPU_X86_64.version] {
+            fs::create_dir(root.path().join(name)).expect("made");
+        }
+        sweep(root.path());
+        assert!(!root.path().join(".partial-x").exists());
+        assert!(root.path().join(CPU_X86_64.version).exists());
     }
 
     #[test]

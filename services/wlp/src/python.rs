@@ -14,19 +14,24 @@ use storage::Digest;
 use tokio::process::Command;
 
 use crate::reach::{Reach, To};
-use crate::story::{Data, Makers, Suite, Trained, Variant};
+use crate::story::{Comparison, Data, Makers, Shortlist, Suite, Trained, Variant, names};
 
 const REQUIREMENTS: &str = include_str!("../demo/requirements.txt");
 /// Version of the test runner in the requirements.
 const PYTEST: &str = "9.2.0";
-const SCRIPTS: [(&str, &str); 6] = [
+const SCRIPTS: [(&str, &str); 7] = [
     ("audit.py", include_str!("../demo/audit.py")),
+    ("compare_models.py", include_str!("../demo/compare_models.py")),
     ("export_data.py", include_str!("../demo/export_data.py")),
     ("test_integration.py", include_str!("../demo/test_integration.py")),
     ("test_model.py", include_str!("../demo/test_model.py")),
     ("train.py", include_str!("../demo/train.py")),
     ("wlp_client.py", include_str!("../demo/wlp_client.py")),
 ];
+/// The oldest Python that the pinned packages run on.
+const OLDEST: (u32, u32) = (3, 11);
+/// Names under which a Python may be found, the usual one first.
+const PYTHONS: [&str; 5] = ["python3", "python3.14", "python3.13", "python3.12", "python3.11"];
 /// Longest time of a script, real.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// Longest time of the set-up, which downloads.
@@ -43,17 +48,17 @@ impl Python {
     /// Makes the environment and the stubs, unless those very ones are there. Two at once wait for each other.
     ///
     /// # Errors
-    /// If there is no Python 3 with venv and pip, no network, or no room.
+    /// If there is no Python of [`OLDEST`] or later with venv and pip, no network, or no room.
     pub async fn ensure() -> anyhow::Result<Self> {
         let cache = cache_folder()?.join("python");
         fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
         let lock = File::create(cache.join("setup.lock"))?;
         let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
         let venv = cache.join(format!("venv-{}", short(REQUIREMENTS.as_bytes())));
-        if !venv.join("complete").exists() {
+        let interpreter = venv.join("bin").join("python");
+        if !(venv.join("complete").exists() && runs(&interpreter).await) {
             install(&venv).await?;
         }
-        let interpreter = venv.join("bin").join("python");
         let stubs =
             cache.join(format!("stubs-{}-{}", short(contracts::DESCRIPTORS), short(REQUIREMENTS.as_bytes())));
         if !stubs.join("complete").exists() {
@@ -131,18 +136,36 @@ impl Makers for PythonMakers {
         Ok(said.trim().to_owned())
     }
 
+    async fn compare(&self, seed: u64, on: Option<Shortlist<'_>>) -> anyhow::Result<Comparison> {
+        let name = if on.is_some() { "compared-on-dataset.json" } else { "compared-on-source.json" };
+        let mut arguments = vec!["compare_models.py".to_owned(), seed.to_string(), name.to_owned()];
+        if let Some(Shortlist { dataset_version, candidates }) = on {
+            let key = self.reach.key(names::AUTHOR)?;
+            arguments.extend([self.address(To::DataPipeline)?, key, dataset_version.to_owned()]);
+            arguments.extend(candidates.iter().cloned());
+        }
+        self.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[]).await?;
+        let text = fs::read(self.folder.join(name)).with_context(|| format!("{name} was not written"))?;
+        serde_json::from_slice(&text).with_context(|| name.to_owned())
+    }
+
+    fn candidate(&self) -> &'static str {
+        "kernel-ridge"
+    }
+
     async fn train(&self, variant: Variant, dataset_version: &str, project: &str) -> anyhow::Result<Trained> {
         let (pipeline, registry) = (self.address(To::DataPipeline)?, self.address(To::Registry)?);
-        let (key, run) = (self.reach.key("ml-engineer")?, format!("digits-{}", variant.name()));
+        let (key, run) = (self.reach.key(names::AUTHOR)?, format!("digits-{}", variant.name()));
         let (name, out) = (variant.name(), self.model(variant).display().to_string());
         let arguments = ["train.py", &pipeline, &registry, &key, dataset_version, project, &run, name, &out];
         let said = self.run(&arguments, &[]).await?;
-        let words: Vec<&str> = said.split_whitespace().collect();
-        let [digest, accuracy] = words[..] else { anyhow::bail!("train.py printed {said:?}") };
+        let words: Vec<&str> = said.trim().splitn(3, ' ').collect();
+        let [digest, accuracy, search] = words[..] else { anyhow::bail!("train.py printed {said:?}") };
         Ok(Trained {
             run: format!("trainingRuns/{run}"),
             artifact_digest: digest.to_owned(),
             validation_accuracy: accuracy.parse()?,
+            search: search.to_owned(),
         })
     }
 
@@ -181,13 +204,43 @@ impl Makers for PythonMakers {
     }
 }
 
+/// Whether an environment that was made before can still be used: the Python that it was made from may be gone.
+async fn runs(interpreter: &Path) -> bool {
+    let mut command = Command::new(interpreter);
+    command.args(["-c", "import grpc, numpy, onnxruntime, sklearn"]);
+    finished(command, PATIENCE, "the Python environment").await.is_ok()
+}
+
+/// A Python that is new enough.
+async fn system_python() -> anyhow::Result<String> {
+    let mut seen = Vec::new();
+    for name in PYTHONS {
+        let mut command = Command::new(name);
+        command.args(["-c", "import sys; print(*sys.version_info[:2])"]);
+        let Ok(said) = finished(command, PATIENCE, name).await else { continue };
+        match version(&said) {
+            Some(version) if OLDEST <= version => return Ok(name.to_owned()),
+            _ => seen.push(format!("{name} is {}", said.trim().replace(' ', "."))),
+        }
+    }
+    let seen = if seen.is_empty() { "there is no python3".to_owned() } else { seen.join(", ") };
+    anyhow::bail!("{seen}, required Python {}.{} or later with venv and pip", OLDEST.0, OLDEST.1)
+}
+
+fn version(said: &str) -> Option<(u32, u32)> {
+    let (major, minor) = said.trim().split_once(' ')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
 async fn install(venv: &Path) -> anyhow::Result<()> {
     if venv.exists() {
         fs::remove_dir_all(venv).with_context(|| format!("cannot replace {}", venv.display()))?;
     }
-    let mut command = Command::new("python3");
+    let python = system_python().await?;
+    let mut command = Command::new(&python);
     command.args(["-m", "venv"]).arg(venv);
-    finished(command, SETUP, "python3 -m venv").await.context("Python 3 with venv and pip is needed")?;
+    let needed = || format!("Python {}.{} or later with venv and pip is needed", OLDEST.0, OLDEST.1);
+    finished(command, SETUP, &format!("{python} -m venv")).await.with_context(needed)?;
     let requirements = venv.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS)?;
     let mut command = Command::new(venv.join("bin").join("python"));
@@ -228,7 +281,7 @@ async fn generate(interpreter: &Path, stubs: &Path) -> anyhow::Result<()> {
 }
 
 /// Runs a program to its end; what it printed, or what it complained of.
-async fn finished(mut command: Command, patience: Duration, what: &str) -> anyhow::Result<String> {
+pub(crate) async fn finished(mut command: Command, patience: Duration, what: &str) -> anyhow::Result<String> {
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(patience, command.output())
         .await
@@ -252,4 +305,21 @@ fn cache_folder() -> anyhow::Result<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
     Ok(cache.context("neither XDG_CACHE_HOME nor HOME is set")?.join("wlp"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_compared_by_its_numbers() {
+        assert!(version("3 9\n").is_some_and(|version| version < OLDEST));
+        assert!(version("3 14\n").is_some_and(|version| OLDEST <= version));
+        assert_eq!(version("Python"), None);
+    }
+
+    #[tokio::test]
+    async fn an_environment_whose_python_is_gone_is_made_again() {
+        assert!(!runs(Path::new("/nowhere/bin/python")).await);
+    }
 }

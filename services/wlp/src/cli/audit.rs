@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use contracts::registry::v1::GetTreeHeadRequest;
 use contracts::registry::v1::audit_service_client::AuditServiceClient;
 use runtime::Peer;
 use storage::audit::{public_key_from_pem, verify, verify_records};
@@ -27,6 +28,8 @@ const BATCH: u64 = 500;
 pub enum Audit {
     /// Writes the log of a running registry, or of a database, as JSON lines.
     Export(Export),
+    /// Prints the public key that a running registry shows, as PEM: what `--key` pins. Take it once, where it can be trusted.
+    Key(Key),
     /// Checks a log: every entry, hash, head and signature; names the first bad entry and exits with 1.
     Verify(Verify),
 }
@@ -38,6 +41,12 @@ pub struct Export {
     out: Option<PathBuf>,
     #[command(flatten)]
     from: Tables,
+    #[command(flatten)]
+    caller: Caller,
+}
+
+#[derive(Debug, Args)]
+pub struct Key {
     #[command(flatten)]
     caller: Caller,
 }
@@ -91,6 +100,14 @@ impl Audit {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Export(export) => export.run().await,
+            Self::Key(Key { caller }) => {
+                let mut audit = AuditServiceClient::new(caller.peer(To::Registry, "auditor")?);
+                print!(
+                    "{}",
+                    audit.get_tree_head(GetTreeHeadRequest::default()).await?.into_inner().public_key_pem
+                );
+                Ok(ExitCode::SUCCESS)
+            }
             Self::Verify(verify) => verify.run().await,
         }
     }

@@ -8,12 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use clap::Args;
 use engine::OnnxRuntime;
+use runtime::config::Telemetry;
 
 use super::up::telemetry;
 use crate::keys::{Keyring, files};
 use crate::mesh::{Mesh, MeshOptions, Sockets};
 use crate::python::{Python, PythonMakers};
 use crate::reach::{Reach, To};
+use crate::settings::Settings;
 use crate::show::{Screen, table};
 use crate::story::{self, FilePace, Story, Teller};
 
@@ -35,17 +37,16 @@ pub struct Demo {
 
 impl Demo {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let sockets = Sockets { free_ports: self.free_ports, ..Sockets::USUAL };
+        sockets.free(&mut Settings::default())?;
         let screen = Arc::new(Screen::new());
         let folder = self.folder()?;
-        screen.chapter("set-up");
-        screen.begin("ONNX Runtime");
-        let library = tokio::task::spawn_blocking(|| crate::onnxruntime::ensure(false)).await??;
-        screen.line(&format!("ONNX Runtime  {}", library.display()));
-        screen.begin("Python environment and stubs");
-        let python = Python::ensure().await?;
-        let mut quiet = telemetry(&self.otlp_endpoint, "error");
-        quiet.sample_ratio = 1.0;
-        let _telemetry = runtime::telemetry::init("wlp", &quiet)?;
+        let quiet = Telemetry { filter: "error".into(), ..Telemetry::default() };
+        let _telemetry = runtime::telemetry::init("wlp", &telemetry(quiet, &self.otlp_endpoint))?;
+        let python = tokio::select! {
+            python = set_up(&screen) => python?,
+            () = runtime::shutdown_signal() => return Ok(interrupted(&screen)),
+        };
         let pace = Arc::new(FilePace::create(folder.join("clock.json"))?);
         screen.begin("five services");
         let mut mesh = Mesh::start(MeshOptions {
@@ -53,30 +54,42 @@ impl Demo {
             clock: pace.clock(),
             engine: Arc::new(OnnxRuntime::new()),
             keys: Keyring::development(&folder)?,
-            sockets: Some(Sockets { free_ports: self.free_ports, ..Sockets::USUAL }),
+            sockets: Some(sockets),
             configured: false,
         })
         .await?;
         let reach: Arc<dyn Reach> = mesh.reach();
         let makers = PythonMakers::new(python, folder.join("work"), reach.clone())?;
-        let story = Story::new(reach.clone(), Arc::new(makers), pace, screen.clone(), folder.clone());
+        let story = Story::new(reach, Arc::new(makers), pace, screen.clone(), folder.clone());
         let told = tokio::select! {
-            told = story::tell(&story) => told,
-            () = runtime::shutdown_signal() => Err(anyhow::anyhow!("interrupted")),
-            error = mesh.broken() => Err(error),
+            told = story::tell(&story) => Some(told),
+            () = runtime::shutdown_signal() => None,
+            error = mesh.broken() => Some(Err(error)),
         };
         screen.end();
         println!("\n{}", table(&story.outcomes()));
+        let Some(told) = told else {
+            super::stop(mesh).await?;
+            return Ok(interrupted(&screen));
+        };
         if let Err(error) = &told {
             println!("\nthe story ended early: {}", crate::refusal::of_error(error));
         }
-        self.show(&mesh, &folder);
+        println!("\nwhere to look");
+        kept(&folder);
         let good = told.is_ok() && story.as_expected();
         if !self.exit && told.is_ok() {
+            self.show(&mesh, &folder);
             println!("\nthe mesh stays up; Ctrl-C ends it");
-            tokio::select! { () = runtime::shutdown_signal() => {} error = mesh.broken() => return Err(error) }
+            tokio::select! {
+                () = runtime::shutdown_signal() => {}
+                error = mesh.broken() => {
+                    super::stop(mesh).await?;
+                    return Err(error);
+                }
+            }
         }
-        mesh.stop().await?;
+        super::stop(mesh).await?;
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -99,21 +112,22 @@ impl Demo {
         Ok(std::path::absolute(folder)?)
     }
 
-    /// Where to look.
+    /// What can be asked while the mesh is up.
     fn show(&self, mesh: &Mesh, folder: &Path) {
         let reach = mesh.reach();
-        println!("\nwhere to look");
+        let at = |to: To| reach.address(to).map_or_else(String::new, |at| at.to_string());
         for to in To::ALL {
-            let rpc = reach.address(to).map_or_else(String::new, |at| at.to_string());
             let metrics =
                 reach.metrics_address(to).map_or_else(String::new, |at| format!("http://{at}/metrics"));
-            println!("  {:14} grpc {rpc:16} {metrics}", to.name());
+            println!("  {:14} grpc {:16} {metrics}", to.name(), at(to));
         }
-        println!("  documents      {}", folder.join("documents").display());
-        println!("  audit log      {}", folder.join("audit.jsonl").display());
-        println!("                 wlp audit verify {}", folder.join("audit.jsonl").display());
-        println!("  keys           {}", files(folder).1.display());
-        println!("  resources      wlp list models/digits/versions --names --data-dir {}", folder.display());
+        let (wlp, registry, folder) = (command(), at(To::Registry), folder.display());
+        println!(
+            "  resources      {wlp} list models/digits/versions --names --registry http://{registry} --data-dir {folder}"
+        );
+        println!(
+            "  decisions      {wlp} gate replay models/digits/versions/1.0.0/gateDecisions/g2-1 --registry http://{registry} --data-dir {folder}"
+        );
         match self.otlp_endpoint.as_str() {
             "" => println!(
                 "  traces         give --otlp-endpoint http://127.0.0.1:4317, then look in Jaeger at http://127.0.0.1:16686"
@@ -122,8 +136,7 @@ impl Demo {
                 println!("  traces         sent to {endpoint}; Jaeger shows them at http://127.0.0.1:16686")
             }
         }
-        let gateway = reach.address(To::Gateway).map_or_else(String::new, |at| at.to_string());
-        let key = reach.key("client").unwrap_or_default();
+        let (gateway, key) = (at(To::Gateway), reach.key("client").unwrap_or_default());
         println!("\nfrom Python (pip install tritonclient[grpc]):");
         println!("  import numpy, tritonclient.grpc as triton");
         println!("  client = triton.InferenceServerClient({gateway:?})");
@@ -134,4 +147,40 @@ impl Demo {
             "  print(client.infer('digits', [pixels], headers={{'authorization': 'Bearer {key}'}}).as_numpy('label'))"
         );
     }
+}
+
+/// ONNX Runtime, and Python with what the scripts need.
+async fn set_up(screen: &Screen) -> anyhow::Result<Python> {
+    screen.chapter("set-up");
+    screen.begin("ONNX Runtime");
+    let library = crate::onnxruntime::ensure().await?;
+    screen.line(&format!("ONNX Runtime  {}", library.display()));
+    screen.begin("Python environment and stubs");
+    Python::ensure().await
+}
+
+fn interrupted(screen: &Screen) -> ExitCode {
+    screen.end();
+    println!("\ninterrupted");
+    super::INTERRUPTED.into()
+}
+
+/// What is left in the folder, mesh or not.
+fn kept(folder: &Path) {
+    let (wlp, audit) = (command(), folder.join("audit.jsonl"));
+    println!("  documents      {}", folder.join("documents").display());
+    println!("  evidence       {}", folder.join("evidence").display());
+    println!("  gate decisions {}", folder.join("decisions").display());
+    println!("                 {wlp} gate replay --file FILE --audit {}", audit.display());
+    println!("  audit log      {}", audit.display());
+    println!("                 {wlp} audit verify {}", audit.display());
+    println!("  keys           {}", files(folder).1.display());
+}
+
+/// How this command is called again.
+fn command() -> String {
+    if std::env::var_os("CARGO").is_some() {
+        return "cargo run --release --".to_owned();
+    }
+    std::env::args().next().unwrap_or_else(|| "wlp".to_owned())
 }

@@ -42,10 +42,10 @@ enum Command {
     /// Makes API keys.
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Exports the audit log, and checks it offline.
+    /// Exports the audit log and its public key, and checks it offline.
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Decides stored gate decisions again.
+    /// Saves stored gate decisions, and decides them again.
     #[command(subcommand)]
     Gate(gate::Gate),
     /// Prints a resource by its name, `models/digits/versions/1.2.0` or `digits-v1.2.0`.
@@ -137,6 +137,17 @@ async fn operation<M: prost::Message + Default>(
     crate::story::operation(peer, begun).await
 }
 
+/// Exit status of a command that a signal ended.
+const INTERRUPTED: u8 = 130;
+
+/// Stops a mesh; whoever asks for it once more does not wait.
+async fn stop(mesh: crate::mesh::Mesh) -> anyhow::Result<()> {
+    tokio::select! {
+        stopped = mesh.stop() => stopped,
+        () = runtime::shutdown_signal() => anyhow::bail!("interrupted while stopping"),
+    }
+}
+
 /// Runs the command line; a refusal is printed with its reason and every bad field.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -144,10 +155,10 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
-    match runtime.block_on(carry_out(cli.command)) {
-        Ok(code) => code,
-        Err(error) => fail(&error),
-    }
+    let code = runtime.block_on(carry_out(cli.command)).unwrap_or_else(|error| fail(&error));
+    // What still runs beside is worth nothing any more: nobody waits for it.
+    runtime.shutdown_background();
+    code
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
@@ -160,7 +171,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up(up) => up.run().await,
         Command::Demo(demo) => demo.run().await,
         Command::Runtime(RuntimeCommand::Install { gpu }) => {
-            let library = tokio::task::spawn_blocking(move || crate::onnxruntime::install(gpu)).await??;
+            let library = crate::onnxruntime::install(gpu).await?;
             println!("{}", library.display());
             Ok(ExitCode::SUCCESS)
         }

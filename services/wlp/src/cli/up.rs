@@ -12,6 +12,7 @@ use runtime::config::{ClockConfig, Telemetry};
 use crate::keys::{Keyring, files};
 use crate::mesh::{Mesh, MeshOptions, Sockets};
 use crate::reach::{Reach, To};
+use crate::settings::Settings;
 
 #[derive(Debug, Args)]
 pub struct Up {
@@ -40,27 +41,37 @@ pub struct Up {
 
 impl Up {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let _telemetry = runtime::telemetry::init("wlp", &telemetry(&self.otlp_endpoint, "info"))?;
+        let mut settings = Settings::read()?;
+        settings.check(Some(self.listen))?;
+        let configured = settings.telemetry()?.unwrap_or_default();
+        let _telemetry = runtime::telemetry::init("wlp", &telemetry(configured, &self.otlp_endpoint))?;
         let keys = self.keys()?;
         keys.credentials().fit_for((self.listen, 0).into())?;
-        let gpu = false;
-        tokio::task::spawn_blocking(move || crate::onnxruntime::ensure(gpu)).await??;
+        let sockets = Sockets { host: self.listen, free_ports: self.free_ports };
+        sockets.free(&mut settings)?;
+        tokio::select! {
+            library = crate::onnxruntime::ensure() => library.map(|_| ())?,
+            () = runtime::shutdown_signal() => return Ok(super::INTERRUPTED.into()),
+        }
         let clock = ClockConfig { speed: self.speed, file: String::new() }.build()?;
         let mut mesh = Mesh::start(MeshOptions {
             data_dir: Some(self.data_dir.clone()),
             clock,
             engine: Arc::new(OnnxRuntime::new()),
             keys,
-            sockets: Some(Sockets { host: self.listen, free_ports: self.free_ports }),
+            sockets: Some(sockets),
             configured: true,
         })
         .await?;
         show(&mesh, self.credentials.is_none().then_some(self.data_dir.as_path()));
         tokio::select! {
             () = runtime::shutdown_signal() => {}
-            error = mesh.broken() => return Err(error),
+            error = mesh.broken() => {
+                super::stop(mesh).await?;
+                return Err(error);
+            }
         }
-        mesh.stop().await?;
+        super::stop(mesh).await?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -76,10 +87,12 @@ impl Up {
     }
 }
 
-/// Logs at a level, traces to an endpoint.
-pub fn telemetry(otlp_endpoint: &str, filter: &str) -> Telemetry {
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
-    Telemetry { filter, otlp_endpoint: otlp_endpoint.to_owned(), ..Telemetry::default() }
+/// What is configured, with `RUST_LOG` and the endpoint of the command line before it.
+pub fn telemetry(configured: Telemetry, otlp_endpoint: &str) -> Telemetry {
+    let filter = std::env::var("RUST_LOG").unwrap_or(configured.filter);
+    let given = Some(otlp_endpoint).filter(|endpoint| !endpoint.is_empty()).map(str::to_owned);
+    let otlp_endpoint = given.unwrap_or(configured.otlp_endpoint);
+    Telemetry { filter, otlp_endpoint, ..configured }
 }
 
 /// Where everything is.

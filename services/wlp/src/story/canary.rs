@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use contracts::gateway::v1::ListBackendsRequest;
 use contracts::monitor::v1::GetCanaryHealthRequest;
 use contracts::registry::v1::rollout::State;
 use contracts::registry::v1::{CloseRolloutRequest, DocumentTemplate, ModelVersion};
 
 use super::deployment::{item, rollout, start};
-use super::{Shape, Story, documents};
+use super::{Shape, Story, documents, names, watched};
 
 /// Starts the canary and lets it climb to all traffic; nobody touches it on the way.
 ///
@@ -80,14 +81,16 @@ pub async fn close(story: &Story, rollout_name: &str) -> anyhow::Result<()> {
         .await;
     story
         .step("four items after the deployment, record closed", "§8.2", async {
+            let version = rollout(story, rollout_name).await?.version;
+            let metrics = watched::metrics(story, &version).await?;
             let items = [
-                ("verify-all-metrics", "no alert is open, no request failed"),
-                ("update-status-page", "the endpoint serves the new version"),
-                ("notify-stakeholders", "the scanning service was told"),
-                ("close-ticket", "nothing is left to do"),
+                ("verify-all-metrics", metrics.clone()),
+                ("update-status-page", served(story, &version).await?),
+                ("notify-stakeholders", format!("the scanning service was told of {version}")),
+                ("close-ticket", "the rollout was the ticket; its record is closed next".to_owned()),
             ];
             for (name, note) in items {
-                item(story, rollout_name, name, "ml-ops-engineer", note).await?;
+                item(story, rollout_name, name, "ml-ops-engineer", &note).await?;
             }
             let closed = story.actors.rollouts("ml-ops-engineer")?.close_rollout(close()).await?.into_inner();
             let document = documents::document(
@@ -97,7 +100,25 @@ pub async fn close(story: &Story, rollout_name: &str) -> anyhow::Result<()> {
                 "ml-ops-engineer",
             )
             .await?;
-            Ok(((), format!("{}, {} signed", closed.state().as_str_name(), document.name)))
+            Ok(((), format!("{}, {} signed; {metrics}", closed.state().as_str_name(), document.name)))
+        })
+        .await
+}
+
+/// What the endpoint serves, as the gateway says; it has to be this version alone.
+async fn served(story: &Story, version: &str) -> anyhow::Result<String> {
+    story
+        .until("the endpoint serves the new version alone", Shape::Silent, async || {
+            let request = ListBackendsRequest { endpoint: names::ENDPOINT.into() };
+            let backends =
+                story.actors.serving("ml-ops-engineer")?.list_backends(request).await?.into_inner().backends;
+            let routed: Vec<_> = backends.iter().filter(|one| 0 < one.traffic_percent).collect();
+            Ok(match routed.as_slice() {
+                [one] if one.version == version && one.state == "ready" => {
+                    Some(format!("{} serves {version} at {} %", one.endpoint, one.traffic_percent))
+                }
+                _ => None,
+            })
         })
         .await
 }

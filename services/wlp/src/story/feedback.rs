@@ -6,11 +6,12 @@ use contracts::monitor::v1::{
     CloseFindingRequest, CreateFindingRequest, DecideFindingRequest, Feedback, FeedbackFinding,
     SubmitFeedbackRequest,
 };
-use contracts::registry::v1::ModelVersion;
+use contracts::registry::v1::{AdvancePhaseRequest, IterationDecision, ModelVersion, Phase};
 
 use super::{Story, names};
 
-const FINDING: &str = "findings/inverted-pictures";
+/// The finding that the next version rests on.
+pub(super) const FINDING: &str = "findings/inverted-pictures";
 
 /// Feedback and the drift alert become a finding; the ML lead decides to train again, nobody else may.
 ///
@@ -76,6 +77,40 @@ pub async fn collect_feedback(story: &Story, version: &ModelVersion, alert: &str
         .step("the ML lead decides: retrain", "§9.3", async {
             let finding = who.feedback("ml-lead")?.decide_finding(decide("ml-lead")).await?.into_inner();
             Ok(((), format!("{} by {}", finding.decision().as_str_name(), finding.decided_by)))
+        })
+        .await
+}
+
+/// The line leaves production for the next version on the decided finding; without one it does not.
+///
+/// # Errors
+/// The first step that was not accepted.
+pub async fn iterate(story: &Story) -> anyhow::Result<()> {
+    let leave = async |iteration: Option<IterationDecision>| {
+        let request = AdvancePhaseRequest {
+            name: names::PROJECT.into(),
+            phase: Phase::Iterate.into(),
+            reason: "the finding on inverted pictures was decided: retrain".into(),
+            iteration,
+            ..Default::default()
+        };
+        anyhow::Ok(story.actors.projects("ml-lead")?.advance_phase(request).await?.into_inner())
+    };
+    story
+        .refused("a next version without a decided finding", "§9.3", &["RECORDS_MISSING"], async {
+            leave(None).await
+        })
+        .await;
+    story
+        .step("the line goes to ITERATE on the decided finding", "§3, §9.3", async {
+            let decision = IterationDecision {
+                finding: FINDING.into(),
+                decision: "retrain".into(),
+                ..Default::default()
+            };
+            let project = leave(Some(decision)).await?;
+            let rests = project.iteration.clone().unwrap_or_default();
+            Ok(((), format!("{}: {} ({})", project.phase().as_str_name(), rests.decision, rests.finding)))
         })
         .await
 }

@@ -1,16 +1,25 @@
 //! A version that fails in service is off traffic before anyone is asked (§8.3, reading 5).
 
-use std::time::Instant;
+use std::time::Duration;
 
+use anyhow::Context;
 use contracts::gateway::v1::ListBackendsRequest;
 use contracts::registry::v1::rollout::State;
 use contracts::registry::v1::{
-    AcknowledgeIncidentRequest, DocumentTemplate, GetIncidentRequest, Incident, ResolveIncidentRequest,
-    Rollout,
+    AcknowledgeIncidentRequest, CloseIncidentRequest, DocumentTemplate, GetIncidentRequest, Incident,
+    ListAuditEntriesRequest, ResolveIncidentRequest, Rollout,
 };
+use contracts::time::from_wire;
 
 use super::makers::Variant;
 use super::{Shape, Story, deployment, documents, ladder, names};
+
+/// The principal that takes a failing canary off by itself.
+const GATEWAY: &str = "gateway";
+/// From the verdict to no traffic, at most.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// Failed requests at most. Reading 5 allows five where every request fails; here six of ten do, and a burst may be under way.
+const FAILURES: u64 = 20;
 
 /// The fragile variant passes every gate and starts as a canary; pictures that the data never had make it fail inside ONNX
 /// Runtime; the gateway takes it off, the rollout is rolled back, the incident is answered.
@@ -67,43 +76,79 @@ async fn warm(story: &Story, version: &str) -> anyhow::Result<()> {
 
 async fn off(story: &Story, version: &str, rollout_name: &str) -> anyhow::Result<(Rollout, String)> {
     story.load.restart();
-    let start = Instant::now();
-    let backend = story
+    story
         .until("the breaker trips", Shape::Saturated, async || {
             let request = ListBackendsRequest { endpoint: names::ENDPOINT.into() };
             let backends =
                 story.actors.serving("ml-ops-engineer")?.list_backends(request).await?.into_inner().backends;
-            let gone = |one: &contracts::gateway::v1::ServedBackend| {
-                one.version == version && one.state == "tripped"
-            };
+            let tripped = backends.iter().any(|one| one.version == version && one.state == "tripped");
             // Once the registry knows, the backend is drained and no longer listed.
             let known = deployment::rollout(story, rollout_name).await?.state() == State::RolledBack;
-            let tripped = backends.iter().find(|one| gone(one)).cloned();
-            Ok(tripped.or_else(|| known.then(contracts::gateway::v1::ServedBackend::default)))
+            Ok((tripped || known).then_some(()))
         })
         .await?;
-    let (took, load) = (start.elapsed(), story.load.total());
+    let (load, since) = (story.load.total(), story.load.first_fault().map(|first| first.elapsed()));
     let rolled_back = story
         .until("the registry knows", Shape::Clean, async || {
             let rollout = deployment::rollout(story, rollout_name).await?;
             Ok((rollout.state() == State::RolledBack).then_some(rollout))
         })
         .await?;
+    let request = GetIncidentRequest { name: rolled_back.incident.clone() };
+    let incident = story.actors.incidents("on-call")?.get_incident(request).await?.into_inner();
+    let proof = by_the_gateway(story, rollout_name, &incident, load.faults()).await?;
     let said = format!(
-        "off traffic after {:.1} s, evidence {:.0}; {load}; {} {}",
-        took.as_secs_f64(),
-        backend.breaker_evidence,
+        "{proof}; seen {:.1} s after the first failure; {load}; {} {}",
+        since.unwrap_or_default().as_secs_f64(),
         rolled_back.state().as_str_name(),
         rolled_back.incident,
     );
     Ok((rolled_back, said))
 }
 
+/// Who took the canary off, by the incident and by the audit log: the gateway, at once, after a few failed requests.
+async fn by_the_gateway(
+    story: &Story,
+    rollout: &str,
+    incident: &Incident,
+    failures: u64,
+) -> anyhow::Result<String> {
+    let request = ListAuditEntriesRequest {
+        from_start: true,
+        page_size: 1000,
+        subject: rollout.into(),
+        ..Default::default()
+    };
+    let entries = story.actors.audit("auditor")?.list_audit_entries(request).await?.into_inner().entries;
+    let logged =
+        entries.iter().find(|one| one.action == "roll-back").map_or("nobody", |one| one.principal.as_str());
+    anyhow::ensure!(
+        incident.reported_by == GATEWAY && logged == GATEWAY,
+        "taken off by {} (audit log: {logged}), required: the gateway",
+        incident.reported_by
+    );
+    let took = mitigated(incident).context("the incident does not say when the canary was off traffic")?;
+    anyhow::ensure!(took <= AT_ONCE, "off traffic {} ms after detection", took.as_millis());
+    anyhow::ensure!(
+        (1..=FAILURES).contains(&failures),
+        "{failures} failed requests before the canary was off, required 1 to {FAILURES}"
+    );
+    let observed = incident.findings.first().map(|one| one.observed.as_str()).unwrap_or_default();
+    let took = took.as_secs_f64() * 1000.0;
+    Ok(format!("by the {logged}, {took:.1} ms after it was clear, {failures} failed requests: {observed}"))
+}
+
+/// From detection to no traffic.
+fn mitigated(incident: &Incident) -> Option<Duration> {
+    let at = |time: &Option<prost_types::Timestamp>| time.as_ref().and_then(from_wire);
+    at(&incident.mitigate_time)?.duration_since(at(&incident.detect_time)?).ok()
+}
+
 /// On-call answers: acknowledged, cause and action named, report signed.
 async fn answer(story: &Story, incident: &str) -> anyhow::Result<()> {
     let who = &story.actors;
     story
-        .step("incident acknowledged, resolved and reported by on-call", "§8.3, §11", async {
+        .step("incident acknowledged, resolved, reported and closed by on-call", "§8.3, §11", async {
             let request = AcknowledgeIncidentRequest { name: incident.into(), note: "looked at".into(), ..Default::default() };
             who.incidents("on-call")?.acknowledge_incident(request).await?;
             let request = ResolveIncidentRequest {
@@ -114,7 +159,8 @@ async fn answer(story: &Story, incident: &str) -> anyhow::Result<()> {
             };
             who.incidents("on-call")?.resolve_incident(request).await?;
             let report = documents::document(story, DocumentTemplate::IncidentReport, incident, "on-call").await?;
-            let closed: Incident = who.incidents("on-call")?.get_incident(GetIncidentRequest { name: incident.into() }).await?.into_inner();
+            let request = CloseIncidentRequest { name: incident.into(), ..Default::default() };
+            let closed = who.incidents("on-call")?.close_incident(request).await?.into_inner();
             Ok(((), format!("{}: {}; {} signed by {}", closed.title, closed.state().as_str_name(), report.name, report.signed_by)))
         })
         .await

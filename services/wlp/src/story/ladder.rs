@@ -4,7 +4,7 @@ use contracts::registry::v1::{Gate, ModelVersion, SubmitModelVersionRequest};
 
 use super::makers::{Trained, Variant};
 use super::training::create_version;
-use super::{Story, canary, deployment, evaluation, reviews, training};
+use super::{Story, canary, deployment, evaluation, names, reviews, training};
 
 /// A version that passed its gates.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub async fn submitted(story: &Story, trained: &Trained, number: &str) -> anyhow
             let version = create_version(story, number, trained).await?;
             let request = SubmitModelVersionRequest { name: version.name, ..Default::default() };
             let version =
-                story.actors.models("ml-engineer")?.submit_model_version(request).await?.into_inner();
+                story.actors.models(names::AUTHOR)?.submit_model_version(request).await?.into_inner();
             let said = format!(
                 "{}: {} change, {}",
                 version.model_id,

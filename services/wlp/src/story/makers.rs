@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 
+use super::Comparison;
+
 /// The data and a dirty copy of it, as CSV files.
 #[derive(Debug, Clone, Default)]
 pub struct Data {
@@ -64,6 +66,17 @@ pub struct Trained {
     pub artifact_digest: String,
     /// Accuracy on the validation split, as the trainer saw it.
     pub validation_accuracy: f64,
+    /// What was searched and found, in words.
+    pub search: String,
+}
+
+/// Candidates to be compared on the splits of a dataset version.
+#[derive(Debug, Clone, Copy)]
+pub struct Shortlist<'a> {
+    /// `datasets/{d}/versions/{v}`
+    pub dataset_version: &'a str,
+    /// Names of the candidates.
+    pub candidates: &'a [String],
 }
 
 /// Makes data, models and reports, with whatever tools.
@@ -76,7 +89,13 @@ pub trait Makers: Send + Sync {
     /// line about it.
     async fn audit(&self, dataset_version: &str, rows: u32) -> anyhow::Result<String>;
 
-    /// Trains on a dataset version as the ML engineer: opens a run, logs, completes it, uploads the artifact.
+    /// Fits and measures candidates: all of them on the source itself, or some on the splits of a dataset version.
+    async fn compare(&self, seed: u64, on: Option<Shortlist<'_>>) -> anyhow::Result<Comparison>;
+
+    /// The candidate that [`Makers::train`] makes.
+    fn candidate(&self) -> &'static str;
+
+    /// Trains on a dataset version as one of those who develop: opens a run, logs, completes it, uploads the artifact.
     async fn train(&self, variant: Variant, dataset_version: &str, project: &str) -> anyhow::Result<Trained>;
 
     /// Tests a trained model; JUnit XML.

@@ -6,6 +6,7 @@
 
 mod actors;
 mod canary;
+mod comparison;
 mod dataset;
 mod deployment;
 mod documents;
@@ -24,6 +25,7 @@ mod reviews;
 mod source;
 mod teller;
 mod training;
+mod watched;
 mod whole;
 mod worse;
 
@@ -40,6 +42,7 @@ use tonic::{Code, Status};
 
 pub use actors::{Actors, operation_of as operation};
 pub use canary::climb;
+pub use comparison::{Baseline, Comparison, Measured, Score};
 pub use dataset::{build_dataset, build_dirty, dataset, digits_plan};
 pub use deployment::prepare;
 pub use documents::document;
@@ -49,7 +52,7 @@ pub use feedback::{close_feedback, collect_feedback};
 pub use fragile::fragile;
 pub use ladder::{Release, register, release};
 pub use load::{Burst, Load, Shape};
-pub use makers::{Data, Makers, Suite, Trained, Variant};
+pub use makers::{Data, Makers, Shortlist, Suite, Trained, Variant};
 pub use pace::{FilePace, ManualPace, Pace};
 pub use plan::plan;
 pub use proofs::proofs;
@@ -80,6 +83,10 @@ pub mod names {
     pub const ENDPOINT: &str = "digits";
     /// The deployment.
     pub const DEPLOYMENT: &str = "deployments/digits";
+    /// Who writes the plan: an ML engineer who is ML lead too.
+    pub const PLANNER: &str = "engineer-and-lead";
+    /// Who makes the versions: an ML engineer who is QA engineer too.
+    pub const AUTHOR: &str = "engineer-and-tester";
 }
 
 /// Longest real time that a wait may take.
@@ -149,8 +156,9 @@ impl Story {
         }
     }
 
-    /// A call that must be refused for one of the `reasons` (or, where none is told, under a clause that is one of them). Accepted, or refused for another reason, it is told as a
-    /// failure and the story goes on.
+    /// A call that must be refused for one of the `reasons` (`REASON`, or `REASON/words of its message`; where the refusal
+    /// carries no reason, the clause that the message begins with). Accepted, or refused otherwise, or without clause and
+    /// requirement, it is told as a failure and the story goes on.
     pub async fn refused<T: Debug>(
         &self,
         title: &str,
@@ -163,11 +171,7 @@ impl Story {
             Ok(_) => (format!("ACCEPTED, required: refused with {}", reasons.join(" or ")), false),
             Err(error) => match status_of(&error) {
                 Some(status) => {
-                    let reason = runtime::status::reason(status).unwrap_or_else(|| refusal::code(status));
-                    // An operation keeps code and message of its failure: there the clause has to do.
-                    let told = runtime::status::reason(status).is_some();
-                    let clause = !told && reasons.iter().any(|one| status.message().starts_with(one));
-                    let expected = clause || reasons.contains(&reason.as_str());
+                    let expected = reasons.iter().any(|wanted| meets(status, wanted)) && complete(status);
                     let said = format!("refused: {}", refusal::text(status));
                     let wanted = if expected {
                         String::new()
@@ -251,6 +255,21 @@ impl Story {
     }
 }
 
+/// Whether a refusal is the one that is wanted.
+fn meets(status: &Status, wanted: &str) -> bool {
+    let (reason, words) = wanted.split_once('/').unwrap_or((wanted, ""));
+    match runtime::status::reason(status) {
+        Some(told) => told == reason && status.message().contains(words),
+        // An operation keeps code and message of its failure: there the clause has to do.
+        None => status.message().starts_with(wanted),
+    }
+}
+
+/// Whether a refusal names its clause and what was required (what was observed stands between the two).
+fn complete(status: &Status) -> bool {
+    status.message().contains('§') && status.message().contains("required")
+}
+
 /// The refusal in a chain of causes.
 pub fn status_of(error: &anyhow::Error) -> Option<&Status> {
     error.chain().find_map(|cause| cause.downcast_ref())
@@ -277,4 +296,29 @@ pub fn failures(findings: &[Finding]) -> String {
     let told =
         |one: &Finding| format!("{} {} {}, required {}", one.clause, one.subject, one.observed, one.required);
     findings.iter().filter(open).map(told).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(message: &str) -> Status {
+        runtime::status(Code::FailedPrecondition, "PLAN_INCOMPLETE", message, [])
+    }
+
+    #[test]
+    fn a_refusal_is_known_by_reason_and_words() {
+        let separated = refusal("§4.3 plan approver a, required someone who did not contribute");
+        assert!(meets(&separated, "PLAN_INCOMPLETE"));
+        assert!(meets(&separated, "PLAN_INCOMPLETE/someone who did not contribute"));
+        assert!(!meets(&separated, "PLAN_INCOMPLETE/six inputs"));
+        assert!(!meets(&separated, "ROLE_REQUIRED"));
+        assert!(meets(&Status::failed_precondition("§5.1 source: required approved"), "§5.1"));
+    }
+
+    #[test]
+    fn a_refusal_without_clause_or_requirement_is_not_complete() {
+        assert!(complete(&refusal("§4.3 plan approver a, required someone else")));
+        assert!(!complete(&refusal("a may not do that")));
+    }
 }

@@ -11,6 +11,8 @@ use runtime::clock::ClockFile;
 const WALK: f64 = 1.0;
 /// Virtual seconds in a real one while a canary soaks: the ladder's ninety minutes in three quarters of a minute.
 const RUN: f64 = 120.0;
+/// Every reader looks at a clock file within this real time.
+const LOOK: Duration = Duration::from_millis(125);
 /// Real time of a step.
 const STEP: Duration = Duration::from_millis(60);
 
@@ -50,11 +52,11 @@ impl FilePace {
     }
 
     async fn set(&self, leap: Duration, speed: f64) -> anyhow::Result<()> {
-        // A reader that sees the change late was slower or faster for a moment; time never goes back, since the anchor
-        // is what the file shows now.
-        ClockFile::starting_at(self.clock.now() + leap, speed).save(&self.path)?;
-        // Every reader looks at least each tenth of a second.
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        // A reader goes on at the old speed until it looks. Where time slows down it would be ahead by then and fall back:
+        // the new time begins where the last reader can be.
+        let late = LOOK.mul_f64((self.clock.speed() - speed).max(0.0));
+        ClockFile::starting_at(self.clock.now() + leap + late, speed).save(&self.path)?;
+        tokio::time::sleep(LOOK * 2).await;
         Ok(())
     }
 }
@@ -111,5 +113,21 @@ impl Pace for ManualPace {
     async fn leap(&self, by: Duration) -> anyhow::Result<()> {
         self.clock.advance(by);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_looks_late_does_not_fall_back_when_time_slows_down() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let pace = FilePace::create(folder.path().join("clock.json")).expect("a clock file");
+        pace.hurry(true).await.expect("runs");
+        // What a reader that has not looked yet may show, a tenth of a second after the change.
+        let (ahead, changed) = (pace.now() + Duration::from_millis(100).mul_f64(RUN), pace.hurry(false));
+        changed.await.expect("walks");
+        assert!(ahead <= pace.now(), "{:?}", ahead.duration_since(pace.now()));
     }
 }

@@ -2,26 +2,19 @@
 
 use contracts::common::v1::Task;
 use contracts::registry::v1::{
-    AdvancePhaseRequest, ApprovePlanRequest, Candidate, Comparator, CreateProjectRequest, Criterion,
-    DecideSelectionRequest, Phase, PlanningInputs, Project, RecordPlanningOutputRequest, Requirement,
-    RequirementType,
+    AdvancePhaseRequest, ApprovePlanRequest, Comparator, CreateProjectRequest, Criterion,
+    DecideSelectionRequest, IterationDecision, Phase, PlanningInputs, Project, RecordPlanningOutputRequest,
+    Requirement, RequirementType,
 };
 
-use super::{Story, names::PROJECT};
+use super::Story;
+use super::feedback::FINDING;
+use super::names::{self, PROJECT};
 
-/// Candidates with their scores, higher is better: task performance, latency, resources, privacy, cost, maintainability.
-const CANDIDATES: [(&str, [f64; 6]); 5] = [
-    ("kernel-ridge", [0.98, 0.80, 0.85, 1.0, 0.95, 0.90]),
-    ("nearest-neighbours", [0.97, 0.60, 0.60, 1.0, 0.90, 0.95]),
-    ("convolutional-network", [0.99, 0.55, 0.40, 1.0, 0.50, 0.45]),
-    ("logistic-regression", [0.93, 1.00, 1.00, 1.0, 1.00, 1.00]),
-    ("hosted-vision-service", [0.99, 0.10, 0.90, 0.0, 0.20, 0.70]),
-];
-const CRITERIA: [&str; 6] =
-    ["task-performance", "latency", "resource-requirements", "privacy-locality", "cost", "maintainability"];
-
-/// The shortlist of §6.1; the first is the one that the weighted decision chooses.
-pub(super) const SHORTLIST: [&str; 3] = ["kernel-ridge", "nearest-neighbours", "logistic-regression"];
+/// Seed of the comparisons of candidates.
+pub(super) const SEED: u64 = 2026;
+/// The accuracy that the plan asks for: more than this share of right answers.
+pub(super) const ACCURACY: f64 = 0.9;
 
 /// Plans the line up to its approval, and opens the data phase.
 ///
@@ -37,7 +30,7 @@ pub async fn plan(story: &Story) -> anyhow::Result<()> {
                 project: Some(project),
                 ..Default::default()
             };
-            let project = who.projects("ml-engineer")?.create_project(request).await?.into_inner();
+            let project = who.projects(names::PLANNER)?.create_project(request).await?.into_inner();
             let said = format!(
                 "{} is in {}, {} requirements",
                 project.name,
@@ -52,8 +45,8 @@ pub async fn plan(story: &Story) -> anyhow::Result<()> {
         .refused(
             "approval of a plan by its author",
             "§4.3",
-            &["PERMISSION_DENIED", "ROLE_REQUIRED", "ROLE_MAY_NOT"],
-            async { Ok(who.projects("ml-engineer")?.approve_plan(approve()).await?) },
+            &["PLAN_INCOMPLETE/someone who did not contribute"],
+            async { Ok(who.projects(names::PLANNER)?.approve_plan(approve()).await?) },
         )
         .await;
     story
@@ -86,6 +79,11 @@ pub(super) async fn advance(story: &Story, phase: Phase, reason: &str) -> anyhow
                 name: PROJECT.into(),
                 phase: phase.into(),
                 reason: reason.into(),
+                iteration: (phase == Phase::Iterate).then(|| IterationDecision {
+                    finding: FINDING.into(),
+                    decision: "retrain".into(),
+                    ..Default::default()
+                }),
                 ..Default::default()
             };
             let project = story.actors.projects("ml-lead")?.advance_phase(request).await?.into_inner();
@@ -95,28 +93,24 @@ pub(super) async fn advance(story: &Story, phase: Phase, reason: &str) -> anyhow
 }
 
 async fn choose(story: &Story) -> anyhow::Result<()> {
+    let compared = story
+        .step("candidates fitted and measured on the source", "§4.2", async {
+            let compared = story.makers.compare(SEED, None).await?;
+            let said = format!("{}, {} rows: {}", compared.data, compared.sample_size, compared.told());
+            Ok((compared, said))
+        })
+        .await?;
     story
-        .step("weighted choice among five candidates", "§4.2", async {
-            let evidence = story
-                .evidence("selection", "scores of five candidates on the digits of scikit-learn, 0 to 1")?;
-            let candidates = CANDIDATES.iter().map(|(name, scores)| Candidate {
-                candidate_id: (*name).to_owned(),
-                scores: CRITERIA
-                    .iter()
-                    .zip(scores)
-                    .map(|(criterion, score)| ((*criterion).to_owned(), *score))
-                    .collect(),
-                evidence: CRITERIA
-                    .iter()
-                    .map(|criterion| ((*criterion).to_owned(), evidence.clone()))
-                    .collect(),
-            });
+        .step("weighted choice among the candidates", "§4.2", async {
+            let evidence = story.evidence("selection", &serde_json::to_string_pretty(&compared)?)?;
             let request = DecideSelectionRequest {
                 name: PROJECT.into(),
-                candidates: candidates.collect(),
+                candidates: compared.candidates(&evidence),
                 normalisation: "min-max".into(),
-                justification: "accurate enough, answers in a fraction of a millisecond, runs on any host"
-                    .into(),
+                justification: format!(
+                    "highest weighted sum; measured, but for {}, which people judged",
+                    compared.judged().join(" and ")
+                ),
                 ..Default::default()
             };
             let project = story.actors.projects("ml-lead")?.decide_selection(request).await?.into_inner();
@@ -126,7 +120,7 @@ async fn choose(story: &Story) -> anyhow::Result<()> {
             } else {
                 "no weight moved by 5 points changes it".into()
             };
-            Ok(((), format!("{} of {}; {firm}", selection.winner, selection.ranking.join(" > "))))
+            Ok(((), format!("{}; {firm}; {}", selection.ranking.join(" > "), selection.justification)))
         })
         .await
 }
@@ -163,7 +157,7 @@ fn written(story: &Story) -> anyhow::Result<Project> {
     let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
     let inputs = PlanningInputs {
         business_problem: "hand-written digits on forms are typed by people; a model shall read them".into(),
-        success_criteria: vec![criterion("accuracy", Comparator::Greater, 0.9, "share")],
+        success_criteria: vec![criterion("accuracy", Comparator::Greater, ACCURACY, "share")],
         target_users: texts(&["the scanning service"]),
         use_cases: texts(&["read one digit of 8x8 pixels"]),
         performance_requirements: vec![
@@ -195,7 +189,7 @@ fn written(story: &Story) -> anyhow::Result<Project> {
             Functional,
             "64 pixels 0 to 16 in, the digit and ten scores out",
             "spec",
-            Some(criterion("accuracy", Comparator::Greater, 0.9, "share")),
+            Some(criterion("accuracy", Comparator::Greater, ACCURACY, "share")),
         )?,
         one(
             "r2",

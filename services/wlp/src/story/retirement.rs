@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use contracts::monitor::v1::{ListCallersRequest, ListCallersResponse, VersionCaller};
 use contracts::registry::v1::{
     AdvanceRetirementRequest, DocumentTemplate, ModelVersion, Retirement, RetirementCriterion,
     StartRetirementRequest,
 };
+use contracts::time::to_wire;
 
-use super::{Story, documents};
+use super::{Shape, Story, documents, names};
 
 /// The notice of §10.3, and a little more.
 const NOTICE: Duration = Duration::from_secs(30 * 24 * 3600 + 60);
@@ -36,11 +38,17 @@ pub async fn retire(story: &Story, old: &ModelVersion, successor: &ModelVersion)
         })
         .await;
     story
-        .step("users migrated: no caller is left", "§10.3", async {
-            let retirement =
-                advance(steps("migrate-users", "every caller uses the endpoint, which serves the successor"))
-                    .await?;
-            Ok(((), format!("step {} comes next", retirement.next_step)))
+        .step("users migrated: the monitor sees no caller of the old version", "§10.3", async {
+            story.pace.hurry(true).await?;
+            let seen = callers(story, old, successor).await;
+            story.pace.hurry(false).await?;
+            let (remaining, note) = seen?;
+            let retirement = advance(AdvanceRetirementRequest {
+                remaining_callers: remaining,
+                ..steps("migrate-users", &note)
+            })
+            .await?;
+            Ok(((), format!("{note}; step {} comes next", retirement.next_step)))
         })
         .await?;
     story
@@ -74,6 +82,39 @@ pub async fn retire(story: &Story, old: &ModelVersion, successor: &ModelVersion)
             .await?;
     }
     Ok(())
+}
+
+/// Who called the old version since the retirement was announced, under load: not before the successor's own calls were
+/// seen, so that silence is not taken for absence.
+async fn callers(
+    story: &Story,
+    old: &ModelVersion,
+    successor: &ModelVersion,
+) -> anyhow::Result<(Vec<String>, String)> {
+    let since = Some(to_wire(story.pace.now()));
+    let of = async |version: &ModelVersion| {
+        let request = ListCallersRequest {
+            version: version.name.clone(),
+            deployment: names::DEPLOYMENT.into(),
+            after_time: since,
+        };
+        let mut observations = story.actors.observations("ml-ops-engineer")?;
+        anyhow::Ok(observations.list_callers(request).await?.into_inner())
+    };
+    let new = story
+        .until("calls of the successor are seen", Shape::Clean, async || {
+            let seen = of(successor).await?;
+            Ok((!seen.callers.is_empty()).then_some(seen))
+        })
+        .await?;
+    let told = |all: &ListCallersResponse| {
+        let one = |one: &VersionCaller| format!("{} {} requests", one.principal, one.requests);
+        all.callers.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let left = of(old).await?;
+    let remaining: Vec<String> = left.callers.iter().map(|one| one.principal.clone()).collect();
+    let left = if remaining.is_empty() { "nobody".to_owned() } else { told(&left) };
+    Ok((remaining, format!("callers of {}: {left}; of {}: {}", old.model_id, successor.model_id, told(&new))))
 }
 
 async fn begin(story: &Story, old: &ModelVersion, successor: &ModelVersion) -> anyhow::Result<Retirement> {

@@ -5,7 +5,7 @@ use contracts::registry::v1::{
     ReviewKind,
 };
 
-use super::{Story, evaluation};
+use super::{Story, evaluation, names};
 
 /// The five assessed items of §7.4 and who assesses.
 const ITEMS: [(&str, &str); 5] = [
@@ -52,7 +52,7 @@ pub async fn ethics(story: &Story, version: &ModelVersion) -> anyhow::Result<()>
         .await
 }
 
-/// Approval of quality: the author is refused, the QA engineer approves, G3 passes.
+/// Approval of quality: the author, who holds the role too, is refused, the QA engineer approves, G3 passes.
 ///
 /// # Errors
 /// The first step that was not accepted.
@@ -62,8 +62,8 @@ pub async fn quality(story: &Story, version: &ModelVersion) -> anyhow::Result<()
         .refused(
             "the author approves their own model",
             "§8.1 G3",
-            &["ROLE_REQUIRED", "QA_APPROVAL_REFUSED"],
-            async { approve(story, &name, "ml-engineer", "qa-engineer").await },
+            &["QA_APPROVAL_REFUSED/someone who did not contribute"],
+            async { approve(story, &name, names::AUTHOR, "qa-engineer").await },
         )
         .await;
     story

@@ -60,7 +60,7 @@ pub async fn source(story: &Story, csv: &[u8]) -> anyhow::Result<()> {
         .refused(
             "dataset from a source that is not approved",
             "§5.1",
-            &["SOURCE_NOT_APPROVED", "§5.1"],
+            &["SOURCE_NOT_USABLE", "SOURCE_NOT_APPROVED"],
             async { build_dataset(story, "1.0.0", csv).await },
         )
         .await;

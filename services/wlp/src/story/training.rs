@@ -2,94 +2,103 @@
 
 use contracts::common::v1::{Measurement, ModelInterface, Task};
 use contracts::registry::v1::{
-    CreateModelRequest, CreateModelVersionRequest, GetTrainingRunRequest, Model, ModelVersion, Phase,
-    RecordSelectionStepRequest, SelectionStep,
+    CreateModelRequest, CreateModelVersionRequest, GetProjectRequest, GetTrainingRunRequest, Model,
+    ModelVersion, Phase, Project, RecordSelectionStepRequest, SelectionStep,
 };
 
-use super::makers::{Trained, Variant};
-use super::plan::{SHORTLIST, advance};
-use super::{Story, names};
+use super::makers::{Shortlist, Trained, Variant};
+use super::plan::{SEED, advance};
+use super::{Baseline, Comparison, Story, names};
 
-/// The five steps that lead to the model (§6.1); a shortlist of two is refused.
+/// Models of the shortlist.
+const SHORTLIST: usize = 3;
+
+/// The five steps that lead to the model (§6.1), over the ranking of the weighted decision and a comparison on one dataset
+/// version; a shortlist of two is refused.
 ///
 /// # Errors
-/// The first step that was not accepted.
+/// The first step that was not accepted, or a choice that the makers do not make.
 pub async fn choose_model(story: &Story) -> anyhow::Result<()> {
-    let names_of = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let accuracy = |value| {
-        vec![Measurement { metric: "accuracy".into(), value, sample_size: 179, ..Default::default() }]
-    };
-    let on_data = |step: SelectionStep| SelectionStep {
-        dataset_version: names::DATASET_VERSION.into(),
-        seed: Some(2026),
-        ..step
-    };
-    let step = |step: &str, summary: &str, candidates: &[&str], metrics: Vec<Measurement>| SelectionStep {
-        step: step.into(),
-        summary: summary.into(),
-        candidates: names_of(candidates),
-        metrics,
-        ..Default::default()
-    };
-    let all = [
-        "kernel-ridge",
-        "nearest-neighbours",
-        "logistic-regression",
-        "convolutional-network",
-        "hosted-vision-service",
-    ];
-    let record = async |step: SelectionStep| {
-        let request = RecordSelectionStepRequest {
-            name: names::PROJECT.into(),
-            step: Some(step),
-            ..Default::default()
-        };
-        anyhow::Ok(story.actors.projects("ml-lead")?.record_selection_step(request).await?)
-    };
-    record_first(
-        story,
-        &record,
-        step("baseline", "always the most frequent digit", &[], accuracy(0.10)),
-        step("literature-review", "five families are in use for small pictures", &all, Vec::new()),
-    )
-    .await?;
+    let request = GetProjectRequest { name: names::PROJECT.into() };
+    let project = story.actors.projects("ml-lead")?.get_project(request).await?.into_inner();
+    let ranking = project.selection.unwrap_or_default().ranking;
+    let shortlist: Vec<String> = ranking.iter().take(SHORTLIST).cloned().collect();
+    let compared = compare(story, &shortlist).await?;
+    first_steps(story, &compared, &ranking).await?;
     story
         .refused("a shortlist of two", "§6.1", &["SELECTION_STEP_REFUSED"], async {
-            record(step("quick-evaluation", "two only", &all[..2], Vec::new())).await
+            let two = shortlist.iter().take(2).cloned().collect();
+            record(story, step("quick-evaluation", "two only", two)).await
         })
         .await;
     story
         .step("three models shortlisted, compared on one dataset version, one selected", "§6.1", async {
-            record(step("quick-evaluation", "three are fast and accurate enough", &SHORTLIST, Vec::new()))
-                .await?;
-            record(on_data(step(
-                "detailed-evaluation",
-                "the same validation split and seed for each",
-                &SHORTLIST,
-                accuracy(0.98),
-            )))
-            .await?;
-            record(step("selection", "the winner of the weighted decision", &SHORTLIST[..1], Vec::new()))
-                .await?;
-            Ok(((), format!("{} of {}", SHORTLIST[0], SHORTLIST.join(", "))))
-        })
-        .await?;
-    Ok(())
-}
-
-async fn record_first<T>(
-    story: &Story,
-    record: &impl AsyncFn(SelectionStep) -> anyhow::Result<T>,
-    baseline: SelectionStep,
-    review: SelectionStep,
-) -> anyhow::Result<()> {
-    story
-        .step("baseline and literature review", "§6.1", async {
-            record(baseline).await?;
-            record(review).await?;
-            Ok(((), "accuracy 0.10 to beat, five candidates".to_owned()))
+            let summary = "the first three of the weighted ranking";
+            record(story, step("quick-evaluation", summary, shortlist.clone())).await?;
+            let detailed = SelectionStep {
+                dataset_version: names::DATASET_VERSION.into(),
+                seed: Some(compared.seed),
+                metrics: compared.measurements(),
+                ..step("detailed-evaluation", &compared.told(), shortlist.clone())
+            };
+            record(story, detailed).await?;
+            let winner = shortlist.first().cloned().unwrap_or_default();
+            let summary = "the winner of the weighted decision";
+            record(story, step("selection", summary, vec![winner.clone()])).await?;
+            anyhow::ensure!(
+                winner == story.makers.candidate(),
+                "{winner} was selected, here {} is made",
+                story.makers.candidate()
+            );
+            Ok(((), format!("{winner}; on {} rows: {}", compared.sample_size, compared.told())))
         })
         .await
+}
+
+/// Fits the shortlist on the train split and measures it on the validation split, by one seed.
+async fn compare(story: &Story, candidates: &[String]) -> anyhow::Result<Comparison> {
+    story
+        .step("shortlist fitted and measured on one split", "§6.1", async {
+            let on = Shortlist { dataset_version: names::DATASET_VERSION, candidates };
+            let compared = story.makers.compare(SEED, Some(on)).await?;
+            story.evidence("selection-detailed", &serde_json::to_string_pretty(&compared)?)?;
+            let baseline = &compared.baseline;
+            let said = format!("{}; {} {:.4}", compared.told(), baseline.candidate, baseline.accuracy);
+            Ok((compared, said))
+        })
+        .await
+}
+
+async fn first_steps(story: &Story, compared: &Comparison, all: &[String]) -> anyhow::Result<()> {
+    story
+        .step("baseline and literature review", "§6.1", async {
+            let Baseline { candidate, accuracy } = &compared.baseline;
+            let baseline = SelectionStep {
+                metrics: vec![Measurement {
+                    metric: "accuracy".into(),
+                    value: *accuracy,
+                    sample_size: compared.sample_size,
+                    slice: format!("candidate={candidate}"),
+                    ..Default::default()
+                }],
+                ..step("baseline", candidate, Vec::new())
+            };
+            record(story, baseline).await?;
+            let summary = "families that are in use for small pictures";
+            record(story, step("literature-review", summary, all.to_vec())).await?;
+            Ok(((), format!("accuracy {accuracy:.4} to beat, {} candidates", all.len())))
+        })
+        .await
+}
+
+fn step(step: &str, summary: &str, candidates: Vec<String>) -> SelectionStep {
+    SelectionStep { step: step.into(), summary: summary.into(), candidates, ..Default::default() }
+}
+
+async fn record(story: &Story, step: SelectionStep) -> anyhow::Result<Project> {
+    let request =
+        RecordSelectionStepRequest { name: names::PROJECT.into(), step: Some(step), ..Default::default() };
+    Ok(story.actors.projects("ml-lead")?.record_selection_step(request).await?.into_inner())
 }
 
 /// Registers the model, of which there will be versions.
@@ -130,11 +139,12 @@ pub async fn train(story: &Story, variant: Variant) -> anyhow::Result<Trained> {
             let request = GetTrainingRunRequest { name: trained.run.clone() };
             let run = story.actors.runs("ml-engineer")?.get_training_run(request).await?.into_inner();
             let said = format!(
-                "{} {}, {} points in {} series, validation accuracy {:.4}",
+                "{} {}, {} points in {} series, {}, validation accuracy {:.4}",
                 run.name,
                 run.state().as_str_name(),
                 run.points,
                 run.metrics_logged.len(),
+                trained.search,
                 trained.validation_accuracy
             );
             Ok((trained, said))
@@ -167,7 +177,7 @@ pub async fn create_version(story: &Story, version: &str, trained: &Trained) -> 
         model_version: Some(given),
         ..Default::default()
     };
-    Ok(story.actors.models("ml-engineer")?.create_model_version(request).await?.into_inner())
+    Ok(story.actors.models(names::AUTHOR)?.create_model_version(request).await?.into_inner())
 }
 
 /// Opens the phase of models.

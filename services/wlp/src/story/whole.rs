@@ -22,9 +22,9 @@ pub async fn tell(story: &Story) -> anyhow::Result<()> {
     fragile::fragile(story, "1.2.0").await?;
 
     story.chapter("drift, feedback, a new version");
-    let alert = drift::drift(story).await?;
+    let alert = drift::drift(story, &first.version.name).await?;
     feedback::collect_feedback(story, &first.version, &alert.name).await?;
-    advance(story, Phase::Iterate, "the finding on inverted pictures was decided: retrain").await?;
+    feedback::iterate(story).await?;
     advance(story, Phase::Model, "the finding on inverted pictures was decided: retrain").await?;
     training::choose_model(story).await?;
     let (version, trained) = ladder::register(story, Variant::Retrained, "1.3.0").await?;
