@@ -3,11 +3,12 @@
 //! They are marked as development keys, so that every service refuses to listen with them where others can reach it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use runtime::credentials::digest_of;
-use runtime::credentials::{Entry, save};
+use runtime::credentials::{Entry as Row, save};
 use runtime::{Credentials, Kind, generate_key};
 
 /// Principals that act in the procedure: each holds the role it is named after (MISSION, reading 9).
@@ -149,18 +150,18 @@ pub fn files(data_dir: &Path) -> (PathBuf, PathBuf) {
 /// A key for everybody who has none.
 fn complete(mut keys: BTreeMap<String, String>) -> anyhow::Result<BTreeMap<String, String>> {
     for (principal, ..) in principals() {
-        if !keys.contains_key(&principal) {
-            keys.insert(principal, generate_key()?.0);
+        if let Entry::Vacant(place) = keys.entry(principal) {
+            place.insert(generate_key()?.0);
         }
     }
     Ok(keys)
 }
 
 /// The rows by which services know the development keys.
-fn rows(keys: &BTreeMap<String, String>) -> Vec<Entry> {
+fn rows(keys: &BTreeMap<String, String>) -> Vec<Row> {
     let row = |(principal, kind, roles): (String, Kind, Vec<String>)| {
         let sha256 = digest_of(keys.get(&principal)?);
-        Some(Entry { sha256, principal, kind, roles, expires: None, development: true })
+        Some(Row { sha256, principal, kind, roles, expires: None, development: true })
     };
     principals().into_iter().filter_map(row).collect()
 }

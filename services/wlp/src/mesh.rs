@@ -133,6 +133,10 @@ impl Mesh {
     /// # Errors
     /// If a folder, database or address cannot be used, or an address is reachable by others without real credentials.
     pub async fn start(options: MeshOptions) -> anyhow::Result<Self> {
+        Box::pin(Self::assemble(options)).await
+    }
+
+    async fn assemble(options: MeshOptions) -> anyhow::Result<Self> {
         let folder = match &options.data_dir {
             Some(path) => Folder::Given(std::path::absolute(path)?),
             None => Folder::Temporary(tempfile::tempdir()?),

@@ -78,10 +78,10 @@ pub async fn ensure() -> anyhow::Result<PathBuf> {
     if std::env::var_os("ORT_DYLIB_PATH").is_some_and(|path| !path.is_empty()) {
         return Ok(engine::locate_library()?);
     }
-    if let (Some(root), Ok(gpu)) = (engine::library_folder(), pin(true)) {
-        if let Some(library) = installed(&root.join(folder_name(gpu, true)), gpu) {
-            return Ok(library);
-        }
+    if let (Some(root), Ok(gpu)) = (engine::library_folder(), pin(true))
+        && let Some(library) = installed(&root.join(folder_name(gpu, true)), gpu)
+    {
+        return Ok(library);
     }
     install(false).await
 }

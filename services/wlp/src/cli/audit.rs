@@ -115,20 +115,15 @@ impl Audit {
 
 impl Export {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let (entries, key) = match &self.from.database {
-            Some(url) => {
-                let key = self
-                    .from
-                    .pinned()?
-                    .context("--database needs --key: the tables do not hold the public key")?;
-                (self.from.open(url).await?.1, key)
-            }
-            None => {
-                let peer: Peer = self.caller.peer(To::Registry, "auditor")?;
-                let exported = export(&mut AuditServiceClient::new(peer)).await?;
-                let key = self.from.pinned()?.unwrap_or(exported.public_key);
-                (exported.entries, key)
-            }
+        let (entries, key) = if let Some(url) = &self.from.database {
+            let needed = "--database needs --key: the tables do not hold the public key";
+            let key = self.from.pinned()?.context(needed)?;
+            (self.from.open(url).await?.1, key)
+        } else {
+            let peer: Peer = self.caller.peer(To::Registry, "auditor")?;
+            let exported = export(&mut AuditServiceClient::new(peer)).await?;
+            let key = self.from.pinned()?.unwrap_or(exported.public_key);
+            (exported.entries, key)
         };
         let mut out: Box<dyn Write> = match &self.out {
             Some(path) => {

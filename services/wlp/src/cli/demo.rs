@@ -95,13 +95,12 @@ impl Demo {
 
     /// Names in a story are taken once: it needs a folder of its own.
     fn folder(&self) -> anyhow::Result<PathBuf> {
-        let folder = match &self.data_dir {
-            Some(given) => given.clone(),
-            None => {
-                let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-                let data = engine::library_folder().context("neither XDG_DATA_HOME nor HOME is set")?;
-                data.parent().unwrap_or(&data).join("demo").join(second.to_string())
-            }
+        let folder = if let Some(given) = &self.data_dir {
+            given.clone()
+        } else {
+            let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            let data = engine::library_folder().context("neither XDG_DATA_HOME nor HOME is set")?;
+            data.parent().unwrap_or(&data).join("demo").join(second.to_string())
         };
         anyhow::ensure!(
             !folder.join(To::Registry.name()).exists(),
@@ -133,7 +132,7 @@ impl Demo {
                 "  traces         give --otlp-endpoint http://127.0.0.1:4317, then look in Jaeger at http://127.0.0.1:16686"
             ),
             endpoint => {
-                println!("  traces         sent to {endpoint}; Jaeger shows them at http://127.0.0.1:16686")
+                println!("  traces         sent to {endpoint}; Jaeger shows them at http://127.0.0.1:16686");
             }
         }
         let (gateway, key) = (at(To::Gateway), reach.key("client").unwrap_or_default());

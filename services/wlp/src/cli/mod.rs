@@ -168,8 +168,8 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 
 async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Up(up) => up.run().await,
-        Command::Demo(demo) => demo.run().await,
+        Command::Up(up) => Box::pin(up.run()).await,
+        Command::Demo(demo) => Box::pin(demo.run()).await,
         Command::Runtime(RuntimeCommand::Install { gpu }) => {
             let library = crate::onnxruntime::install(gpu).await?;
             println!("{}", library.display());

@@ -128,13 +128,11 @@ fn find(text: &str) -> anyhow::Result<(&'static str, Vec<(&'static str, Value)>)
         return Ok(("/wlp.registry.v1.ArtifactService/GetArtifact", field));
     }
     let full = name::model_version("name", text).unwrap_or_else(|_| text.to_owned());
-    match GET.iter().find(|(form, _)| name::parse("name", &full, form).is_ok()) {
-        Some((_, method)) => Ok((method, vec![("name", Value::String(full))])),
-        None => {
-            let forms: Vec<_> = GET.iter().map(|(form, _)| *form).collect();
-            anyhow::bail!("{text:?} is no resource name; there are {}", forms.join(", "))
-        }
+    if let Some((_, method)) = GET.iter().find(|(form, _)| name::parse("name", &full, form).is_ok()) {
+        return Ok((method, vec![("name", Value::String(full))]));
     }
+    let forms: Vec<_> = GET.iter().map(|(form, _)| *form).collect();
+    anyhow::bail!("{text:?} is no resource name; there are {}", forms.join(", "))
 }
 
 impl List {
@@ -176,16 +174,13 @@ fn print_items(answer: &serde_json::Value, names: bool) -> anyhow::Result<()> {
 /// The method that lists a collection, and the field and name of its parent.
 fn collection(text: &str) -> Option<(&'static str, Option<(&'static str, String)>)> {
     LIST.iter().find_map(|(form, method, field)| {
-        let parent = match field.is_empty() {
-            true => (text == *form).then_some(None)?,
-            false => {
-                let (parent_form, kind) = form.rsplit_once('/')?;
-                let (parent, asked) = text.rsplit_once('/')?;
-                let fits = asked == kind && name::parse("parent", parent, parent_form).is_ok();
-                Some((*field, fits.then(|| parent.to_owned())?))
-            }
-        };
-        Some((*method, parent))
+        if field.is_empty() {
+            return (text == *form).then_some((*method, None));
+        }
+        let (parent_form, kind) = form.rsplit_once('/')?;
+        let (parent, asked) = text.rsplit_once('/')?;
+        let fits = asked == kind && name::parse("parent", parent, parent_form).is_ok();
+        fits.then(|| (*method, Some((*field, parent.to_owned()))))
     })
 }
 

@@ -117,7 +117,7 @@ pub async fn operation_of<M: prost::Message + Default>(
     loop {
         match operation.result {
             Some(Ended::Response(any)) => return Ok(M::decode(any.value.as_slice())?),
-            Some(Ended::Error(error)) => return Err(failed(error).into()),
+            Some(Ended::Error(error)) => return Err(failed(&error).into()),
             None => {}
         }
         // Real time: the work is done by processors, whatever the clock of the mesh says.
@@ -128,7 +128,7 @@ pub async fn operation_of<M: prost::Message + Default>(
 }
 
 /// What an operation failed with, as the status that a call would have had.
-fn failed(error: contracts::rpc::Status) -> tonic::Status {
+fn failed(error: &contracts::rpc::Status) -> tonic::Status {
     let (code, message) = (tonic::Code::from_i32(error.code), error.message.clone());
-    tonic::Status::with_details(code, message, prost::Message::encode_to_vec(&error).into())
+    tonic::Status::with_details(code, message, prost::Message::encode_to_vec(error).into())
 }

@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn scores_go_to_the_decision_as_they_were_measured() {
         let candidates = comparison().candidates("sha256:00");
-        assert_eq!(candidates[0].scores["latency"], -0.5);
+        assert_eq!(candidates[0].scores.get("latency"), Some(&-0.5));
         assert_eq!(candidates[0].evidence["cost"], "sha256:00");
         assert_eq!(comparison().judged(), ["cost"]);
     }

@@ -34,7 +34,7 @@ pub async fn import_tests(
                     tool: tool.clone(),
                     tool_version: tool_version.clone(),
                     format: "junit-xml".into(),
-                    content: content.into(),
+                    content,
                     ..Default::default()
                 };
                 let report =

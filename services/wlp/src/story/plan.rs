@@ -154,6 +154,7 @@ fn criterion(metric: &str, comparator: Comparator, value: f64, unit: &str) -> Cr
 }
 
 fn written(story: &Story) -> anyhow::Result<Project> {
+    use RequirementType::{Compliance, Data, Ethical, Functional, NonFunctional};
     let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
     let inputs = PlanningInputs {
         business_problem: "hand-written digits on forms are typed by people; a model shall read them".into(),
@@ -182,7 +183,6 @@ fn written(story: &Story) -> anyhow::Result<Project> {
                 evidence: Vec::new(),
             })
         };
-    use RequirementType::{Compliance, Data, Ethical, Functional, NonFunctional};
     let requirements = vec![
         one(
             "r1",

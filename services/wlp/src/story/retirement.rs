@@ -12,7 +12,7 @@ use contracts::time::to_wire;
 use super::{Shape, Story, documents, names};
 
 /// The notice of §10.3, and a little more.
-const NOTICE: Duration = Duration::from_secs(30 * 24 * 3600 + 60);
+const NOTICE: Duration = Duration::from_mins(30 * 24 * 60 + 1);
 
 /// Announces the retirement of `old`, is refused to hurry it, waits the notice, does the seven steps.
 ///

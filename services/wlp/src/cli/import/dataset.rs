@@ -28,6 +28,7 @@ use crate::story::finding_line;
 use crate::wire_json;
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_field_names)] // the option is called so
 pub struct Dataset {
     /// CSV (with a header line), JSONL or Parquet files, by their endings.
     #[arg(required = true)]

@@ -23,6 +23,7 @@ use crate::reach::To;
 const DECLARED: &str = "declared by the importer";
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_field_names)] // the option is called so
 pub struct Model {
     /// The ONNX file.
     file: PathBuf,
