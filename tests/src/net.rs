@@ -56,7 +56,7 @@ pub struct By {
 }
 
 impl Net {
-    /// Peers without a key, in the order of [`crate::people::SERVICES`].
+    /// Peers, whatever key they have, in the order of [`crate::people::SERVICES`].
     pub fn new(peers: [Peer; 5], people: Arc<People>) -> Self {
         Self { peers, people }
     }
@@ -66,10 +66,8 @@ impl Net {
     /// # Panics
     /// If there is no such principal.
     pub fn by(&self, who: &str) -> By {
-        let keyed = |peer: &Peer| match self.people.key(who) {
-            "" => peer.clone(),
-            key => peer.clone().with_key(key).expect("a key that fits into a header"),
-        };
+        let key = self.people.key(who);
+        let keyed = |peer: &Peer| peer.clone().with_key(key).expect("a key that fits into a header");
         let [registry, data_pipeline, evaluator, gateway, monitor] = self.peers.each_ref().map(keyed);
         By { registry, data_pipeline, evaluator, gateway, monitor }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contracts::gateway::v1::ListBackendsRequest;
+use contracts::gateway::v1::{ListBackendsRequest, ServedBackend};
 use contracts::monitor::v1::GetCanaryHealthRequest;
 use contracts::registry::v1::rollout::State;
 use contracts::registry::v1::{CloseRolloutRequest, DocumentTemplate, ModelVersion};
@@ -18,7 +18,11 @@ pub async fn climb(story: &Story, version: &ModelVersion, rollout_name: &str) ->
     story
         .step(&format!("canary of {} started at 5 %", version.model_id), "§8.2", async {
             let rollout = start(story, rollout_name).await?;
-            Ok(((), format!("{} at {} %", rollout.state().as_str_name(), rollout.traffic_percent)))
+            // An endpoint without any version fails every request: the load begins when there is one.
+            let taken = routed(story, "the gateway has the canary loaded and warm", |routed| {
+                routed.iter().find(|one| one.version == version.name && one.state == "ready").map(serving)
+            });
+            Ok(((), format!("{}; {}", rollout.state().as_str_name(), taken.await?)))
         })
         .await?;
     story
@@ -107,18 +111,30 @@ pub async fn close(story: &Story, rollout_name: &str) -> anyhow::Result<()> {
 
 /// What the endpoint serves, as the gateway says; it has to be this version alone.
 async fn served(story: &Story, version: &str) -> anyhow::Result<String> {
+    routed(story, "the endpoint serves the new version alone", |routed| match routed {
+        [one] if one.version == version && one.state == "ready" => Some(serving(one)),
+        _ => None,
+    })
+    .await
+}
+
+fn serving(one: &ServedBackend) -> String {
+    format!("{} serves {} at {} %", one.endpoint, one.version, one.traffic_percent)
+}
+
+/// Waits until what the gateway sends traffic to is as it has to be.
+async fn routed(
+    story: &Story,
+    what: &str,
+    found: impl Fn(&[ServedBackend]) -> Option<String>,
+) -> anyhow::Result<String> {
     story
-        .until("the endpoint serves the new version alone", Shape::Silent, async || {
+        .until(what, Shape::Silent, async || {
             let request = ListBackendsRequest { endpoint: names::ENDPOINT.into() };
-            let backends =
-                story.actors.serving("ml-ops-engineer")?.list_backends(request).await?.into_inner().backends;
-            let routed: Vec<_> = backends.iter().filter(|one| 0 < one.traffic_percent).collect();
-            Ok(match routed.as_slice() {
-                [one] if one.version == version && one.state == "ready" => {
-                    Some(format!("{} serves {version} at {} %", one.endpoint, one.traffic_percent))
-                }
-                _ => None,
-            })
+            let asked = story.actors.serving("ml-ops-engineer")?.list_backends(request).await?;
+            let mut backends = asked.into_inner().backends;
+            backends.retain(|one| 0 < one.traffic_percent);
+            Ok(found(&backends))
         })
         .await
 }
