@@ -37,7 +37,10 @@ pub enum Try {
     Close,
     /// To that phase, with a reason typed in or without one.
     Phase(Phase, bool),
+    /// An hour: a step of the ladder.
     Wait,
+    /// Two seconds: a rehearsed rollback must not take more than minutes.
+    Moment,
 }
 
 const GATES: [Gate; 3] = [Gate::G1TestsPass, Gate::G2BenchmarksMet, Gate::G3QaApproved];
@@ -61,9 +64,9 @@ const RIGHT: &[Try] = &[
     Try::Stage,
     Try::Acknowledge,
     Try::Rehearse,
-    Try::Wait,
+    Try::Moment,
     Try::Acknowledge,
-    Try::Wait,
+    Try::Moment,
     Try::Acknowledge,
     Try::Items,
     Try::Start,
@@ -110,6 +113,7 @@ fn attempt() -> impl Strategy<Value = Try> {
         Just(Try::Close),
         (phase(), any::<bool>()).prop_map(|(phase, reason)| Try::Phase(phase, reason)),
         Just(Try::Wait),
+        Just(Try::Moment),
     ]
 }
 
@@ -165,6 +169,7 @@ pub async fn carry_out(mesh: &Alone, line: &Line, attempt: Try) {
         Try::Advance(at) => drop(line.advance_with("first", healthy(LADDER[at], 60)).await),
         Try::Rehearse | Try::RollBack | Try::Close | Try::Phase(..) => call(line, attempt).await,
         Try::Wait => mesh.clock.advance(Duration::from_secs(3700)),
+        Try::Moment => mesh.clock.advance(Duration::from_secs(2)),
     }
 }
 
