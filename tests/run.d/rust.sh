@@ -3,7 +3,8 @@
 
 stage_format() { cargo fmt --all -- --check; }
 
-stage_lint() { cargo clippy --release --workspace --all-targets -- -D warnings; }
+# The standard lints are errors; the pedantic ones are advice while one works.
+stage_lint() { cargo clippy --release --workspace --all-targets -- -D warnings -A clippy::pedantic; }
 
 # The process tests start these binaries; cargo test alone does not build the binaries of other packages.
 stage_build() {

@@ -132,12 +132,14 @@ async fn one_logit_is_cut_at_zero() {
 #[tokio::test]
 async fn two_wide_inputs_share_the_columns_and_a_missing_text_is_sent_as_it_came() {
     let known = |row: usize| !row.is_multiple_of(20);
-    let job = move |row: usize| known(row).then(|| if row % 3 == 0 { "smith" } else { "clerk" }.to_owned());
+    let job = move |row: usize| {
+        known(row).then(|| if row.is_multiple_of(3) { "smith" } else { "clerk" }.to_owned())
+    };
     let label = move |row: usize| {
-        let code = if known(row) { if row % 3 == 0 { 1.0 } else { 0.0 } } else { 0.5 };
+        let code = if known(row) { if row.is_multiple_of(3) { 1.0 } else { 0.0 } } else { 0.5 };
         Some((if 2.0 * a(row) + 3.0 * code - 1.5 > 0.0 { "1" } else { "0" }).to_owned())
     };
-    let place = |row: usize| Some(if row % 2 == 0 { "north" } else { "south" }.to_owned());
+    let place = |row: usize| Some(if row.is_multiple_of(2) { "north" } else { "south" }.to_owned());
     let case = |missing| Case {
         model: "two_inputs",
         columns: vec![

@@ -111,12 +111,12 @@ impl Peer {
         self
     }
 
-    /// The same peer, called with another key.
+    /// The same peer, called with another key; "" calls without one.
     ///
     /// # Errors
     /// [`PeerError::Key`].
     pub fn with_key(mut self, key: &str) -> Result<Self, PeerError> {
-        self.key = Some(secret(key)?);
+        self.key = if key.is_empty() { None } else { Some(secret(key)?) };
         Ok(self)
     }
 

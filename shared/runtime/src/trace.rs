@@ -80,6 +80,16 @@ pub fn traceparent() -> Option<String> {
     headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
+/// Puts `span` under the span whose [`traceparent`] was stored: work that goes on later stays in its trace. A text that is no
+/// `traceparent` leaves it as it is.
+pub fn resume(span: &Span, traceparent: &str) {
+    let mut headers = HeaderMap::new();
+    if let Ok(value) = HeaderValue::from_str(traceparent) {
+        headers.insert("traceparent", value);
+        let _ = span.set_parent(extract(&headers));
+    }
+}
+
 pub(crate) fn inject_of(span: &Span, headers: &mut HeaderMap) {
     headers.remove("traceparent");
     headers.remove("tracestate");

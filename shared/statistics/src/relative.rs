@@ -132,7 +132,8 @@ impl RelativeTest {
         if self.tolerance.to_bits() != other.tolerance.to_bits() {
             return Err(Error::BinMismatch { why: "the tests have different tolerances" });
         }
-        let (canary, stable) = (other.earlier.canary.plus(other.canary), other.earlier.stable.plus(other.stable));
+        let (canary, stable) =
+            (other.earlier.canary.plus(other.canary), other.earlier.stable.plus(other.stable));
         self.canary.add(canary.errors, canary.requests)?;
         self.stable.add(stable.errors, stable.requests)?;
         self.recent.add(stable.errors, stable.requests);

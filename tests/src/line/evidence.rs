@@ -134,7 +134,7 @@ impl Line {
                 tool: "pytest".into(),
                 tool_version: "9.2.0".into(),
                 format: "junit-xml".into(),
-                content: junit(passed, failed).into_bytes().into(),
+                content: junit(passed, failed).into_bytes(),
                 request_id: String::new(),
             };
             self.by("qa-engineer").evaluations().import_test_report(request).await.told();

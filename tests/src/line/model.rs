@@ -12,7 +12,9 @@ impl Line {
         TrainingRun {
             project: self.project(),
             technique: Technique::FromScratch.into(),
-            hyperparameters: [("ridge".to_owned(), "0.01".to_owned())].into(),
+            hyperparameters: [("epochs", "3"), ("learning_rate", "2e-5"), ("batch_size", "32")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
             search_strategy: "grid".into(),
             training_data: Some(TrainingData {
                 dataset_version: self.data(),

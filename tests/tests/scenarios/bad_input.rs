@@ -129,7 +129,7 @@ async fn reports_that_are_no_junit_are_refused() {
             category: "unit".into(),
             tool: "pytest".into(),
             format: "junit-xml".into(),
-            content: content.as_bytes().to_vec().into(),
+            content: content.as_bytes().to_vec(),
             ..ImportTestReportRequest::default()
         };
         let refused =

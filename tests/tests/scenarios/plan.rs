@@ -24,7 +24,7 @@ async fn each_missing_input_keeps_the_plan_from_approval() {
         ("business", |it| it.business_problem.clear()),
         ("success", |it| it.success_criteria.clear()),
         ("target", |it| it.target_users.clear()),
-        ("performance", |it| it.performance_requirements.clear()),
+        ("latency", |it| it.performance_requirements.clear()),
         ("privacy", |it| {
             it.privacy_requirements.clear();
             it.compliance_requirements.clear();

@@ -27,7 +27,7 @@ async fn the_board_speaks_after_the_five_items_and_with_its_quorum() {
     assert_eq!(review.items.len(), 5);
     let early =
         line.by("ethics-board").reviews().approve_review(approval(&review.name, "ethics-board")).await;
-    early.refused(Code::FailedPrecondition, "ETHICS_REVIEW_INCOMPLETE").names(&["§7.4"]);
+    early.refused(Code::FailedPrecondition, "ETHICS_VOTE_REFUSED").names(&["§7.4"]);
     for item in ["bias-assessment", "privacy-impact", "use-case-risk", "stakeholder-impact", "mitigation"] {
         let request = RecordReviewItemRequest {
             name: review.name.clone(),

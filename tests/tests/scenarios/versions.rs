@@ -2,6 +2,7 @@
 
 use contracts::registry::v1::*;
 use engine::{DataType, Dim, TensorSpec};
+use tests::line::Numbers;
 use tests::made::{digest, model, signature};
 use tests::mesh::Alone;
 use tests::refusal::Answered;
@@ -132,7 +133,10 @@ async fn bytes_that_are_not_what_was_announced_are_never_kept() {
         ..UploadArtifactRequest::default()
     };
     let mut artifacts = line.by("ml-engineer").artifacts();
-    artifacts.upload_artifact(tokio_stream::once(request)).await.refused(Code::InvalidArgument, "DIGEST_MISMATCH");
+    artifacts
+        .upload_artifact(tokio_stream::once(request))
+        .await
+        .refused(Code::InvalidArgument, "DIGEST_MISMATCH");
     let gone = artifacts.get_artifact(GetArtifactRequest { digest: announced }).await;
     gone.refused(Code::NotFound, "RESOURCE_NOT_FOUND");
 }
@@ -171,6 +175,8 @@ async fn the_registry_entry_is_written_in_the_procedures_form() {
     let mesh = Alone::start().await;
     let line = mesh.line("entry");
     line.to_version().await;
+    line.submit("1.0.0").await;
+    line.evaluate("1.0.0", Numbers::good()).await;
     let request = ExportModelVersionRequest { name: line.version("1.0.0") };
     let yaml = line.by("auditor").models().export_model_version(request).await.told().yaml;
     let read: serde_norway::Value = serde_norway::from_str(&yaml).expect("YAML");

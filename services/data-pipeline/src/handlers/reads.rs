@@ -84,7 +84,7 @@ impl Pipeline {
                 return Ok(bytes
                     .map(|chunk| {
                         let chunk = chunk.map_err(|error| Status::from(Error::from(error)))?;
-                        Ok(ReadSplitResponse { chunk: chunk.into() })
+                        Ok(ReadSplitResponse { chunk })
                     })
                     .boxed());
             }
@@ -129,7 +129,7 @@ fn pieces(text: Vec<u8>) -> Pieces {
     let text = Bytes::from(text);
     let cut = move |at: usize| {
         let end = (at + PIECE).min(text.len());
-        (at < text.len()).then(|| (Ok(ReadSplitResponse { chunk: text.slice(at..end).into() }), end))
+        (at < text.len()).then(|| (Ok(ReadSplitResponse { chunk: text.slice(at..end) }), end))
     };
     stream::unfold(0, move |at| std::future::ready(cut(at))).boxed()
 }

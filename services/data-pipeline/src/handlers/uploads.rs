@@ -88,7 +88,7 @@ impl Pipeline {
         let upload = blobs::Upload { id: upload_id(caller, digest), digest, size: first.size_bytes };
         let _turn = self.uploads().enter(&upload.id, &first.digest)?;
         let rest = pieces.map(|piece| piece.and_then(continues));
-        let chunks = stream::iter([Ok::<Bytes, Status>(first.chunk.into())]).chain(rest);
+        let chunks = stream::iter([Ok::<Bytes, Status>(first.chunk)]).chain(rest);
         let received_bytes = self.blobs().put_stream(&upload, first.offset, chunks).await?;
         let complete = received_bytes == upload.size;
         if complete {
@@ -112,7 +112,7 @@ impl Pipeline {
 fn continues(piece: UploadDataRequest) -> Result<Bytes, Status> {
     let bare = piece.digest.is_empty() && piece.size_bytes == 0 && piece.offset == 0;
     if bare {
-        Ok(piece.chunk.into())
+        Ok(piece.chunk)
     } else {
         Err(Error::field("digest", "only the first message names the upload").into())
     }

@@ -95,7 +95,7 @@ pub fn run(parts: &Parts, steps: &[StepRecord], input: &str) -> Result<(Files, S
     });
     let files = Files {
         splits,
-        clean: clean.into(),
+        clean,
         transform: parts.serving.json().into(),
         schema: parts.schema.json().into(),
         manifest: manifest.to_string().into(),

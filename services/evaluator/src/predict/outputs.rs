@@ -125,7 +125,7 @@ impl Outputs {
 
 fn width(tensor: &Tensor, batch: usize) -> Result<usize, Error> {
     let count = tensor.len();
-    if batch > 0 && count % batch == 0 && count > 0 {
+    if batch > 0 && count.is_multiple_of(batch) && count > 0 {
         return Ok(count / batch);
     }
     let why = format!("{count} elements of shape {:?} for {batch} rows", tensor.shape());

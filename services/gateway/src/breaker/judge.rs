@@ -27,6 +27,9 @@ pub struct Trip {
     pub counts: Counts,
     /// Natural logarithm of the evidence.
     pub log_e: f64,
+    /// `traceparent` of the request that sufficed: the rollback is told in its trace. Empty without one.
+    #[serde(default)]
+    pub traceparent: String,
     /// The registry has it.
     pub acknowledged: bool,
 }
@@ -242,6 +245,7 @@ impl Breaker {
             request_id: uuid::Uuid::new_v4().to_string(),
             counts,
             log_e,
+            traceparent: runtime::trace::traceparent().unwrap_or_default(),
             acknowledged: false,
         });
         self.dirty.store(true, Ordering::Relaxed);

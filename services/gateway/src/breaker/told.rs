@@ -5,6 +5,7 @@ use contracts::registry::v1::{RollBackRequest, RollbackTrigger};
 use contracts::time::to_wire;
 use lifecycle::rollback::Trigger;
 use tonic::{Code, Status};
+use tracing::Instrument;
 
 use super::{Breaker, Trip};
 use crate::gateway::Gateway;
@@ -20,7 +21,10 @@ impl Gateway {
         for breaker in self.breakers().all() {
             let Some(trip) = breaker.trip_of().filter(|trip| !trip.acknowledged) else { continue };
             let mut client = self.clients().rollouts.clone();
-            match client.roll_back(self.roll_back_request(&breaker, &trip)).await {
+            let span = tracing::info_span!("roll-back", rollout = breaker.rollout());
+            runtime::trace::resume(&span, &trip.traceparent);
+            let request = self.roll_back_request(&breaker, &trip);
+            match client.roll_back(request).instrument(span).await {
                 Ok(_) => tracing::info!(rollout = breaker.rollout(), "the registry has the rollback"),
                 // The rollout is over, or the registry does not know it: nothing is left to be said.
                 Err(status) if matches!(status.code(), Code::FailedPrecondition | Code::NotFound) => {

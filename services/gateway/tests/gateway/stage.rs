@@ -29,6 +29,8 @@ pub struct Stage {
     pub clock: Clock,
     pub config: gateway::Config,
     pub service: Option<Service>,
+    /// Of the service that runs: made once, for each making reads all descriptors.
+    peer: Option<Peer>,
     _folder: tempfile::TempDir,
 }
 
@@ -76,6 +78,7 @@ impl Stage {
             clock: Clock::real(),
             config,
             service: None,
+            peer: None,
             _folder: folder,
         };
         stage.start().await;
@@ -101,10 +104,12 @@ impl Stage {
         };
         let service = gateway::build(&self.config, deps).await.unwrap();
         service.tasks().start();
+        self.peer = Some(service.peer(KEY).unwrap());
         self.service = Some(service);
     }
 
     pub async fn stop(&mut self) {
+        self.peer = None;
         self.service.take().unwrap().stop(Duration::from_secs(5)).await;
     }
 
@@ -153,7 +158,7 @@ impl Stage {
     }
 
     pub fn peer(&self) -> Peer {
-        self.service.as_ref().unwrap().peer(KEY).unwrap()
+        self.peer.clone().unwrap()
     }
 
     pub fn client(&self) -> GrpcInferenceServiceClient<Peer> {

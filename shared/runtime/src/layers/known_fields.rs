@@ -113,7 +113,8 @@ fn collect(message: &DynamicMessage, at: &str, found: &mut Vec<FieldViolation>) 
         match value {
             Value::Message(inner) => collect(inner, &place, found),
             Value::List(all) => {
-                for (index, inner) in all.iter().enumerate().filter_map(|(i, it)| Some((i, it.as_message()?))) {
+                for (index, inner) in all.iter().enumerate().filter_map(|(i, it)| Some((i, it.as_message()?)))
+                {
                     collect(inner, &format!("{place}[{index}]"), found);
                 }
             }

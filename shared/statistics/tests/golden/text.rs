@@ -39,18 +39,10 @@ fn bleu(check: &mut Check, case: &Case) {
         for order in 0..4 {
             let precision = Ok(got.precisions[order]);
             check.number(&case.id, "precision", &expected["precisions"][order], &precision, case.tolerance);
-            check.truth(
-                &case.id,
-                "counts",
-                expected["counts"][order] == Value::from(got.counts.matches[order]),
-            );
-            check.truth(
-                &case.id,
-                "totals",
-                expected["totals"][order] == Value::from(got.counts.totals[order]),
-            );
+            check.truth(&case.id, "counts", expected["counts"][order] == got.counts.matches[order]);
+            check.truth(&case.id, "totals", expected["totals"][order] == got.counts.totals[order]);
         }
-        check.truth(&case.id, "lengths", expected["ref_len"] == Value::from(got.counts.reference_length));
+        check.truth(&case.id, "lengths", expected["ref_len"] == got.counts.reference_length);
     }
     if case.expected["sentence_bleu"].is_number() {
         let got = sentence_bleu(hypotheses[0], &references[0]).map(|b| b.score);
