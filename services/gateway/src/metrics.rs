@@ -25,7 +25,7 @@ pub struct Of {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Outcome {
+struct Ended {
     endpoint: String,
     version: String,
     outcome: &'static str,
@@ -57,7 +57,7 @@ pub struct Meters {
     queue: Durations,
     batch: Durations,
     compute: Durations,
-    requests: Family<Outcome, Counter>,
+    requests: Family<Ended, Counter>,
     refused: Family<Reason, Counter>,
     traffic: Family<Of, Gauge>,
     states: Family<Stands, Gauge>,
@@ -152,7 +152,7 @@ impl Meters {
     pub fn backend(&self, endpoint: &str, version: &str) -> BackendMeters {
         let of = Of { endpoint: endpoint.to_owned(), version: version.to_owned() };
         let outcome = |outcome| {
-            let labels = Outcome { endpoint: endpoint.to_owned(), version: version.to_owned(), outcome };
+            let labels = Ended { endpoint: endpoint.to_owned(), version: version.to_owned(), outcome };
             self.requests.get_or_create(&labels).clone()
         };
         BackendMeters {

@@ -142,8 +142,7 @@ fn calibration(check: &mut Check, case: &Case) {
         let bins = expected["bins"].as_array().unwrap_or(&none);
         check.truth(&case.id, &format!("{key} number of bins"), bins.len() == got.bins.len());
         for (want, bin) in bins.iter().zip(&got.bins) {
-            let same =
-                want["bin"].as_u64() == Some(bin.index as u64) && want["count"] == bin.count;
+            let same = want["bin"].as_u64() == Some(bin.index as u64) && want["count"] == bin.count;
             check.truth(&case.id, &format!("{key} bin {}", bin.index), same);
         }
     }
