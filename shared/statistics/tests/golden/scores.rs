@@ -1,6 +1,5 @@
 //! Ranking, regression, calibration, and what of safety and out-of-distribution rests on them.
 
-use serde_json::Value;
 use statistics::calibration::{self, Binning, reliability};
 use statistics::error::Result;
 use statistics::probability::brier_multiclass;
