@@ -3,6 +3,7 @@
 usage: stubs.py PROTO_FOLDER REGISTRY GATEWAY KEYS.json ENDPOINT
 """
 
+import importlib.resources
 import json
 import pathlib
 import struct
@@ -15,7 +16,8 @@ from grpc_tools import protoc
 
 def generate(protos, out):
     files = sorted(str(path) for path in pathlib.Path(protos).rglob("*.proto"))
-    arguments = ["protoc", f"-I{protos}", f"--python_out={out}", f"--grpc_python_out={out}", *files]
+    well_known = importlib.resources.files("grpc_tools") / "_proto"
+    arguments = ["protoc", f"-I{protos}", f"-I{well_known}", f"--python_out={out}", f"--grpc_python_out={out}", *files]
     assert protoc.main(arguments) == 0, "protoc failed"
     sys.path.insert(0, out)
 
