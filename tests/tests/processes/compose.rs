@@ -44,6 +44,12 @@ async fn the_five_start_with_that_environment_and_show_health_readiness_and_metr
     for to in To::ALL {
         let at = processes.metrics_address(to);
         assert_eq!(http_get(at, "/livez").map(|(status, _)| status), Some(200), "{}", to.name());
+        let health = std::process::Command::new(tests::processes::binaries().expect("binaries").join("wlp"))
+            .args(["health", &format!("http://{}", processes.address(to))])
+            .output()
+            .expect("wlp");
+        assert!(health.status.success(), "{}: {health:?}", to.name());
+        // the call before is counted
         let (status, metrics) = http_get(at, "/metrics").expect("metrics");
         assert_eq!(status, 200);
         assert!(
@@ -51,11 +57,6 @@ async fn the_five_start_with_that_environment_and_show_health_readiness_and_metr
             "{}: {metrics}",
             to.name()
         );
-        let health = std::process::Command::new(tests::processes::binaries().expect("binaries").join("wlp"))
-            .args(["health", &format!("http://{}", processes.address(to))])
-            .output()
-            .expect("wlp");
-        assert!(health.status.success(), "{}: {health:?}", to.name());
     }
     // A call of each service is a JSON line with its trace.
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
