@@ -103,6 +103,7 @@ impl Gateway {
         let answer = self.run(&backend, parsed, caller_until, flight.rows, &mut flight.ran).await?;
         finite(&answer.outputs, self.config().infer.infinity_is_fault)?;
         let id = std::mem::take(&mut request.id);
+        self.observing().trace_this();
         if details || sampled {
             let sample = sampled.then(|| (named(&id), runtime::trace::trace_id().unwrap_or_default()));
             let (time, outputs) = (self.clock().now(), answer.outputs.clone());

@@ -99,6 +99,7 @@ pub fn evaluation(version: &ModelVersion, data: &DatasetVersion, numbers: Number
                 "order statistics",
                 numbers.latency_p95_ms.max(1.1),
             ),
+            measured("latency_p50_ms", 1.0, "ms", "order statistics", 1.1),
             measured("demographic_parity", numbers.parity, "", "1 - largest difference", 1.0),
             measured("adversarial_success", numbers.adversarial, "", "square/linf/0.02/500", 1.0),
         ],

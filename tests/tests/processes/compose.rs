@@ -73,8 +73,9 @@ async fn the_five_start_with_that_environment_and_show_health_readiness_and_metr
                 request
             })
             .service(channel);
-        let path = "/grpc.health.v1.Health/Check";
-        tests::raw::call(traced, path, bytes::Bytes::new()).await.expect("healthy");
+        let path = "/wlp.registry.v1.Nothing/Ask";
+        let refused = tests::raw::call(traced, path, bytes::Bytes::new()).await.expect_err("nobody has it");
+        assert_eq!(refused.code(), tonic::Code::Unimplemented, "{refused:?}");
         let logged = tests::facts::eventually("a log line", || async {
             let log = processes.log(to);
             log.lines().find(|line| line.contains(trace)).map(str::to_owned)

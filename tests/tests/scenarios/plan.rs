@@ -29,7 +29,7 @@ async fn each_missing_input_keeps_the_plan_from_approval() {
             it.privacy_requirements.clear();
             it.compliance_requirements.clear();
         }),
-        ("resource", |it| it.budget_constraint.clear()),
+        ("budget", |it| it.budget_constraint.clear()),
     ];
     let mesh = Alone::start().await;
     for (at, (word, cut)) in cuts.into_iter().enumerate() {

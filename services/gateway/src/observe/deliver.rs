@@ -7,6 +7,7 @@ use contracts::monitor::v1::ReportObservationsRequest;
 use prost::Message;
 use storage::Digest;
 use tonic::{Code, Status};
+use tracing::Instrument;
 
 use super::spool::Found;
 use super::{Spool, lock};
@@ -40,9 +41,15 @@ impl Gateway {
     /// Sends a batch. Of one that the monitor refuses for what is in it, the halves are sent, and so on: what is dropped is
     /// the observation or sample that is refused alone.
     async fn report(&self, batch: ReportObservationsRequest) -> Result<(), Status> {
+        let span = tracing::info_span!("deliver-observations", batch = %batch.batch_id);
+        if let Some(traceparent) = lock(&self.observing().trace).take() {
+            runtime::trace::resume(&span, &traceparent);
+        }
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            let sent = self.clients().observations.clone().report_observations(part.clone()).await;
+            let mut client = self.clients().observations.clone();
+            let sent = client.report_observations(part.clone());
+            let sent = sent.instrument(span.clone()).await;
             let Err(status) = sent else { continue };
             if passes(&status) {
                 return Err(status);

@@ -39,6 +39,8 @@ pub struct Observing {
     leaving: Mutex<Vec<(Arc<Backend>, bool)>>,
     spool: Arc<Mutex<Spool>>,
     filled: Notify,
+    /// `traceparent` of a request whose observation is on its way.
+    trace: Mutex<Option<String>>,
 }
 
 impl Observing {
@@ -52,6 +54,7 @@ impl Observing {
             leaving: Mutex::default(),
             spool: Arc::new(Mutex::new(spool)),
             filled: Notify::new(),
+            trace: Mutex::default(),
         }
     }
 
@@ -63,6 +66,12 @@ impl Observing {
     /// A backend is no longer served: its last seconds are still to be collected.
     pub fn leaves(&self, backend: &Arc<Backend>, canary: bool) {
         lock(&self.leaving).push((backend.clone(), canary));
+    }
+
+    /// The next delivery goes in the trace of this request, unless an earlier one waits for it: a batch has one trace, that of
+    /// the first request since the last.
+    pub fn trace_this(&self) {
+        lock(&self.trace).get_or_insert_with(|| runtime::trace::traceparent().unwrap_or_default());
     }
 
     fn keep_sample(&self, sample: SampledRequest) {
