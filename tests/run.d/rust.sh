@@ -34,5 +34,5 @@ stage_test() {
     export WLP_TEST_METRICS="$WORK/metrics.txt"
     cargo test --release --workspace --no-fail-fast || return 1
     if [ -z "${WLP_TEST_PYTHON:-}" ]; then missing "Python environment"; return; fi
-    "$WLP_TEST_PYTHON" -m pytest -q -p no:cacheprovider "$SCRAPE_TEST"
+    "$WLP_TEST_PYTHON" -m pytest -q -p no:cacheprovider -k real_scrape tests/deploy
 }
