@@ -89,7 +89,6 @@ async fn each_service_is_killed_in_the_middle_of_the_canary_and_nothing_acknowle
         acknowledged.answered.load(Ordering::Relaxed),
         acknowledged.failed.lock().expect("a lock")
     );
-    processes.scrape();
     processes.stop().await;
 }
 

@@ -84,5 +84,6 @@ async fn the_five_start_with_that_environment_and_show_health_readiness_and_metr
         assert_eq!(line["trace_id"].as_str(), Some(trace), "{line}");
     }
     assert!(processes.alive());
+    processes.scrape();
     processes.stop().await;
 }
