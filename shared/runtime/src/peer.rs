@@ -88,11 +88,7 @@ impl Peer {
     }
 
     fn over(to: Transport, key: &str) -> Result<Self, PeerError> {
-        let key = match key {
-            "" => None,
-            key => Some(secret(key)?),
-        };
-        Ok(Self { to, key, default: deadline::DEFAULT, streaming: Arc::default() })
+        Ok(Self { to, key: bearer(key)?, default: deadline::DEFAULT, streaming: Arc::default() })
     }
 
     /// Learns from encoded descriptors which methods stream, so that they get no default deadline.
@@ -102,6 +98,12 @@ impl Peer {
     pub fn describe(mut self, descriptors: &[u8]) -> Result<Self, PeerError> {
         self.streaming = Arc::new(crate::descriptors::streaming_methods(descriptors)?);
         Ok(self)
+    }
+
+    /// As [`Peer::describe`], with paths that are known already.
+    pub(crate) fn streaming(mut self, paths: Arc<HashSet<String>>) -> Self {
+        self.streaming = paths;
+        self
     }
 
     /// Another default deadline.
@@ -116,7 +118,7 @@ impl Peer {
     /// # Errors
     /// [`PeerError::Key`].
     pub fn with_key(mut self, key: &str) -> Result<Self, PeerError> {
-        self.key = if key.is_empty() { None } else { Some(secret(key)?) };
+        self.key = bearer(key)?;
         Ok(self)
     }
 
@@ -223,8 +225,12 @@ fn millis(left: Duration) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("1m"))
 }
 
-fn secret(key: &str) -> Result<HeaderValue, PeerError> {
+/// The header of a key; none for the empty one.
+fn bearer(key: &str) -> Result<Option<HeaderValue>, PeerError> {
+    if key.is_empty() {
+        return Ok(None);
+    }
     let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| PeerError::Key)?;
     value.set_sensitive(true);
-    Ok(value)
+    Ok(Some(value))
 }

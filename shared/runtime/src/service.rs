@@ -58,7 +58,7 @@ pub struct Service {
     pub(crate) credentials: Credentials,
     pub(crate) health: Health,
     pub(crate) on_stop: Vec<Hook>,
-    descriptors: Option<&'static [u8]>,
+    streaming: Arc<HashSet<String>>,
 }
 
 impl Service {
@@ -91,11 +91,7 @@ impl Service {
     /// # Errors
     /// [`PeerError`] if the key cannot be sent.
     pub fn peer(&self, key: &str) -> Result<Peer, PeerError> {
-        let peer = Peer::local(self.stack.clone(), key)?;
-        match self.descriptors {
-            Some(descriptors) => peer.describe(descriptors),
-            None => Ok(peer),
-        }
+        Ok(Peer::local(self.stack.clone(), key)?.streaming(self.streaming.clone()))
     }
 
     /// The handlers behind the layers, for a [`Peer::local`] that outlives this value.
@@ -247,12 +243,13 @@ impl ServiceBuilder {
             streaming.extend(crate::descriptors::streaming_methods(set)?);
             routes = reflection(routes, set, &self.served)?;
         }
+        let streaming = Arc::new(streaming);
         let tasks = self.tasks.unwrap_or_else(|| Tasks::new(self.name, self.clock.clone()));
         let known = Arc::new(self.table.iter().map(|(path, _)| (*path).to_owned()).collect());
         let draining = self.readiness.draining().clone();
 
         let stack = KnownFields::new(routes.prepare(), requests);
-        let stack = Deadline::new(stack, self.deadline, Arc::new(streaming), draining);
+        let stack = Deadline::new(stack, self.deadline, streaming.clone(), draining);
         let stack = AccessGuard::new(stack, self.table, self.credentials.clone(), self.clock);
         let stack = CatchPanic::new(WireCodes::new(stack));
         let stack = RpcMetrics::new(AccessLog::new(stack, self.name), self.name, known, &self.metrics);
@@ -269,7 +266,7 @@ impl ServiceBuilder {
             credentials: self.credentials,
             health,
             on_stop: self.on_stop,
-            descriptors: self.descriptors,
+            streaming,
         })
     }
 }
