@@ -306,7 +306,7 @@ proptest! {
         let facts = [
             Fact::Announced,
             Fact::Migrated { remaining: Vec::new() },
-            Fact::Traffic { percent: 0, requests: 0 },
+            Fact::Traffic { percent: 0 },
             Fact::Archived { digest: format!("sha256:{}", "a".repeat(64)), restore_rehearsed: true },
             Fact::Documented,
             Fact::Deleted,

@@ -56,7 +56,7 @@ proptest! {
         let security = criterion == Criterion::SecurityVulnerability;
         let early = if nanos < 0 && !security { Duration::from_nanos(nanos.unsigned_abs()) } else { Duration::ZERO };
         prop_assert_eq!(ready.notice_left(moment, policy), early);
-        let gone = ready.complete(&Fact::Traffic { percent: 0, requests: 0 }, done(moment), moment, policy);
+        let gone = ready.complete(&Fact::Traffic { percent: 0 }, done(moment), moment, policy);
         prop_assert_eq!(gone.is_ok(), early.is_zero());
     }
 

@@ -9,7 +9,7 @@ fn fact(step: usize, holds: bool) -> Fact {
     match step {
         0 => Fact::Announced,
         1 => Fact::Migrated { remaining: if holds { vec![] } else { vec!["client".into()] } },
-        2 => Fact::Traffic { percent: 0, requests: u64::from(!holds) },
+        2 => Fact::Traffic { percent: u32::from(!holds) },
         3 => Fact::Archived { digest: digest('a'), restore_rehearsed: holds },
         4 => Fact::Documented,
         5 => Fact::Deleted,

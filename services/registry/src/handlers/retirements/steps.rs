@@ -81,7 +81,7 @@ async fn fact(
             // its own routes go with this step; only a rollout of it keeps traffic that is not this step's to take
             let percent = canary_percent(work, version).await?;
             (
-                Fact::Traffic { percent, requests: 0 },
+                Fact::Traffic { percent },
                 format!("route table of audit entry {}", serving::next_sequence(work.connection()).await?),
             )
         }
