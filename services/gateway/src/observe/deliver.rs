@@ -42,7 +42,7 @@ impl Gateway {
     /// the observation or sample that is refused alone.
     async fn report(&self, batch: ReportObservationsRequest) -> Result<(), Status> {
         let span = tracing::info_span!("deliver-observations", batch = %batch.batch_id);
-        if let Some(traceparent) = lock(&self.observing().trace).take() {
+        if let Some(traceparent) = self.observing().take_trace() {
             runtime::trace::resume(&span, &traceparent);
         }
         let mut parts = vec![batch];

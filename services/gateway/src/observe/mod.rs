@@ -13,6 +13,7 @@ mod reference;
 mod spool;
 mod window;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use contracts::monitor::v1::SampledRequest;
@@ -39,7 +40,9 @@ pub struct Observing {
     leaving: Mutex<Vec<(Arc<Backend>, bool)>>,
     spool: Arc<Mutex<Spool>>,
     filled: Notify,
-    /// `traceparent` of a request whose observation is on its way.
+    /// The next delivery has no trace yet; asked by every request, so that none waits for the lock behind it.
+    untraced: AtomicBool,
+    /// `traceparent` of the request whose trace the next delivery goes in.
     trace: Mutex<Option<String>>,
 }
 
@@ -54,6 +57,7 @@ impl Observing {
             leaving: Mutex::default(),
             spool: Arc::new(Mutex::new(spool)),
             filled: Notify::new(),
+            untraced: AtomicBool::new(true),
             trace: Mutex::default(),
         }
     }
@@ -71,7 +75,16 @@ impl Observing {
     /// The next delivery goes in the trace of this request, unless an earlier one waits for it: a batch has one trace, that of
     /// the first request since the last.
     pub fn trace_this(&self) {
-        lock(&self.trace).get_or_insert_with(|| runtime::trace::traceparent().unwrap_or_default());
+        if self.untraced.load(Ordering::Relaxed) && self.untraced.swap(false, Ordering::Relaxed) {
+            *lock(&self.trace) = runtime::trace::traceparent();
+        }
+    }
+
+    /// The trace of the delivery that begins now; the next request gives the one after.
+    fn take_trace(&self) -> Option<String> {
+        let trace = lock(&self.trace).take();
+        self.untraced.store(true, Ordering::Relaxed);
+        trace
     }
 
     fn keep_sample(&self, sample: SampledRequest) {
