@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use contracts::registry::v1::audit_service_client::AuditServiceClient;
-use contracts::registry::v1::{AuditExport, ExportAuditRequest};
+use contracts::registry::v1::{AuditExport, ExportAuditRequest, TreeHead};
 use runtime::Peer;
 use storage::{Logged, SignedHead};
 
@@ -24,16 +24,21 @@ pub async fn export(registry: &mut AuditServiceClient<Peer>) -> anyhow::Result<A
     Ok(AuditFile { public_key, entries })
 }
 
+/// A head as the registry tells it.
+///
+/// # Errors
+/// If it is none.
+pub fn head(told: &TreeHead) -> anyhow::Result<SignedHead> {
+    Ok(SignedHead {
+        size: told.size,
+        root: fixed(&told.root).context("a head's root has 32 bytes")?,
+        time: told.time.as_ref().and_then(contracts::time::from_wire).context("a head has a time")?,
+        signature: fixed(&told.signature).context("a head's signature has 64 bytes")?,
+    })
+}
+
 fn logged(one: AuditExport) -> anyhow::Result<Logged> {
     let entry = one.entry.context("an export without its entry")?;
-    let head = match one.head {
-        None => None,
-        Some(head) => Some(SignedHead {
-            size: head.size,
-            root: fixed(&head.root).context("a head's root has 32 bytes")?,
-            time: head.time.as_ref().and_then(contracts::time::from_wire).context("a head has a time")?,
-            signature: fixed(&head.signature).context("a head's signature has 64 bytes")?,
-        }),
-    };
+    let head = one.head.as_ref().map(head).transpose()?;
     Ok(Logged { sequence: entry.sequence, bytes: entry.canonical, head, note: Vec::new() })
 }

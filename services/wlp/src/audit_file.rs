@@ -76,6 +76,22 @@ fn head(head: &SignedHead) -> Head {
     Head { size: head.size, root, time_us, signature }
 }
 
+/// Writes a head, to be kept elsewhere than the log: a log that lost its end does not have it.
+///
+/// # Errors
+/// Of the writer.
+pub fn write_head(out: &mut impl Write, signed: &SignedHead) -> anyhow::Result<()> {
+    Ok(writeln!(out, "{}", serde_json::to_string(&head(signed))?)?)
+}
+
+/// A head as [`write_head`] wrote it.
+///
+/// # Errors
+/// If the text is none.
+pub fn read_head(text: &str) -> anyhow::Result<SignedHead> {
+    signed(serde_json::from_str(text)?)
+}
+
 /// Reads a file without judging it.
 ///
 /// # Errors
@@ -92,17 +108,18 @@ pub fn read(input: impl BufRead) -> anyhow::Result<AuditFile> {
     Ok(AuditFile { public_key: first.public_key, entries })
 }
 
+fn signed(head: Head) -> anyhow::Result<SignedHead> {
+    Ok(SignedHead {
+        size: head.size,
+        root: fixed(&hex::decode(&head.root)?).context("root: required 32 bytes")?,
+        time: time(head.time_us),
+        signature: fixed(&STANDARD.decode(&head.signature)?).context("signature: required 64 bytes")?,
+    })
+}
+
 fn logged(line: &str) -> anyhow::Result<Logged> {
     let line: Line = serde_json::from_str(line)?;
-    let head = match line.head {
-        None => None,
-        Some(head) => Some(SignedHead {
-            size: head.size,
-            root: fixed(&hex::decode(&head.root)?).context("root: required 32 bytes")?,
-            time: time(head.time_us),
-            signature: fixed(&STANDARD.decode(&head.signature)?).context("signature: required 64 bytes")?,
-        }),
-    };
+    let head = line.head.map(signed).transpose()?;
     let (bytes, note) = (STANDARD.decode(&line.entry)?, STANDARD.decode(&line.note)?);
     Ok(Logged { sequence: line.sequence, bytes, head, note })
 }
@@ -117,13 +134,16 @@ fn time(micros: u64) -> SystemTime {
 }
 
 impl AuditFile {
-    /// Checks every entry and head, with `pinned` (PEM) or else the file's own key.
+    /// Checks every entry and head, with `pinned` (PEM) or else the file's own key, and that the log has the `trusted` heads.
     ///
     /// # Errors
-    /// The first bad entry.
-    pub fn verify(self, pinned: Option<&str>) -> anyhow::Result<Verified> {
+    /// The first bad entry, a trusted head that the key did not sign, or an end that is cut off.
+    pub fn verify(self, pinned: Option<&str>, trusted: &[SignedHead]) -> anyhow::Result<Verified> {
         let key: VerifyingKey = public_key_from_pem(pinned.unwrap_or(&self.public_key))?;
-        Ok(verify(self.entries, &key, &[])?)
+        for head in trusted {
+            anyhow::ensure!(head.holds(&key), "the head of size {} is not signed by this key", head.size);
+        }
+        Ok(verify(self.entries, &key, trusted)?)
     }
 }
 
@@ -173,7 +193,7 @@ pub(crate) mod tests {
         let (entries, pem) = sample().await;
         let read = read(file(&pem, &entries).as_slice()).expect("read");
         assert_eq!(read.entries, entries);
-        assert_eq!(read.verify(None).expect("holds").size, 3);
+        assert_eq!(read.verify(None, &[]).expect("holds").size, 3);
     }
 
     #[tokio::test]
@@ -181,19 +201,38 @@ pub(crate) mod tests {
         let (mut entries, pem) = sample().await;
         let last = entries[1].bytes.len() - 9;
         entries[1].bytes[last] ^= 1;
-        let broken = read(file(&pem, &entries).as_slice()).expect("read").verify(None).expect_err("broken");
+        let broken =
+            read(file(&pem, &entries).as_slice()).expect("read").verify(None, &[]).expect_err("broken");
         assert!(broken.to_string().starts_with("audit entry 1:"), "{broken}");
         let (entries, pem) = sample().await;
         let cut: Vec<_> = entries.into_iter().skip(1).collect();
-        let broken = read(file(&pem, &cut).as_slice()).expect("read").verify(None).expect_err("broken");
+        let broken = read(file(&pem, &cut).as_slice()).expect("read").verify(None, &[]).expect_err("broken");
         assert!(broken.to_string().starts_with("audit entry 0: missing"), "{broken}");
+    }
+
+    #[tokio::test]
+    async fn an_end_that_is_cut_off_is_noticed_by_a_head_kept_elsewhere() {
+        let (mut entries, pem) = sample().await;
+        let mut kept = Vec::new();
+        write_head(&mut kept, entries[2].head.as_ref().expect("a head")).expect("written");
+        let head = read_head(std::str::from_utf8(&kept).expect("text")).expect("read");
+        let whole = read(file(&pem, &entries).as_slice()).expect("read");
+        assert_eq!(whole.verify(None, std::slice::from_ref(&head)).expect("holds").size, 3);
+        entries.pop();
+        let cut = || read(file(&pem, &entries).as_slice()).expect("read");
+        assert_eq!(cut().verify(None, &[]).expect("what is left holds").size, 2);
+        let found = cut().verify(None, std::slice::from_ref(&head)).expect_err("cut");
+        assert!(found.to_string().starts_with("audit entry 2:"), "{found}");
+        let forged = SignedHead { size: 2, ..head };
+        let found = cut().verify(None, &[forged]).expect_err("forged");
+        assert!(found.to_string().contains("not signed"), "{found}");
     }
 
     #[tokio::test]
     async fn another_key_than_the_pinned_one_is_refused() {
         let (entries, pem) = sample().await;
         let other = Signer::generate().expect("a key").public_key_pem().expect("pem");
-        let refused = read(file(&pem, &entries).as_slice()).expect("read").verify(Some(&other));
+        let refused = read(file(&pem, &entries).as_slice()).expect("read").verify(Some(&other), &[]);
         assert!(refused.expect_err("refused").to_string().contains("head signature wrong"));
     }
 }

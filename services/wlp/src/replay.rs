@@ -137,7 +137,7 @@ impl Saved {
     /// The first bad entry, or that no entry holds these bytes.
     pub fn logged(&self, log: AuditFile, pinned: Option<&str>) -> anyhow::Result<u64> {
         let entries: Result<Vec<_>, _> = log.entries.iter().map(storage::Logged::entry).collect();
-        log.verify(pinned)?;
+        log.verify(pinned, &[])?;
         let digest = Digest::of(&self.decision.encode_to_vec());
         let own: Vec<_> = entries?.into_iter().filter(|entry| entry.name == self.decision.name).collect();
         let found = own.iter().find(|entry| entry.body_digest == digest);

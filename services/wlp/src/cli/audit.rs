@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use contracts::registry::v1::GetTreeHeadRequest;
 use contracts::registry::v1::audit_service_client::AuditServiceClient;
+use contracts::registry::v1::{GetTreeHeadRequest, TreeHead};
 use runtime::Peer;
-use storage::audit::{public_key_from_pem, verify, verify_records};
+use storage::audit::verify_records;
 use storage::entity::record;
 use storage::sea_orm::EntityTrait;
-use storage::{Logged, Record, Records, Signer};
+use storage::{Logged, Record, Records, SignedHead, Signer};
 
 use super::Caller;
-use crate::audit_export::export;
-use crate::audit_file;
+use crate::audit_export::{self, export};
+use crate::audit_file::{self, AuditFile};
 use crate::reach::To;
 
 /// Entries and records read at a time.
@@ -30,6 +30,8 @@ pub enum Audit {
     Export(Export),
     /// Prints the public key that a running registry shows, as PEM: what `--key` pins. Take it once, where it can be trusted.
     Key(Key),
+    /// Prints the newest signed head of a running registry: kept elsewhere, it is what `--head` holds a later log against.
+    Head(Key),
     /// Checks a log: every entry, hash, head and signature; names the first bad entry and exits with 1.
     Verify(Verify),
 }
@@ -58,6 +60,10 @@ pub struct Verify {
     file: Option<PathBuf>,
     #[command(flatten)]
     from: Tables,
+    /// File that `wlp audit head` wrote earlier; may be given several times. A log without its last entries is whole to
+    /// itself: only a head that was kept elsewhere tells.
+    #[arg(long)]
+    head: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -101,16 +107,22 @@ impl Audit {
         match self {
             Self::Export(export) => export.run().await,
             Self::Key(Key { caller }) => {
-                let mut audit = AuditServiceClient::new(caller.peer(To::Registry, "auditor")?);
-                print!(
-                    "{}",
-                    audit.get_tree_head(GetTreeHeadRequest::default()).await?.into_inner().public_key_pem
-                );
+                print!("{}", newest(&caller).await?.public_key_pem);
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Head(Key { caller }) => {
+                let head = audit_export::head(&newest(&caller).await?)?;
+                audit_file::write_head(&mut std::io::stdout().lock(), &head)?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Verify(verify) => verify.run().await,
         }
     }
+}
+
+async fn newest(caller: &Caller) -> anyhow::Result<TreeHead> {
+    let mut audit = AuditServiceClient::new(caller.peer(To::Registry, "auditor")?);
+    Ok(audit.get_tree_head(GetTreeHeadRequest::default()).await?.into_inner())
 }
 
 impl Export {
@@ -138,13 +150,24 @@ impl Export {
 }
 
 impl Verify {
+    fn trusted(&self) -> anyhow::Result<Vec<SignedHead>> {
+        let read = |path: &PathBuf| {
+            let text = std::fs::read_to_string(path)?;
+            audit_file::read_head(&text)
+        };
+        self.head.iter().map(|path| read(path).with_context(|| format!("head {}", path.display()))).collect()
+    }
+
     async fn run(self) -> anyhow::Result<ExitCode> {
         let pinned = self.from.pinned()?;
+        let mut trusted = self.trusted()?;
         let verified = match (&self.from.database, &self.file) {
             (Some(url), _) => {
                 let key = pinned.context("--database needs --key: the tables do not hold the public key")?;
                 let (records, entries) = self.from.open(url).await?;
-                let verified = verify(entries, &public_key_from_pem(&key)?, &[])?;
+                // entries that were cut off leave their heads behind
+                trusted.extend(records.audit().head().await?);
+                let verified = AuditFile { public_key: key, entries }.verify(None, &trusted)?;
                 let rows = record::Entity::find().all(records.database().connection()).await?;
                 let rows: Vec<Record> = rows.into_iter().map(Record::from).collect();
                 let count = rows.len();
@@ -158,7 +181,7 @@ impl Verify {
                 if pinned.is_none() {
                     eprintln!("checked with the file's own key; pin the registry's with --key");
                 }
-                file.verify(pinned.as_deref())?
+                file.verify(pinned.as_deref(), &trusted)?
             }
             (None, None) => anyhow::bail!("give a file or --database"),
         };

@@ -22,13 +22,13 @@ pub async fn proofs(story: &Story) -> anyhow::Result<()> {
             let path = story.folder.join("audit.jsonl");
             audit_file::write(&mut std::fs::File::create(&path)?, &key, &exported.entries)?;
             let copy = audit_file::read(std::io::BufReader::new(std::fs::File::open(&path)?))?;
-            let verified = copy.verify(Some(&key))?;
+            let verified = copy.verify(Some(&key), &[])?;
             let mut spoiled = exported;
             let middle = spoiled.entries.len() / 2;
             if let Some(byte) = spoiled.entries.get_mut(middle).and_then(|entry| entry.bytes.last_mut()) {
                 *byte ^= 1;
             }
-            let found = spoiled.verify(None).err().map(|error| error.to_string()).unwrap_or_default();
+            let found = spoiled.verify(None, &[]).err().map(|error| error.to_string()).unwrap_or_default();
             anyhow::ensure!(
                 found.starts_with(&format!("audit entry {middle}:")),
                 "a changed entry was not found: {found:?}"
