@@ -14,6 +14,8 @@ pub struct Config {
     pub listen: String,
     /// Address of `/metrics`, `/livez`, `/readyz`; empty for none.
     pub metrics_listen: String,
+    /// Address of the protocol over HTTP/REST; empty for none.
+    pub rest_listen: String,
     /// Folder of the last route table, verified artifacts, breakers and the spool of observations.
     pub data_dir: String,
     /// Not used by the gateway, which keeps files; there because the sections of all services are alike.
@@ -66,6 +68,8 @@ pub struct Infer {
     pub intra_threads: usize,
     /// Requests that may wait for one model.
     pub queue: usize,
+    /// How waiting requests are put together.
+    pub batching: engine::Batching,
     /// Where models run.
     pub provider: ProviderPolicy,
     /// Bytes of one artifact at most.
@@ -107,6 +111,7 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:8001".into(),
             metrics_listen: "127.0.0.1:8002".into(),
+            rest_listen: "127.0.0.1:8000".into(),
             data_dir: "data/gateway".into(),
             database: Database::embedded("gateway"),
             kv: KeyValue::default(),
@@ -136,6 +141,7 @@ impl Default for Infer {
             instances: 1,
             intra_threads: 1,
             queue: 256,
+            batching: engine::Batching::default(),
             provider: ProviderPolicy::default(),
             max_artifact_bytes: 2 << 30,
             infinity_is_fault: false,
@@ -156,16 +162,16 @@ impl Default for Observe {
 }
 
 impl Config {
-    /// The two addresses.
+    /// The three addresses.
     ///
     /// # Errors
     /// If one of them is not `host:port`.
     pub fn listen(&self) -> anyhow::Result<runtime::Listen> {
-        let metrics = match self.metrics_listen.as_str() {
-            "" => None,
-            address => Some(address.parse()?),
+        let parsed = |address: &str| -> anyhow::Result<Option<std::net::SocketAddr>> {
+            Ok(if address.is_empty() { None } else { Some(address.parse()?) })
         };
-        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics })
+        let (metrics, http) = (parsed(&self.metrics_listen)?, parsed(&self.rest_listen)?);
+        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics, http })
     }
 }
 
@@ -182,6 +188,7 @@ impl Infer {
             intra_threads: self.intra_threads.max(1),
             instances: self.instances.max(1),
             queue_capacity: self.queue.max(1),
+            batching: self.batching.clone(),
             ..engine::LoadOptions::default()
         }
     }

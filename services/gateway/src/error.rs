@@ -52,17 +52,23 @@ pub enum Error {
     /// No route table has come yet.
     #[error("the gateway has no routes yet")]
     NoRoutes,
+    /// The folder that is served has no such model.
+    #[error("model {0:?} is not in the repository")]
+    NotInRepository(String),
+    /// A model of a folder was not loaded.
+    #[error("model {model:?} is not loaded: {why}")]
+    NotLoaded {
+        /// Model asked for.
+        model: String,
+        /// The file, line or field, and what is wrong there.
+        why: String,
+    },
     /// What the protocol has and this server has not.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// The engine said no; `own_limit` if the gateway's limit ran out and not the caller's.
-    #[error("{cause}")]
-    Engine {
-        /// What it said.
-        cause: EngineError,
-        /// The gateway's own limit was the shorter one.
-        own_limit: bool,
-    },
+    /// The engine said no.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The model answered NaN, or infinity where that is a fault.
     #[error("the model answered a number that is not finite in {0}")]
     NonFinite(String),
@@ -79,6 +85,8 @@ impl Error {
             | Self::UnknownEndpoint(_)
             | Self::UnknownVersion { .. }
             | Self::NoTraffic { .. }
+            | Self::NotInRepository(_)
+            | Self::NotLoaded { .. }
             | Self::Unsupported(_) => Fault::Client,
             Self::Full { .. }
             | Self::NoStableVersion(_)
@@ -86,15 +94,8 @@ impl Error {
             | Self::NoRoutes
             | Self::Files(_) => Fault::Platform,
             Self::NonFinite(_) => Fault::Model,
-            Self::Engine { cause: EngineError::Deadline { running }, own_limit } => {
-                match (own_limit, running) {
-                    (true, true) => Fault::Model,
-                    (true, false) => Fault::Platform,
-                    (false, _) => Fault::Deadline,
-                }
-            }
-            Self::Engine { cause: EngineError::Cancelled, .. } => Fault::Deadline,
-            Self::Engine { cause, .. } => match cause.fault() {
+            Self::Engine(EngineError::Deadline { .. } | EngineError::Cancelled) => Fault::Deadline,
+            Self::Engine(cause) => match cause.fault() {
                 FaultKind::Model => Fault::Model,
                 FaultKind::Caller => Fault::Client,
                 FaultKind::Host => Fault::Platform,
@@ -134,9 +135,15 @@ impl From<Error> for Status {
             Error::NoStableVersion(_) => retry_later(Code::Unavailable, "NO_STABLE_VERSION", text, SOON),
             Error::NoBackend(_) => retry_later(Code::Unavailable, "NO_BACKEND", text, SOON),
             Error::NoRoutes => retry_later(Code::Unavailable, "NO_ROUTES", text, SOON),
+            Error::NotInRepository(name) => {
+                status(Code::NotFound, "MODEL_NOT_IN_REPOSITORY", text, [("model".into(), name)])
+            }
+            Error::NotLoaded { model, .. } => {
+                status(Code::FailedPrecondition, "MODEL_NOT_LOADED", text, [("model".into(), model)])
+            }
             Error::Unsupported(_) => status(Code::Unimplemented, "NOT_SUPPORTED", text, []),
             Error::NonFinite(_) => status(Code::Internal, "MODEL_FAULT", text, []),
-            Error::Engine { cause, own_limit } => engine_status(cause, own_limit, text),
+            Error::Engine(cause) => engine_status(cause, text),
             Error::Files(cause) => {
                 tracing::error!(%cause, "files of the gateway failed");
                 status(Code::Internal, "STORAGE", "the gateway's files cannot be used", [])
@@ -145,13 +152,11 @@ impl From<Error> for Status {
     }
 }
 
-fn engine_status(cause: EngineError, own_limit: bool, text: String) -> Status {
+fn engine_status(cause: EngineError, text: String) -> Status {
     match cause {
         EngineError::BadInput(bad) => bad_request(violations(&bad)),
         EngineError::ModelFault(_) => status(Code::Internal, "MODEL_FAULT", text, []),
-        EngineError::Deadline { .. } if own_limit => {
-            status(Code::DeadlineExceeded, "MODEL_TOO_SLOW", text, [])
-        }
+        EngineError::TooLong { .. } => status(Code::DeadlineExceeded, "MODEL_TOO_SLOW", text, []),
         EngineError::Deadline { .. } => status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", text, []),
         EngineError::Cancelled => status(Code::Cancelled, "CANCELLED", text, []),
         EngineError::Busy { .. } => retry_later(Code::ResourceExhausted, "QUEUE_FULL", text, SOON),

@@ -1,6 +1,7 @@
 //! A request on its way through a version, and where its end is noted.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Error;
@@ -25,7 +26,7 @@ pub struct Flight {
     /// Its rows; 1 until they are known.
     pub rows: usize,
     /// The model had it.
-    pub ran: bool,
+    pub ran: Arc<AtomicBool>,
     /// It is noted.
     pub ended: bool,
 }
@@ -61,7 +62,14 @@ impl Flight {
         counter.inc();
         backend.meters.total.observe(took.as_secs_f64());
         backend.stats.ended(outcome, took, now);
-        backend.observer.note(now, outcome, self.ran, self.rows, took, self.principal.as_deref());
+        backend.observer.note(
+            now,
+            outcome,
+            self.ran.load(Ordering::Acquire),
+            self.rows,
+            took,
+            self.principal.as_deref(),
+        );
     }
 }
 

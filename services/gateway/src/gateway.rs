@@ -25,6 +25,7 @@ use crate::admission::Admission;
 use crate::backends::Board;
 use crate::breaker::Breakers;
 use crate::config::Config;
+use crate::local::Local;
 use crate::metrics::Meters;
 use crate::observe::Observing;
 use crate::routing::{BadTable, Live};
@@ -95,6 +96,7 @@ pub(crate) struct Parts {
     pub(crate) wanted: watch::Sender<Option<Arc<Accepted>>>,
     pub(crate) changed: Notify,
     pub(crate) reachable: AtomicBool,
+    pub(crate) local: Option<Local>,
 }
 
 #[allow(missing_docs)] // each gives the part of its name
@@ -146,6 +148,9 @@ impl Gateway {
     }
     pub fn board(&self) -> &Board {
         &self.0.board
+    }
+    pub(crate) fn local(&self) -> Option<&Local> {
+        self.0.local.as_ref()
     }
     pub fn wanted(&self) -> &watch::Sender<Option<Arc<Accepted>>> {
         &self.0.wanted

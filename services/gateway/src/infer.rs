@@ -1,11 +1,11 @@
 //! The path of a request: admit, route, validate, queue, batch, run, answer; then it is noted.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use contracts::inference::{ModelInferRequest, ModelInferResponse};
 use engine::{Answer, EngineError, FieldError, RunOptions, Tensor};
-use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info_span};
+use runtime::trace::Stages;
 
 use crate::Error;
 use crate::backends::Backend;
@@ -35,21 +35,28 @@ impl Gateway {
         mut request: ModelInferRequest,
         call: Call,
     ) -> Result<ModelInferResponse, Error> {
-        let began = Instant::now();
-        let permit = info_span!("admit")
-            .in_scope(|| self.admission().admit(wire::message_bytes(&request)))
+        let (began, stages) = (Instant::now(), runtime::trace::Stages::of_this_span());
+        let permit = self
+            .admission()
+            .admit(wire::message_bytes(&request))
             .inspect_err(|error| self.meters().refused(refusal(error)))?;
+        let admitted = Instant::now();
+        stages.record("admit", began, admitted, Vec::new);
         let (mut parameters, bad) = Parameters::of(&request, call.key.as_deref());
         if !bad.is_empty() {
             // It is routed only to name what else is wrong, and takes no turn of the split.
             parameters.key = Some(String::new());
         }
-        let mut flight = info_span!("route", version = tracing::field::Empty)
-            .in_scope(|| self.route(&request, &parameters, call.principal.clone(), began))
+        let mut flight = self
+            .route(&request, &parameters, call.principal.clone(), began)
             .inspect_err(|error| self.meters().refused(refusal(error)))?;
-        let caller_until =
-            earliest(call.deadline, parameters.timeout.and_then(|time| began.checked_add(time)));
-        let answered = self.carry_out(&mut flight, &mut request, &parameters, bad, caller_until).await;
+        let number = || vec![("version", flight.backend.number.clone())];
+        stages.record("route", admitted, Instant::now(), number);
+        // Where the version has a policy for its queue, `timeout` is about that alone.
+        let whole = parameters.timeout.filter(|_| !flight.backend.serving.waiting.rules_timeouts());
+        let caller_until = earliest(call.deadline, whole.and_then(|time| began.checked_add(time)));
+        let answered =
+            self.carry_out(&mut flight, &mut request, &parameters, bad, caller_until, &stages).await;
         flight.end(&answered);
         drop(permit);
         answered
@@ -71,7 +78,6 @@ impl Gateway {
             .get(&request.model_name)
             .ok_or_else(|| Error::UnknownEndpoint(wire::shown(&request.model_name)))?;
         let target = endpoint.choose(&request.model_version, parameters.key.as_deref())?;
-        tracing::Span::current().record("version", target.backend.number.as_str());
         Ok(Flight {
             gateway: self.clone(),
             backend: target.backend.clone(),
@@ -80,7 +86,7 @@ impl Gateway {
             principal,
             began,
             rows: 1,
-            ran: false,
+            ran: Arc::default(),
             ended: false,
         })
     }
@@ -92,6 +98,7 @@ impl Gateway {
         parameters: &Parameters,
         mut bad: Vec<FieldError>,
         caller_until: Option<Instant>,
+        stages: &Stages,
     ) -> Result<ModelInferResponse, Error> {
         let (parsed, wrong) = wire::parse(request);
         bad.extend(wrong);
@@ -100,7 +107,7 @@ impl Gateway {
         let details = backend.observer.reference().is_some();
         let sampled = backend.observer.samples();
         let seen = if details || sampled { parsed.inputs.clone() } else { Vec::new() };
-        let answer = self.run(&backend, parsed, caller_until, flight.rows, &mut flight.ran).await?;
+        let answer = self.run(flight, parsed, parameters, caller_until, stages).await?;
         finite(&answer.outputs, self.config().infer.infinity_is_fault)?;
         let id = std::mem::take(&mut request.id);
         self.observing().trace_this();
@@ -133,7 +140,7 @@ impl Gateway {
                 description: "dimension 0 is 0, required at least 1".into(),
             });
         }
-        let (rows, most) = (backend.rows(&parsed.inputs), self.config().infer.max_rows);
+        let (rows, most) = (backend.rows(&parsed.inputs), backend.serving.max_rows);
         if rows > most {
             let description = format!("{rows} rows, required at most {most} in one request");
             bad.push(FieldError { field: "inputs".into(), description });
@@ -144,69 +151,48 @@ impl Gateway {
         if bad.is_empty() { Ok(rows) } else { Err(Error::BadRequest(bad)) }
     }
 
-    /// Waits for a lane, lays the batch out and runs it, within the caller's time and ours.
+    /// Queues, batches and runs it in the engine, within the caller's time and ours.
     async fn run(
         &self,
-        backend: &Backend,
+        flight: &Flight,
         parsed: Parsed,
+        parameters: &Parameters,
         caller_until: Option<Instant>,
-        rows: usize,
-        ran: &mut bool,
+        stages: &Stages,
     ) -> Result<Answer, Error> {
-        let queued = Instant::now();
-        let lane = queue(backend, caller_until).instrument(info_span!("queue")).await?;
-        let left_queue = Instant::now();
-        *ran = true;
+        let (backend, rows) = (&flight.backend, flight.rows);
+        let place = backend.serving.waiting.place(parameters.priority, parameters.timeout);
         let empty = parsed.inputs.iter().find(|tensor| tensor.shape().contains(&0)).map(empty_input);
-        // A batch of one: what is laid out is the request itself.
-        let (inputs, outputs) = info_span!("batch", rows).in_scope(|| (parsed.inputs, parsed.outputs));
-        let own_until = left_queue.checked_add(self.config().infer.run_limit());
-        let own_limit = match (caller_until, own_until) {
-            (Some(caller), Some(own)) => own < caller,
-            (caller, _) => caller.is_none(),
+        let options = RunOptions {
+            deadline: caller_until,
+            limit: Some(self.config().infer.run_limit()),
+            started: Some(flight.ran.clone()),
+            ..RunOptions::default()
         };
-        let cancel = CancellationToken::new();
-        let _gone = cancel.clone().drop_guard(); // the caller's cancellation drops this future
-        let options = RunOptions { deadline: earliest(caller_until, own_until), cancel };
-        let span = info_span!("run", rows, provider = backend.session.provider().as_str());
-        let answer = backend.session.run(inputs, outputs, options).instrument(span).await;
-        drop(lane);
+        let outputs = backend.wanted(parsed.outputs);
+        let answer = place.run(&*backend.session, parsed.inputs, outputs, options).await;
         let answer = answer.map_err(|cause| match (cause, empty) {
             // A model need not take tensors without elements; a client could else take a canary off with them.
             (EngineError::ModelFault(_), Some(bad)) => Error::BadRequest(vec![bad]),
-            (cause, _) => Error::Engine { cause, own_limit },
+            (cause, _) => Error::Engine(cause),
         })?;
         let timings = answer.timings;
-        let waited = left_queue - queued + timings.queue();
-        backend.stats.ran(rows, waited, timings.batch(), timings.run());
-        backend.meters.queue.observe(waited.as_secs_f64());
-        backend.meters.batch.observe(timings.batch().as_secs_f64());
-        backend.meters.compute.observe(timings.run().as_secs_f64());
+        backend.stats.ran(rows, timings.queue(), timings.batch(), timings.run());
+        backend.meters.queue.observe(timings.queue().as_secs_f64());
+        if timings.lead {
+            backend.meters.batch.observe(timings.batch().as_secs_f64());
+            backend.meters.compute.observe(timings.run().as_secs_f64());
+            backend.meters.rows.observe(timings.batch_rows as f64);
+        }
+        let of_run = || {
+            let provider = backend.session.provider().to_string();
+            vec![("rows", timings.batch_rows.to_string()), ("provider", provider)]
+        };
+        stages.record("queue", timings.queued_at, timings.batched_at, Vec::new);
+        stages.record("batch", timings.batched_at, timings.started_at, || vec![("rows", rows.to_string())]);
+        stages.record("run", timings.started_at, timings.ended_at, of_run);
         Ok(answer)
     }
-}
-
-/// A lane to the engine: at once where one is free, else in turn, until the caller gives up.
-async fn queue(
-    backend: &Backend,
-    until: Option<Instant>,
-) -> Result<tokio::sync::OwnedSemaphorePermit, Error> {
-    if let Ok(lane) = backend.lanes.clone().try_acquire_owned() {
-        return Ok(lane);
-    }
-    let refuse = |cause| Error::Engine { cause, own_limit: false };
-    let waiting = backend.stats.wait();
-    if waiting.before >= backend.queue as u64 {
-        return Err(refuse(EngineError::Busy { capacity: backend.queue }));
-    }
-    let lane = backend.lanes.clone().acquire_owned();
-    let lane = match until {
-        None => lane.await,
-        Some(until) => tokio::time::timeout_at(until.into(), lane)
-            .await
-            .map_err(|_| refuse(EngineError::Deadline { running: false }))?,
-    };
-    lane.map_err(|_| refuse(EngineError::Closed))
 }
 
 fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
@@ -225,11 +211,9 @@ fn empty_input(tensor: &Tensor) -> FieldError {
 
 /// NaN is no answer; infinity is one where a model may mean it (a logarithm of 0).
 fn finite(outputs: &[Tensor], infinity_is_fault: bool) -> Result<(), Error> {
-    let is_bad = |value: &f64| value.is_nan() || (infinity_is_fault && value.is_infinite());
-    let bad = |tensor: &&Tensor| {
-        tensor.datatype().is_float() && tensor.to_f64().is_ok_and(|values| values.iter().any(is_bad))
-    };
-    outputs.iter().find(bad).map_or(Ok(()), |tensor| Err(Error::NonFinite(tensor.name().to_owned())))
+    let is_bad = |value: f64| value.is_nan() || (infinity_is_fault && value.is_infinite());
+    let bad = outputs.iter().find(|tensor| tensor.any_float(is_bad));
+    bad.map_or(Ok(()), |tensor| Err(Error::NonFinite(tensor.name().to_owned())))
 }
 
 /// Label of a request that reached no version.
@@ -241,8 +225,10 @@ fn refusal(error: &Error) -> &'static str {
         Error::NoStableVersion(_) => "no_stable_version",
         Error::NoBackend(_) | Error::NoRoutes => "no_backend",
         Error::BadRequest(_)
+        | Error::NotInRepository(_)
+        | Error::NotLoaded { .. }
         | Error::Unsupported(_)
-        | Error::Engine { .. }
+        | Error::Engine(_)
         | Error::NonFinite(_)
         | Error::Files(_) => "bad_request",
     }

@@ -15,6 +15,9 @@ const BUCKETS: [f64; 18] = [
     1.0, 2.0, 5.0, 10.0,
 ];
 
+/// Upper bounds of rows that run together.
+const ROWS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0];
+
 /// An endpoint's version.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct Of {
@@ -57,6 +60,7 @@ pub struct Meters {
     queue: Durations,
     batch: Durations,
     compute: Durations,
+    rows: Durations,
     requests: Family<Ended, Counter>,
     refused: Family<Reason, Counter>,
     traffic: Family<Of, Gauge>,
@@ -80,6 +84,8 @@ pub struct BackendMeters {
     pub batch: Histogram,
     /// In the model.
     pub compute: Histogram,
+    /// Rows of a run.
+    pub rows: Histogram,
     /// Answered.
     pub ok: Counter,
     /// Failed by the model.
@@ -99,6 +105,7 @@ impl Meters {
             queue: durations(),
             batch: durations(),
             compute: durations(),
+            rows: Durations::new_with_constructor(|| Histogram::new(ROWS)),
             requests: Family::default(),
             refused: Family::default(),
             traffic: Family::default(),
@@ -118,6 +125,7 @@ impl Meters {
             to.register("wlp_gateway_queue_duration_seconds", "Waiting for the model", m.queue.clone());
             to.register("wlp_gateway_batch_duration_seconds", "Laying out the batch", m.batch.clone());
             to.register("wlp_gateway_compute_duration_seconds", "In the model", m.compute.clone());
+            to.register("wlp_gateway_batch_rows", "Rows that ran together", m.rows.clone());
             to.register(
                 "wlp_gateway_requests",
                 "Routed requests by whose fault they failed",
@@ -160,6 +168,7 @@ impl Meters {
             queue: self.queue.get_or_create(&of).clone(),
             batch: self.batch.get_or_create(&of).clone(),
             compute: self.compute.get_or_create(&of).clone(),
+            rows: self.rows.get_or_create(&of).clone(),
             ok: outcome("ok"),
             model: outcome("model_fault"),
             client: outcome("client_fault"),

@@ -113,7 +113,7 @@ impl Config {
             "" => None,
             address => Some(address.parse()?),
         };
-        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics })
+        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics, http: None })
     }
 }
 

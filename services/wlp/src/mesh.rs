@@ -60,8 +60,12 @@ impl Sockets {
         }
         // All are held until the last was tried, so that two of the five on one port are seen too.
         let (mut held, mut taken) = (Vec::new(), Vec::new());
-        for (to, rpc, metrics) in settings.addresses()? {
-            let all = [Some(("", rpc)), metrics.map(|metrics| (" metrics", metrics))];
+        for (to, listen) in settings.addresses()? {
+            let all = [
+                Some(("", listen.rpc)),
+                listen.metrics.map(|at| (" metrics", at)),
+                listen.http.map(|at| (" REST", at)),
+            ];
             for (what, address) in all.into_iter().flatten() {
                 let address = SocketAddr::new(self.host, address.port());
                 match TcpListener::bind(address) {
@@ -106,6 +110,7 @@ struct Part {
     peer: Peer,
     rpc: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
+    http: Option<SocketAddr>,
 }
 
 enum Running {
@@ -153,12 +158,12 @@ impl Mesh {
             registry::Deps { clock: clock.clone(), engine: engine.clone(), credentials: credentials.clone() };
         let registry = registry::build(&config, deps).await?;
         let asked = |by: To| registry.peer(keys.key(by.name())?).map_err(anyhow::Error::from);
-        let listen_registry = (config.listen, config.metrics_listen);
+        let listen_registry = [config.listen, config.metrics_listen, String::new()];
 
         let config = settings.data_pipeline;
         let deps = data_pipeline::Deps::new(&asked(To::DataPipeline)?, clock.clone(), credentials.clone());
         let pipeline = data_pipeline::build(&config, deps).await?;
-        let listen_pipeline = (config.listen, config.metrics_listen);
+        let listen_pipeline = [config.listen, config.metrics_listen, String::new()];
 
         let config = settings.evaluator;
         let splits = pipeline.peer(keys.key(To::Evaluator.name())?)?;
@@ -170,31 +175,31 @@ impl Mesh {
             splits,
         );
         let evaluator = evaluator::build(&config, deps).await?;
-        let listen_evaluator = (config.listen, config.metrics_listen);
+        let listen_evaluator = [config.listen, config.metrics_listen, String::new()];
 
         let config = settings.monitor;
         let clients = monitor::RegistryClients::over(&asked(To::Monitor)?);
         let deps =
             monitor::Deps { clock: clock.clone(), credentials: credentials.clone(), registry: clients };
         let (monitor, monitor_parts) = monitor::assemble(&config, deps).await?;
-        let listen_monitor = (config.listen, config.metrics_listen);
+        let listen_monitor = [config.listen, config.metrics_listen, String::new()];
 
         let config = settings.gateway;
         let clients =
             gateway::Clients::over(asked(To::Gateway)?, monitor.peer(keys.key(To::Gateway.name())?)?);
         let deps = gateway::Deps { clock: clock.clone(), engine, credentials, clients };
         let gateway = gateway::build(&config, deps).await?;
-        let listen_gateway = (config.listen, config.metrics_listen);
+        let listen_gateway = [config.listen, config.metrics_listen, config.rest_listen];
 
         let (mut parts, mut running) = (Vec::new(), Vec::new());
-        for (to, service, (rpc, metrics)) in [
+        for (to, service, listen) in [
             (To::Registry, registry, listen_registry),
             (To::DataPipeline, pipeline, listen_pipeline),
             (To::Evaluator, evaluator, listen_evaluator),
             (To::Monitor, monitor, listen_monitor),
             (To::Gateway, gateway, listen_gateway),
         ] {
-            let (part, runs) = serve(to, service, options.sockets, &rpc, &metrics).await?;
+            let (part, runs) = serve(to, service, options.sockets, &listen).await?;
             parts.push(part);
             running.push((to, runs));
         }
@@ -273,6 +278,11 @@ impl Local {
     pub fn metrics_address(&self, to: To) -> Option<SocketAddr> {
         self.part(to).and_then(|part| part.metrics)
     }
+
+    /// Where a service speaks HTTP beside gRPC.
+    pub fn http_address(&self, to: To) -> Option<SocketAddr> {
+        self.part(to).and_then(|part| part.http)
+    }
 }
 
 impl Reach for Local {
@@ -290,21 +300,25 @@ impl Reach for Local {
     }
 }
 
+/// Serves on the configured addresses of gRPC, metrics and HTTP, of which the last two may be empty.
 async fn serve(
     to: To,
     service: Service,
     sockets: Option<Sockets>,
-    rpc: &str,
-    metrics: &str,
+    [rpc, metrics, http]: &[String; 3],
 ) -> anyhow::Result<(Part, Running)> {
     let peer = service.peer("")?;
     let Some(sockets) = sockets else {
         service.tasks().start();
-        return Ok((Part { to, peer, rpc: None, metrics: None }, Running::Quiet(service)));
+        return Ok((Part { to, peer, rpc: None, metrics: None, http: None }, Running::Quiet(service)));
     };
-    let metrics = if metrics.is_empty() { None } else { Some(sockets.at(metrics)?) };
-    let bound = runtime::bind(Listen { rpc: sockets.at(rpc)?, metrics }).await?;
-    let part = Part { to, peer, rpc: Some(bound.rpc_address()), metrics: bound.metrics_address() };
+    let other = |address: &str| -> anyhow::Result<Option<SocketAddr>> {
+        if address.is_empty() { Ok(None) } else { sockets.at(address).map(Some) }
+    };
+    let listen = Listen { rpc: sockets.at(rpc)?, metrics: other(metrics)?, http: other(http)? };
+    let bound = runtime::bind(listen).await?;
+    let (rpc, metrics, http) = (Some(bound.rpc_address()), bound.metrics_address(), bound.http_address());
+    let part = Part { to, peer, rpc, metrics, http };
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let task = tokio::spawn(async move { bound.serve(service, stopped.cancelled_owned()).await });
@@ -345,6 +359,7 @@ mod tests {
             &mut settings.evaluator.metrics_listen,
             &mut settings.monitor.metrics_listen,
             &mut settings.gateway.listen,
+            &mut settings.gateway.rest_listen,
         ] {
             *address = "127.0.0.1:0".into();
         }

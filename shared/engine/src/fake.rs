@@ -15,8 +15,8 @@ use crate::inspect::proto::{
     TensorType, TypeProto, TypeValue, ValueInfoProto,
 };
 use crate::{
-    Answer, DataType, Dim, Engine, EngineError, LoadOptions, ModelSignature, Provider, RunOptions, Session,
-    Tensor, TensorData, TensorSpec, Timings, inspect, session,
+    Answer, Counts, DataType, Dim, Engine, EngineError, LoadOptions, ModelSignature, Provider, RunOptions,
+    Session, Tensor, TensorData, TensorSpec, Timings, inspect, session,
 };
 
 /// Makes the outputs of a fake model from its inputs.
@@ -92,6 +92,7 @@ impl Engine for FakeEngine {
             digest: inspection.file_digest,
             behaviours: self.behaviours.clone(),
             runs: AtomicUsize::new(0),
+            rows: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
         }))
     }
@@ -103,6 +104,7 @@ struct FakeSession {
     digest: String,
     behaviours: Behaviours,
     runs: AtomicUsize,
+    rows: AtomicUsize,
     in_flight: AtomicUsize,
 }
 
@@ -132,6 +134,15 @@ impl Session for FakeSession {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    fn batches(&self) -> bool {
+        false
+    }
+
+    fn counts(&self) -> Counts {
+        let count = |of: &AtomicUsize| of.load(Ordering::Relaxed) as u64;
+        Counts { runs: count(&self.runs), rows: count(&self.rows) }
+    }
+
     async fn run(
         &self,
         inputs: Vec<Tensor>,
@@ -142,11 +153,12 @@ impl Session for FakeSession {
         let started_at = Instant::now();
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         let _flight = Flight(&self.in_flight);
+        options.note_start();
         let behaviour = lock(&self.behaviours).get(&self.digest).cloned().unwrap_or_default();
         if !behaviour.delay.is_zero() {
             tokio::select! {
                 () = tokio::time::sleep(behaviour.delay) => {}
-                () = options.cancel.cancelled() => return Err(EngineError::Cancelled),
+                () = options.cancelled() => return Err(EngineError::Cancelled),
                 () = session::until(options.deadline) => return Err(EngineError::Deadline { running: true }),
             }
         }
@@ -164,8 +176,12 @@ impl Session for FakeSession {
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| EngineError::ModelFault("the fake model gives not every output".into()))?;
         let batch_rows = inputs.first().map_or(1, Tensor::rows);
+        self.rows.fetch_add(batch_rows, Ordering::Relaxed);
         let (queued_at, batched_at, ended_at) = (started_at, started_at, Instant::now());
-        Ok(Answer { outputs, timings: Timings { queued_at, batched_at, started_at, ended_at, batch_rows } })
+        Ok(Answer {
+            outputs,
+            timings: Timings { queued_at, batched_at, started_at, ended_at, batch_rows, lead: true },
+        })
     }
 
     async fn warm_up(&self, _: RunOptions) -> Result<(), EngineError> {

@@ -20,7 +20,8 @@ pub use error::{EngineError, FaultKind};
 pub use inspect::{InspectError, Inspection, Limits, inspect};
 pub use onnx::{OnnxRuntime, library_folder, locate_library};
 pub use session::{
-    Answer, Engine, LoadOptions, Optimization, Provider, ProviderPolicy, RunOptions, Session, Timings,
+    Answer, Batching, Counts, Engine, LoadOptions, Optimization, Provider, ProviderPolicy, RunOptions,
+    Session, Timings,
 };
 pub use signature::{Compatibility, Declared, Dim, FieldError, ModelSignature, TensorSpec};
 pub use tensor::{MAX_RANK, Tensor, TensorData, TensorError, element_count};

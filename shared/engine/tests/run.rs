@@ -127,8 +127,8 @@ async fn an_endless_loop_stops_soon_after_its_deadline() {
         tokio::time::timeout(Duration::from_millis(100), session.run(x(), vec![], RunOptions::default()))
             .await,
     );
-    let cancelled = RunOptions::default();
-    let cancel = cancelled.cancel.clone();
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let cancelled = RunOptions { cancel: Some(cancel.clone()), ..RunOptions::default() };
     let (error, ()) = tokio::join!(session.run(x(), vec![], cancelled), async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         cancel.cancel();

@@ -85,13 +85,15 @@ pub fn load_from<C: DeserializeOwned>(
         })
 }
 
-/// The two addresses of a service.
+/// The addresses of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listen {
     /// gRPC. Port 0 asks the system for a free one.
     pub rpc: SocketAddr,
     /// `/metrics`, `/livez`, `/readyz`; none serves no such listener.
     pub metrics: Option<SocketAddr>,
+    /// The service's own router ([`crate::Service::with_http`]); none serves no such listener.
+    pub http: Option<SocketAddr>,
 }
 
 /// `[telemetry]`

@@ -20,6 +20,7 @@ pub mod status;
 pub mod tasks;
 pub mod telemetry;
 pub mod trace;
+pub mod web;
 
 pub use clock::Clock;
 pub use config::Listen;

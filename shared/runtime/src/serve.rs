@@ -20,6 +20,7 @@ use crate::config::Listen;
 use crate::layers::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::service::{Service, Stack};
+use crate::web;
 
 /// How long calls may take to end after the stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -59,7 +60,11 @@ pub async fn bind(listen: Listen) -> anyhow::Result<Bound> {
         Some(address) => Some(TcpListener::bind(address).await.with_context(at("metrics_listen", address))?),
         None => None,
     };
-    Ok(Bound { rpc_address: rpc.local_addr()?, rpc, metrics })
+    let http = match listen.http {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(at("HTTP", address))?),
+        None => None,
+    };
+    Ok(Bound { rpc_address: rpc.local_addr()?, rpc, metrics, http })
 }
 
 /// Sockets that listen already.
@@ -68,6 +73,7 @@ pub struct Bound {
     rpc: TcpListener,
     rpc_address: SocketAddr,
     metrics: Option<TcpListener>,
+    http: Option<TcpListener>,
 }
 
 impl Bound {
@@ -81,21 +87,36 @@ impl Bound {
         self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
+    /// The real address of the service's own router.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// Serves until `shutdown`, then drains.
     ///
     /// # Errors
-    /// [`crate::credentials::CredentialsError::Exposed`].
+    /// [`crate::credentials::CredentialsError::Exposed`], or an HTTP address of a service without a router.
     pub async fn serve(
         self,
         mut service: Service,
         shutdown: impl Future<Output = ()> + Send,
     ) -> anyhow::Result<()> {
         service.credentials.fit_for(self.rpc_address)?;
+        if let Some(address) = self.http_address() {
+            service.credentials.fit_for(address)?;
+            anyhow::ensure!(service.http.is_some(), "{} serves no HTTP at {address}", service.name);
+        }
         let (closing, gone) = (CancellationToken::new(), CancellationToken::new());
         let (connections, listeners) = (TaskTracker::new(), TaskTracker::new());
-        let accepting =
-            accept(self.rpc, service.stack.clone(), connections.clone(), closing.clone(), gone.clone());
+        let (stack, stop) = (service.stack.clone(), closing.clone());
+        let open = move |stream| connection(stream, stack.clone(), stop.clone());
+        let accepting = accept(self.rpc, open, connections.clone(), closing.clone(), gone.clone());
         let accepting = listeners.spawn(accepting);
+        if let (Some(listener), Some(router)) = (self.http, service.http.take()) {
+            let (name, stop) = (service.name, closing.clone());
+            let open = move |stream| web::connection(stream, router.clone(), name, stop.clone());
+            listeners.spawn(accept(listener, open, connections.clone(), closing.clone(), gone.clone()));
+        }
         if let Some(listener) = self.metrics {
             let router = plain(service.metrics.clone(), service.readiness.clone());
             let gone = gone.clone();
@@ -138,13 +159,16 @@ async fn drain(connections: &TaskTracker, readiness: &Readiness, gone: &Cancella
     tokio::time::timeout(Duration::from_secs(1), connections.wait()).await.is_ok() && ended
 }
 
-async fn accept(
+/// Takes connections and serves each by `open`, until `closing`; what is left of them is dropped when `gone`.
+async fn accept<F>(
     listener: TcpListener,
-    stack: Stack,
+    open: impl Fn(TcpStream) -> F,
     connections: TaskTracker,
     closing: CancellationToken,
     gone: CancellationToken,
-) {
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     loop {
         let accepted = tokio::select! {
             () = closing.cancelled() => return,
@@ -152,9 +176,9 @@ async fn accept(
         };
         match accepted {
             Ok((stream, _)) => {
-                let (stack, closing, gone) = (stack.clone(), closing.clone(), gone.clone());
+                let (serving, gone) = (open(stream), gone.clone());
                 connections.spawn(async move {
-                    tokio::select! { () = gone.cancelled() => {}, () = connection(stream, stack, closing) => {} }
+                    tokio::select! { () = gone.cancelled() => {}, () = serving => {} }
                 });
             }
             Err(error) => {

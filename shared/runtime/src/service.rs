@@ -58,6 +58,7 @@ pub struct Service {
     pub(crate) credentials: Credentials,
     pub(crate) health: Health,
     pub(crate) on_stop: Vec<Hook>,
+    pub(crate) http: Option<axum::Router>,
     streaming: Arc<HashSet<String>>,
 }
 
@@ -97,6 +98,19 @@ impl Service {
     /// The handlers behind the layers, for a [`Peer::local`] that outlives this value.
     pub fn stack(&self) -> Stack {
         self.stack.clone()
+    }
+
+    /// The same service with a router of its own beside gRPC (REST, a console), over HTTP/1.1 on the address
+    /// [`crate::Listen::http`].
+    #[must_use]
+    pub fn with_http(mut self, router: axum::Router) -> Self {
+        self.http = Some(router);
+        self
+    }
+
+    /// Its router beside gRPC, for callers in this process.
+    pub fn http(&self) -> Option<axum::Router> {
+        self.http.clone()
     }
 
     /// Its background tasks; a mesh without sockets starts them with [`Tasks::start`].
@@ -266,6 +280,7 @@ impl ServiceBuilder {
             credentials: self.credentials,
             health,
             on_stop: self.on_stop,
+            http: None,
             streaming,
         })
     }

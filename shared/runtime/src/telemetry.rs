@@ -76,6 +76,8 @@ pub fn init(service: &'static str, config: &Telemetry) -> anyhow::Result<Guard> 
         .with_resource(resource(service))
         .with_span_processor(router)
         .build();
+    // For spans that are recorded after they ended.
+    opentelemetry::global::set_tracer_provider(provider.clone());
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("wlp"))
         .with_location(false)

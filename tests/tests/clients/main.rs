@@ -1,5 +1,7 @@
 //! Clients in other languages against the mesh over TCP: tritonclient unchanged, stubs generated from `proto/`.
 
+mod rest;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -26,7 +26,6 @@ pub struct Stats {
     compute: Pair,
     rows: AtomicU64,
     model_faults: AtomicU64,
-    waiting: AtomicU64,
     last_ms: AtomicU64,
 }
 
@@ -64,17 +63,12 @@ impl Stats {
         self.last_ms.store(u64::try_from(since.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Counts a run of the model.
+    /// Counts an answer of the model.
     pub fn ran(&self, rows: usize, queue: Duration, batch: Duration, compute: Duration) {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
         self.queue.add(queue);
         self.batch.add(batch);
         self.compute.add(compute);
-    }
-
-    /// Requests that waited for a lane, one more; the guard counts it down.
-    pub fn wait(&self) -> Waiting<'_> {
-        Waiting { stats: self, before: self.waiting.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// Requests that were routed here and ended.
@@ -87,9 +81,9 @@ impl Stats {
         self.model_faults.load(Ordering::Relaxed)
     }
 
-    /// In the protocol's form.
-    pub fn wire(&self, name: &str, version: &str) -> ModelStatistics {
-        let runs = self.compute.count.load(Ordering::Relaxed);
+    /// In the protocol's form, with the runs that the engine counts.
+    pub fn wire(&self, name: &str, version: &str, runs: u64) -> ModelStatistics {
+        let answers = self.compute.count.load(Ordering::Relaxed);
         ModelStatistics {
             name: name.to_owned(),
             version: version.to_owned(),
@@ -102,25 +96,11 @@ impl Stats {
                 queue: Some(self.queue.wire()),
                 compute_input: Some(self.batch.wire()),
                 compute_infer: Some(self.compute.wire()),
-                compute_output: Some(StatisticDuration { count: runs, ns: 0 }),
+                compute_output: Some(StatisticDuration { count: answers, ns: 0 }),
                 cache_hit: Some(StatisticDuration::default()),
                 cache_miss: Some(StatisticDuration::default()),
             }),
             ..ModelStatistics::default()
         }
-    }
-}
-
-/// A request in the queue.
-#[derive(Debug)]
-pub struct Waiting<'a> {
-    stats: &'a Stats,
-    /// Requests that waited already.
-    pub before: u64,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }

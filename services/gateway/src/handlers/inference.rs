@@ -8,7 +8,6 @@ use super::{call_of, stream};
 use crate::Error;
 use crate::gateway::Gateway;
 
-const MOVED: &str = "models are loaded and unloaded by the registry's route table, not by a client";
 const SHARED_MEMORY: &str = "shared memory regions are not supported: a client's memory is not this host's";
 const SETTINGS: &str = "traces and logs are set in the gateway's configuration, not by a client";
 
@@ -43,7 +42,7 @@ impl GrpcInferenceService for Gateway {
         &self,
         _: Request<wire::ServerMetadataRequest>,
     ) -> Result<Response<wire::ServerMetadataResponse>, Status> {
-        Ok(Response::new(Self::server_stated()))
+        Ok(Response::new(self.server_stated()))
     }
 
     async fn model_metadata(
@@ -89,21 +88,23 @@ impl GrpcInferenceService for Gateway {
         &self,
         request: Request<wire::RepositoryIndexRequest>,
     ) -> Result<Response<wire::RepositoryIndexResponse>, Status> {
-        Ok(Response::new(self.index(&request.into_inner())))
+        Ok(Response::new(self.index(&request.into_inner()).await?))
     }
 
     async fn repository_model_load(
         &self,
-        _: Request<wire::RepositoryModelLoadRequest>,
+        request: Request<wire::RepositoryModelLoadRequest>,
     ) -> Result<Response<wire::RepositoryModelLoadResponse>, Status> {
-        unsupported(MOVED)
+        self.load_model(&request.into_inner()).await?;
+        Ok(Response::new(wire::RepositoryModelLoadResponse {}))
     }
 
     async fn repository_model_unload(
         &self,
-        _: Request<wire::RepositoryModelUnloadRequest>,
+        request: Request<wire::RepositoryModelUnloadRequest>,
     ) -> Result<Response<wire::RepositoryModelUnloadResponse>, Status> {
-        unsupported(MOVED)
+        self.unload_model(&request.into_inner()).await?;
+        Ok(Response::new(wire::RepositoryModelUnloadResponse {}))
     }
 
     async fn system_shared_memory_status(

@@ -16,13 +16,21 @@ pub struct Observer {
     reference: OnceLock<Arc<Reference>>,
     every: u64,
     seen: AtomicU64,
+    /// Nobody collects what is noted: nothing is.
+    idle: bool,
 }
 
 impl Observer {
     /// An observer that keeps that share of whole requests.
     pub fn new(sample_share: f64) -> Self {
         let every = if sample_share > 0.0 { (1.0 / sample_share.min(1.0)).round() as u64 } else { 0 };
-        Self { windows: Mutex::default(), reference: OnceLock::new(), every, seen: AtomicU64::new(0) }
+        let (windows, seen) = (Mutex::default(), AtomicU64::new(0));
+        Self { windows, reference: OnceLock::new(), every, seen, idle: false }
+    }
+
+    /// An observer where there is no monitor: it notes nothing.
+    pub fn idle() -> Self {
+        Self { idle: true, ..Self::new(0.0) }
     }
 
     /// Counts the end of a request in the second of `now`; see [`Window::note`].
@@ -35,6 +43,9 @@ impl Observer {
         took: Duration,
         caller: Option<&str>,
     ) {
+        if self.idle {
+            return;
+        }
         lock(&self.windows).entry(second(now)).or_default().note(outcome, ran, rows, took, caller);
     }
 

@@ -35,6 +35,8 @@ pub struct Endpoint {
     pub split: Arc<Split>,
     /// Judges the canary.
     pub breaker: Option<Arc<Breaker>>,
+    /// Every loaded version answers a request that names it, with or without a share.
+    pub by_number: bool,
 }
 
 impl Endpoint {
@@ -87,6 +89,11 @@ impl Endpoint {
         self.targets.iter().enumerate().map(one).collect()
     }
 
+    /// Whether the target at that place answers a request that names its version.
+    pub fn answers(&self, place: usize) -> bool {
+        self.by_number || self.effective().get(place).is_some_and(|percent| *percent > 0)
+    }
+
     /// Whether the breaker took the canary off.
     pub fn tripped(&self) -> bool {
         self.breaker.as_ref().is_some_and(|breaker| breaker.is_tripped())
@@ -114,7 +121,7 @@ impl Endpoint {
             let (endpoint, version) = named();
             return Err(Error::UnknownVersion { endpoint, version });
         };
-        if self.effective()[place] == 0 {
+        if !self.answers(place) {
             let (endpoint, version) = named();
             return Err(Error::NoTraffic { endpoint, version });
         }

@@ -9,7 +9,7 @@ mod stated;
 pub use answer::answer;
 pub use parameters::Parameters;
 pub use request::{Parsed, message_bytes, parse};
-pub use stated::{config, metadata};
+pub use stated::{config, metadata, number};
 
 /// A name from a caller as it may be echoed: short and without control characters.
 pub(crate) fn shown(name: &str) -> String {

@@ -22,6 +22,8 @@ pub struct Parameters {
     pub key: Option<String>,
     /// Triton's `timeout`: how long the caller wants to wait.
     pub timeout: Option<Duration>,
+    /// Triton's `priority`: 1 goes first; 0 is that of a request that names none.
+    pub priority: Option<u64>,
     /// Triton's `triton_enable_empty_final_response`: the answer says that it is the last.
     pub final_response: bool,
     /// Values of sensitive columns that are no inputs of the model, by column: `group.<column>` is one value for all rows, or
@@ -57,6 +59,14 @@ impl Parameters {
             None => {}
         }
         read.timeout = read.timeout.filter(|timeout| !timeout.is_zero());
+        match request.parameters.get("priority").map(|parameter| &parameter.parameter_choice) {
+            Some(Some(ParameterChoice::Int64Param(level))) if *level >= 0 => {
+                read.priority = Some(level.unsigned_abs());
+            }
+            Some(Some(ParameterChoice::Uint64Param(level))) => read.priority = Some(*level),
+            Some(_) => wrong("priority", "must be a whole number, 0 or more".into()),
+            None => {}
+        }
         if let Some(parameter) = request.parameters.get("triton_enable_empty_final_response") {
             read.final_response =
                 matches!(parameter.parameter_choice, Some(ParameterChoice::BoolParam(true)));

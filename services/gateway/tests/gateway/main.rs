@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod breaker;
+mod local;
 mod observe;
 mod peers;
 mod protocol;
+mod rest;
 mod routes;
 mod split;
 mod stage;

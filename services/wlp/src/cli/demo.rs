@@ -118,7 +118,8 @@ impl Demo {
         for to in To::ALL {
             let metrics =
                 reach.metrics_address(to).map_or_else(String::new, |at| format!("http://{at}/metrics"));
-            println!("  {:14} grpc {:16} {metrics}", to.name(), at(to));
+            let rest = reach.http_address(to).map_or_else(String::new, |at| format!("  http://{at}/v2"));
+            println!("  {:14} grpc {:16} {metrics}{rest}", to.name(), at(to));
         }
         let (wlp, registry, folder) = (command(), at(To::Registry), folder.display());
         println!(

@@ -8,6 +8,7 @@ mod health;
 mod import;
 mod keys;
 mod resources;
+mod serve;
 mod up;
 
 use std::path::PathBuf;
@@ -32,6 +33,8 @@ pub struct Cli {
 enum Command {
     /// Starts the five services in one process, on loopback with development keys.
     Up(up::Up),
+    /// Serves ONNX files or a Triton model repository on loopback, without the mesh and without keys.
+    Serve(serve::Serve),
     /// Sets everything up and tells the whole story: one model from plan to production, and back out.
     Demo(demo::Demo),
     /// Installs ONNX Runtime.
@@ -169,6 +172,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(up) => Box::pin(up.run()).await,
+        Command::Serve(serve) => Box::pin(serve.run()).await,
         Command::Demo(demo) => Box::pin(demo.run()).await,
         Command::Runtime(RuntimeCommand::Install { gpu }) => {
             let library = crate::onnxruntime::install(gpu).await?;

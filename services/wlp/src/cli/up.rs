@@ -101,7 +101,8 @@ fn show(mesh: &Mesh, development: Option<&Path>) {
     for to in To::ALL {
         let rpc = reach.address(to).map_or_else(String::new, |at| at.to_string());
         let metrics = reach.metrics_address(to).map_or_else(String::new, |at| format!("http://{at}/metrics"));
-        println!("{:14} grpc {rpc:22} {metrics}", to.name());
+        let rest = reach.http_address(to).map_or_else(String::new, |at| format!("  http://{at}/v2"));
+        println!("{:14} grpc {rpc:22} {metrics}{rest}", to.name());
     }
     if let Some(data_dir) = development {
         println!("\ndevelopment keys (also in {}):", files(data_dir).1.display());

@@ -28,48 +28,76 @@ pub(super) fn datatype(kind: TensorElementType) -> Option<DataType> {
     })
 }
 
-/// A value that owns its copy of the tensor's data.
-pub(super) fn input(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError> {
-    match tensor.datatype() {
-        DataType::Bool => numbers::<bool>(tensor),
-        DataType::Uint8 => numbers::<u8>(tensor),
-        DataType::Uint16 => numbers::<u16>(tensor),
-        DataType::Uint32 => numbers::<u32>(tensor),
-        DataType::Uint64 => numbers::<u64>(tensor),
-        DataType::Int8 => numbers::<i8>(tensor),
-        DataType::Int16 => numbers::<i16>(tensor),
-        DataType::Int32 => numbers::<i32>(tensor),
-        DataType::Int64 => numbers::<i64>(tensor),
-        DataType::Fp16 => numbers::<f16>(tensor),
-        DataType::Bf16 => numbers::<bf16>(tensor),
-        DataType::Fp32 => numbers::<f32>(tensor),
-        DataType::Fp64 => numbers::<f64>(tensor),
-        DataType::Bytes => strings(tensor),
+/// The inputs of a run.
+pub(super) type Values = Vec<(String, SessionInputValue<'static>)>;
+
+/// The inputs of requests as those of one run: rows one after the other, copied once. All requests have the same inputs in
+/// the same order, of the same types and row shapes; a single one may have any.
+pub(super) fn inputs(requests: &[&[Tensor]]) -> Result<Values, EngineError> {
+    let first = requests.first().copied().unwrap_or_default();
+    let value = |at: usize| {
+        let parts: Vec<&Tensor> = requests.iter().filter_map(|inputs| inputs.get(at)).collect();
+        Ok((first[at].name().to_owned(), input(&parts)?))
+    };
+    (0..first.len()).map(value).collect()
+}
+
+/// A value that owns its copy of the tensors' data.
+fn input(parts: &[&Tensor]) -> Result<SessionInputValue<'static>, EngineError> {
+    match parts.first().map(|first| first.datatype()) {
+        None => Err(EngineError::Host("an input of no request".into())),
+        Some(DataType::Bool) => numbers::<bool>(parts),
+        Some(DataType::Uint8) => numbers::<u8>(parts),
+        Some(DataType::Uint16) => numbers::<u16>(parts),
+        Some(DataType::Uint32) => numbers::<u32>(parts),
+        Some(DataType::Uint64) => numbers::<u64>(parts),
+        Some(DataType::Int8) => numbers::<i8>(parts),
+        Some(DataType::Int16) => numbers::<i16>(parts),
+        Some(DataType::Int32) => numbers::<i32>(parts),
+        Some(DataType::Int64) => numbers::<i64>(parts),
+        Some(DataType::Fp16) => numbers::<f16>(parts),
+        Some(DataType::Bf16) => numbers::<bf16>(parts),
+        Some(DataType::Fp32) => numbers::<f32>(parts),
+        Some(DataType::Fp64) => numbers::<f64>(parts),
+        Some(DataType::Bytes) => strings(parts),
     }
 }
 
-fn numbers<T>(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError>
+/// The shape of tensors laid one after the other; that of the tensor itself where there is one, which may be a scalar.
+fn shape(parts: &[&Tensor]) -> Vec<i64> {
+    let mut shape = parts.first().map(|first| first.shape().to_vec()).unwrap_or_default();
+    if let (Some(rows), true) = (shape.first_mut(), parts.len() > 1) {
+        *rows = parts.iter().map(|part| part.rows() as i64).sum();
+    }
+    shape
+}
+
+fn numbers<T>(parts: &[&Tensor]) -> Result<SessionInputValue<'static>, EngineError>
 where
     T: Element + PrimitiveTensorElementType + std::fmt::Debug,
 {
-    let values = tensor.values::<T>().map_err(|error| bad(tensor, error.to_string()))?;
-    let value = ort::value::Tensor::from_array((tensor.shape().to_vec(), values));
-    Ok(value.map_err(|error| bad(tensor, text(error.message())))?.into_dyn().into())
+    let mut values: Vec<T> = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        part.append_to(&mut values).map_err(|error| bad(part, error.to_string()))?;
+    }
+    let value = ort::value::Tensor::from_array((shape(parts), values));
+    Ok(value.map_err(|error| bad(parts[0], text(error.message())))?.into_dyn().into())
 }
 
-fn strings(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError> {
-    let elements = tensor.elements().map_err(|error| bad(tensor, error.to_string()))?;
-    let mut strings = Vec::with_capacity(elements.len());
-    for (at, element) in elements.iter().enumerate() {
-        let string =
-            std::str::from_utf8(element).map_err(|_| bad(tensor, format!("element {at} is not UTF-8")))?;
-        if string.contains('\0') {
-            return Err(bad(tensor, format!("element {at} has a zero byte")));
+fn strings(parts: &[&Tensor]) -> Result<SessionInputValue<'static>, EngineError> {
+    let mut strings = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        for (at, element) in part.elements().into_iter().flatten().enumerate() {
+            let string =
+                std::str::from_utf8(element).map_err(|_| bad(part, format!("element {at} is not UTF-8")))?;
+            if string.contains('\0') {
+                return Err(bad(part, format!("element {at} has a zero byte")));
+            }
+            strings.push(string);
         }
-        strings.push(string.to_owned());
     }
-    let value = ort::value::Tensor::from_string_array((tensor.shape().to_vec(), strings.as_slice()));
-    Ok(value.map_err(|error| bad(tensor, text(error.message())))?.into_dyn().into())
+    let value = ort::value::Tensor::from_string_array((shape(parts), strings.as_slice()));
+    Ok(value.map_err(|error| bad(parts[0], text(error.message())))?.into_dyn().into())
 }
 
 fn bad(tensor: &Tensor, description: String) -> EngineError {

@@ -1,11 +1,16 @@
 //! ONNX Runtime through the `ort` crate: the only module that knows it.
 
 mod convert;
+mod independence;
 mod library;
 mod load;
+mod pace;
 mod placement;
 mod queue;
+mod seat;
 mod session;
+mod switch;
+mod watch;
 mod worker;
 
 use std::sync::Arc;

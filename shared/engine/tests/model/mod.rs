@@ -116,3 +116,46 @@ pub fn endless() -> ModelProto {
         ..GraphProto::default()
     })
 }
+
+/// y = x - the largest value of the whole batch: rows depend on each other, which no signature says.
+pub fn mixes_rows() -> ModelProto {
+    model(GraphProto {
+        node: vec![node("ReduceMax", &["x"], &["m"]), node("Sub", &["x", "m"], &["y"])],
+        input: vec![value("x", FLOAT, &[-1, 2])],
+        output: vec![value("y", FLOAT, &[-1, 2])],
+        ..GraphProto::default()
+    })
+}
+
+/// y = x + noise: never the same twice.
+pub fn noisy() -> ModelProto {
+    model(GraphProto {
+        node: vec![node("RandomNormalLike", &["x"], &["e"]), node("Add", &["x", "e"], &["y"])],
+        input: vec![value("x", FLOAT, &[-1, 2])],
+        output: vec![value("y", FLOAT, &[-1, 2])],
+        ..GraphProto::default()
+    })
+}
+
+/// y = x, after as many turns of a loop as the largest k of the batch says.
+pub fn slow() -> ModelProto {
+    let body = GraphProto {
+        name: "body".into(),
+        node: vec![node("Identity", &["go"], &["go_on"]), node("Mul", &["v", "one"], &["v_next"])],
+        initializer: vec![floats("one", &[1], &[1.0])],
+        input: vec![value("turn", INT64, &[]), value("go", BOOL, &[]), value("v", FLOAT, &[-1])],
+        output: vec![value("go_on", BOOL, &[]), value("v_next", FLOAT, &[-1])],
+        ..GraphProto::default()
+    };
+    let mut largest = node("ReduceMax", &["k"], &["turns"]);
+    largest.attribute.push(AttributeProto { name: "keepdims".into(), r#type: 2, i: 0, ..Default::default() });
+    let mut turns = node("Loop", &["turns", "yes", "x"], &["y"]);
+    turns.attribute.push(subgraph("body", body));
+    model(GraphProto {
+        node: vec![largest, turns],
+        initializer: vec![truth("yes")],
+        input: vec![value("x", FLOAT, &[-1]), value("k", INT64, &[-1])],
+        output: vec![value("y", FLOAT, &[-1])],
+        ..GraphProto::default()
+    })
+}

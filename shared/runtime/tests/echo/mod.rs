@@ -50,7 +50,7 @@ impl Mesh {
 
     pub async fn at(address: SocketAddr) -> Self {
         let service = service("echo", Echo::default());
-        let bound = bind(Listen { rpc: address, metrics: None }).await.unwrap();
+        let bound = bind(Listen { rpc: address, metrics: None, http: None }).await.unwrap();
         let (address, stop, metrics) =
             (bound.rpc_address(), CancellationToken::new(), service.metrics().clone());
         let stack = service.stack();
