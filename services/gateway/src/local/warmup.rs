@@ -173,7 +173,7 @@ impl Elements {
     ) -> Result<Tensor, TensorError> {
         match self {
             Self::Raw(row) => Tensor::raw(name, datatype, shape, row.repeat(rows).into()),
-            Self::Text(row) => Tensor::strings(name, shape, row.repeat(rows)),
+            Self::Text(row) => Tensor::strings(name, shape, vec![row; rows].concat()),
         }
     }
 }

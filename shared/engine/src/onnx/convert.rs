@@ -93,7 +93,7 @@ fn strings(parts: &[&Tensor]) -> Result<SessionInputValue<'static>, EngineError>
             if string.contains('\0') {
                 return Err(bad(part, format!("element {at} has a zero byte")));
             }
-            strings.push(string);
+            strings.push(string.to_owned());
         }
     }
     let value = ort::value::Tensor::from_string_array((shape(parts), strings.as_slice()));
