@@ -19,7 +19,7 @@
 //!
 //! Everything that a verb reads it reads through its [`Work`], that is inside the transaction. It must not touch blobs,
 //! engines or other services: units of one database follow each other. What is slow is done before (see
-//! `handlers/models.rs`: the artifact is inspected first, the unit only reads the result).
+//! `handlers/models/create_version.rs`: the artifact is inspected first, the unit only reads the result).
 
 use crate::store::{Read, Resource, Stored, body, draft};
 use crate::{Error, Registry, parse::Fields, verbs::Mutation};

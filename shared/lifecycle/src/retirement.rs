@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use crate::alert::{Category, Judgement};
 use crate::approval::Approval;
 use crate::deployment::Done;
 use crate::kinds::kinds;
 use crate::policy::Span;
+use crate::policy::monitoring::AlertRule;
 use crate::policy::upkeep::RetirementPolicy;
 use crate::refuse;
 use crate::rejection::{Findings, Rejection, is_digest};
@@ -55,6 +57,17 @@ kinds! {
 
 /// What one day said about a version: `Some(true)` below acceptable, `None` not measured.
 pub type Day = Option<bool>;
+
+/// Whether a rule of §9.1 says how a version performs: what the machines, the groups and the business say is no performance.
+pub fn judges_performance(rule: &AlertRule) -> bool {
+    matches!(rule.category, Category::Performance | Category::Quality)
+}
+
+/// What the rules that judge performance say of a day: below acceptable where one of them would fire over it.
+pub fn day(judgements: &[Judgement]) -> Day {
+    let measured = judgements.iter().any(|one| matches!(one, Judgement::Firing | Judgement::Quiet));
+    measured.then(|| judgements.contains(&Judgement::Firing))
+}
 
 /// Days in a row, up to the newest, on which the version was below acceptable. A day that was not measured proves
 /// nothing and breaks the row.
@@ -213,6 +226,14 @@ impl Retirement {
         let notice = policy.notice.value.get();
         let elapsed = self.done.get(&Step::Announce).and_then(|done| now.duration_since(done.when).ok());
         notice.saturating_sub(elapsed.unwrap_or_default())
+    }
+
+    /// Whether users may still be sent to the version: they have their notice and were not migrated yet, and the version is
+    /// not retired because it must not serve.
+    pub fn promises_service(&self, policy: &RetirementPolicy) -> bool {
+        let harmful =
+            [Criterion::SecurityVulnerability, Criterion::ComplianceIssue].contains(&self.criterion);
+        !harmful && self.next(policy) == Some(Step::MigrateUsers)
     }
 
     /// Does the next step.

@@ -154,11 +154,12 @@ impl State {
         refuse::one("VERSION_NOT_SERVING", "rollback", "§8.3", "model version", required, observed)
     }
 
-    /// It takes its place again after the version that superseded it was taken back.
+    /// It takes its place again after the version that superseded it was taken back. One whose retirement is announced does
+    /// so as long as service is `promised` ([`crate::retirement::Retirement::promises_service`]), and stays announced.
     /// # Errors
-    /// `VERSION_STATE`: only a superseded version left its place for no reason of its own.
-    pub fn restore(self) -> Result<Self, Rejection> {
-        self.go(&[Superseded], Production)
+    /// `VERSION_STATE`: no other version left its place for no reason of its own.
+    pub fn restore(self, promised: bool) -> Result<Self, Rejection> {
+        if promised && self == Deprecated { Ok(self) } else { self.go(&[Superseded], Production) }
     }
 
     /// Its retirement is announced (§10.3 step 1). What was taken off traffic stays what it is.
@@ -203,7 +204,7 @@ mod tests {
 
     const ENDS: [State; 4] = [Rejected, RolledBack, Retired, Revoked];
 
-    /// The eleven verbs; the twelfth is a rollback of what does not serve.
+    /// The eleven verbs; then a rollback of what does not serve, and a return with a promise of service.
     fn verb(at: usize, state: State) -> Result<State, Rejection> {
         match at {
             0 => state.submit(),
@@ -213,18 +214,19 @@ mod tests {
             4 => state.promote(),
             5 => state.supersede(),
             6 => state.roll_back(true),
-            7 => state.restore(),
+            7 => state.restore(false),
             8 => state.deprecate(),
             9 => state.retire(),
             10 => state.revoke(),
-            _ => state.roll_back(false),
+            11 => state.roll_back(false),
+            _ => state.restore(true),
         }
     }
 
     proptest! {
         /// Whatever is called, an end is left for REVOKED alone, and nothing at an end serves or is staged.
         #[test]
-        fn an_end_is_final_and_never_serves(verbs in proptest::collection::vec(0_usize..12, 0..60)) {
+        fn an_end_is_final_and_never_serves(verbs in proptest::collection::vec(0_usize..13, 0..60)) {
             let mut state = Draft;
             for at in verbs {
                 let Ok(next) = verb(at, state) else { continue };
@@ -241,7 +243,7 @@ mod tests {
     /// Each verb from each state: what is not listed is refused, with the states that are asked for.
     #[test]
     fn every_way_is_listed() {
-        let ways: [&[(State, State)]; 12] = [
+        let ways: [&[(State, State)]; 13] = [
             &[(Draft, Evaluating)],
             &[(Evaluating, Rejected)],
             &[(Evaluating, Approved)],
@@ -271,6 +273,7 @@ mod tests {
                 (Retired, Revoked),
             ],
             &[],
+            &[(Superseded, Production), (Deprecated, Deprecated)],
         ];
         for (at, ways) in ways.iter().enumerate() {
             for state in State::ALL {

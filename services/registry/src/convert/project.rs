@@ -69,21 +69,8 @@ pub fn tolerance(project: &Project) -> Option<f64> {
 pub fn objective(project: &Project, floor: Objective) -> Objective {
     let inputs = project.inputs.as_ref().map_or(&[][..], |inputs| &inputs.performance_requirements);
     let required = project.requirements.iter().filter_map(|one| one.criterion.as_ref());
-    let mut named = Objective { latency_ms: f64::NAN, availability: f64::NAN, ..floor };
-    for one in inputs.iter().chain(required) {
-        if one.metric.contains("latency") {
-            let unit = if one.unit == "s" { 1000.0 } else { 1.0 };
-            named.latency_ms = named.latency_ms.min(one.value * unit); // the minimum with NaN is the other
-        } else if one.metric == "availability" {
-            named.availability = named.availability.max(one.value);
-        }
-    }
-    let or = |number: f64, floor: f64| if number.is_nan() { floor } else { number };
-    Objective {
-        latency_ms: or(named.latency_ms, floor.latency_ms),
-        availability: or(named.availability, floor.availability),
-        ..floor
-    }
+    let all = inputs.iter().chain(required);
+    Objective::stated(all.map(|one| (one.metric.as_str(), one.value, one.unit.as_str())), floor)
 }
 
 /// The type of a requirement.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use contracts::common::v1::{Finding as WireFinding, Verdict};
 use contracts::registry::v1::{
-    incident::{Severity, State},
+    incident::{Clock, ClockRunOut, Severity, State},
     incident_service_server::IncidentService,
     *,
 };
@@ -156,6 +156,14 @@ fn rules(incident: &Incident) -> Rules {
         State::Resolved => RuleState::Resolved,
         State::Closed => RuleState::Closed,
     };
+    let reached = [
+        (RuleState::Acknowledged, &incident.acknowledge_time),
+        (RuleState::Mitigated, &incident.mitigate_time),
+        (RuleState::Resolved, &incident.resolve_time),
+        (RuleState::Closed, &incident.close_time),
+    ];
+    let times = reached.into_iter().filter_map(|(state, at)| Some((state, optional_time(at.as_ref())?)));
+    rules.reached.extend(times);
     rules
 }
 
@@ -250,34 +258,70 @@ impl Verb for EscalateIncidentRequest {
     fn check(&self, fields: &mut Fields) {
         fields.name("name", &self.name, Incident::FORM);
         fields.optional_text("reason", &self.reason);
+        fields.optional_choice::<Clock>("clock", self.clock);
     }
 
     async fn decide(self, work: &mut Work) -> Result<Incident, Error> {
         let seen = work.open::<Incident>(&self.name, &self.etag).await?;
-        if seen.state() == State::Escalated {
-            return Ok(seen.into_inner()); // the timer runs out once
+        match self.clock() {
+            Clock::Unspecified | Clock::Answer => unanswered(work, &seen).await,
+            Clock::Mitigate => run_out(work, &seen, Clock::Mitigate, RuleState::Mitigated).await,
+            Clock::Close => run_out(work, &seen, Clock::Close, RuleState::Closed).await,
         }
-        let refuse = |subject: &str, required: &str, observed: String| {
-            let finding = Finding::new("§8.3", subject, required, observed);
-            Err(Rejection::one("TIMER_RUNNING", seen.name.clone(), finding).into())
-        };
-        if seen.state() != State::Open {
-            return refuse("incident", "without an answer", Resource::state(&*seen));
-        }
-        let due = time(seen.respond_by_time.as_ref());
-        if let Ok(left) = due.duration_since(work.now())
-            && !left.is_zero()
-        {
-            return refuse("time to answer", "run out", format!("{} s left", left.as_secs_f64()));
-        }
-        let mut next = Incident { escalate_time: work.wire_now(), ..(*seen).clone() };
-        next.set_state(State::Escalated);
-        work.save(&seen, next, "escalate").await
     }
 
     fn reason(&self) -> &str {
         &self.reason
     }
+}
+
+fn still_running(incident: &Incident, subject: &str, required: &str, observed: String) -> Error {
+    let finding = Finding::new("§8.3", subject, required, observed);
+    Rejection::one("TIMER_RUNNING", incident.name.clone(), finding).into()
+}
+
+/// The timer of the answer (§8.3).
+async fn unanswered(work: &mut Work, seen: &Stored<Incident>) -> Result<Incident, Error> {
+    if seen.state() == State::Escalated {
+        return Ok((**seen).clone()); // the timer runs out once
+    }
+    if seen.state() != State::Open {
+        return Err(still_running(seen, "incident", "without an answer", Resource::state(&**seen)));
+    }
+    let due = time(seen.respond_by_time.as_ref());
+    if let Ok(left) = due.duration_since(work.now())
+        && !left.is_zero()
+    {
+        let left = format!("{} s left", left.as_secs_f64());
+        return Err(still_running(seen, "time to answer", "run out", left));
+    }
+    let mut next = Incident { escalate_time: work.wire_now(), ..(**seen).clone() };
+    next.set_state(State::Escalated);
+    work.save(seen, next, "escalate").await
+}
+
+/// A clock of the severity: what it waits for changes nothing of where the incident stands.
+async fn run_out(
+    work: &mut Work,
+    seen: &Stored<Incident>,
+    clock: Clock,
+    state: RuleState,
+) -> Result<Incident, Error> {
+    if seen.clocks_run_out.iter().any(|known| known.clock() == clock) {
+        return Ok((**seen).clone()); // each runs out once
+    }
+    let rules = rules(seen);
+    if rules.reached.contains_key(&state) {
+        return Err(still_running(seen, "incident", &format!("not {state}"), state.to_string()));
+    }
+    let late = rules.overdue(work.now(), &work.policy().incidents);
+    if !late.iter().any(|(known, _)| *known == state) {
+        let subject = format!("time to {state}");
+        return Err(still_running(seen, &subject, "run out", "running".into()));
+    }
+    let mut next = (**seen).clone();
+    next.clocks_run_out.push(ClockRunOut { clock: clock.into(), time: work.wire_now() });
+    work.save(seen, next, "escalate").await
 }
 
 #[async_trait]

@@ -1,12 +1,15 @@
 //! Every clock of the procedure around its moment: 5 and 15 minutes of §8.3, the hour of §8.2, days of §9.3 and §10.
 
-use lifecycle::checklist::{Acknowledgement, PreFacts, Rehearsal, check_pre};
-use lifecycle::deployment::Done;
+use std::time::UNIX_EPOCH;
+
+use lifecycle::calendar::add_months;
+use lifecycle::checklist::{PreFacts, Rehearsal, check_pre};
 use lifecycle::feedback::{Analysis, Decision, FindingKind, Item};
 use lifecycle::incident::{Incident, Severity, State};
 use lifecycle::rollback::{Standing, Timer, Trigger};
 use lifecycle::training::{RunState, checkpoint_overdue, reap};
 
+use super::given::rollout::facts;
 use super::*;
 
 proptest! {
@@ -35,18 +38,8 @@ proptest! {
     /// §8.2 "rollback plan verified": rehearsed within 5 minutes, and timed.
     #[test]
     fn a_rehearsal_takes_at_most_five_minutes(nanos in nanos(), restored in any::<bool>()) {
-        let done = Done { evidence: "proof".into(), who: "ml-ops-engineer".into(), when: at(0) };
-        let with = |took| PreFacts {
-            tests: Some(done.clone()),
-            benchmarks: Some(done.clone()),
-            ethics: Some(done.clone()),
-            scan: Some(done.clone()),
-            open_scan_findings: 0,
-            documents: Some(done.clone()),
-            newest_record: Some(at(0)),
-            rollback_plan: Some(Rehearsal { done: done.clone(), took, restored }),
-            on_call: Some(Acknowledgement { notified: at(0), acknowledged: Some(done.clone()) }),
-        };
+        let rehearsed = |took| Some(Rehearsal { done: done(0), took, restored });
+        let with = |took| PreFacts { rollback_plan: rehearsed(took), ..facts() };
         let holds = |took| check_pre(&with(took), at(1), &policy().deployment).is_ok();
         let took = around(5 * 60, nanos);
         prop_assert_eq!(holds(took), nanos <= 0 && !took.is_zero() && restored);
@@ -102,4 +95,12 @@ proptest! {
         answered.reached = states.into_iter().map(|state| (state, at(0))).collect();
         prop_assert!(late(&answered, at(0) + now).is_empty());
     }
+}
+
+/// A month is a month: the day is cut to the last one that there is.
+#[test]
+fn a_month_has_its_own_last_day() {
+    let leap = UNIX_EPOCH + Duration::from_hours(474_072); // 2024-01-31
+    assert_eq!(add_months(leap, 1), Some(leap + Duration::from_hours(29 * 24))); // 2024-02-29
+    assert_eq!(add_months(leap, 2), Some(leap + Duration::from_hours(60 * 24))); // 2024-03-31
 }

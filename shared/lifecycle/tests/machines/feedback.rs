@@ -73,3 +73,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_decision_without_finding_and_no_close_without_action() {
+    let policy = &policy().monitoring.feedback;
+    let lead = Approval::new("ml-lead-1", Role::MlLead, at(3));
+    let item = Item::Collected { at: at(0) };
+    assert_eq!(
+        item.clone().decide(Decision::Retrain, lead.clone(), policy).expect_err("refused").reason(),
+        "OUT_OF_ORDER"
+    );
+    let finding = Analysis { kind: FindingKind::RootCause, text: "drifted input".into() };
+    let item = item.analyze(finding, at(1), policy).expect("a finding");
+    let qa = Approval::new("qa-engineer-1", Role::QaEngineer, at(2));
+    assert_eq!(
+        item.clone().decide(Decision::Retrain, qa, policy).expect_err("refused").reason(),
+        "ROLE_MAY_NOT_DECIDE"
+    );
+    let item = item.decide(Decision::Retrain, lead, policy).expect("a decision");
+    assert_eq!(item.clone().close(at(4)).expect_err("refused").reason(), "OUT_OF_ORDER");
+    assert_eq!(
+        item.clone().act(ActionKind::UpdateModel, " ", at(4)).expect_err("refused").reason(),
+        "LINK_MISSING"
+    );
+    assert!(item.overdue(at(3 + 30 * DAY), policy).is_none());
+    assert!(item.overdue(at(4 + 30 * DAY), policy).is_some());
+    let item = item.act(ActionKind::UpdateModel, "models/digits/versions/1.1.0", at(4)).expect("an action");
+    assert_eq!(item.close(at(5)).expect("closed").as_str(), "CLOSED");
+}

@@ -126,4 +126,25 @@ proptest! {
             prop_assert_eq!((line.phase(), line.records()), (phase, &records));
         }
     }
+
+    /// No random sequence of records and moves reaches DEPLOY without every record of the way there.
+    #[test]
+    fn nothing_reaches_deploy_without_records(calls in vec((any::<bool>(), 0_usize..23, 0_usize..8), 0..200)) {
+        let policy = &policy().phases;
+        let mut line = ModelLine::default();
+        for (is_record, record, phase) in calls {
+            if is_record {
+                line = line.with(Record::ALL[record]);
+            } else if let Ok(next) = line.clone().advance(Phase::ALL[phase], policy) {
+                prop_assert!(line.phase() != Phase::Retire);
+                line = next;
+            }
+            if line.phase() >= Phase::Deploy && line.phase() <= Phase::Monitor {
+                let needed: BTreeSet<Record> = policy.transitions.iter()
+                    .filter(|t| t.from < t.to && t.to <= Phase::Deploy)
+                    .flat_map(|t| t.records.iter().map(|r| r.record)).collect();
+                prop_assert!(needed.is_subset(line.records()));
+            }
+        }
+    }
 }

@@ -128,7 +128,8 @@ impl TakesOff for RollBackRequest {
             subject: rollout.name.clone(),
             findings,
             detect_time: self.detect_time,
-            mitigate_time: self.off_traffic_time,
+            // A gateway that acted before says when; otherwise no route serves it from here on.
+            mitigate_time: self.off_traffic_time.or(work.wire_now()),
             reported_by: by.to_owned(),
             state: incident::State::Open.into(),
             ..Incident::default()
