@@ -1,10 +1,14 @@
 //! Projects: plan, selection, phases (§3, §4, §6.1).
 
+use contracts::time::to_wire;
+use lifecycle::phase::Reopened;
 use lifecycle::planning::{OutputRecord, Plan, Requirement, RequirementKind, Target};
 use lifecycle::selection::SelectionRecord;
 use lifecycle::slo::Objective;
 use lifecycle::verdict::Comparator;
 use lifecycle::{Approval, Role};
+use prost_types::Timestamp;
+use std::collections::BTreeMap;
 
 use super::{model, time, word};
 use crate::Error;
@@ -93,6 +97,20 @@ fn requirement(requirement: &wire::Requirement) -> Option<Requirement> {
         document: requirement.document.clone(),
         document_digest: requirement.document_digest.clone(),
     })
+}
+
+/// When the line last went back to each phase (§3).
+///
+/// # Errors
+/// [`Error::Damaged`] for a stored phase that does not exist.
+pub fn reopened(project: &Project) -> Result<Reopened, Error> {
+    let one = |(phase, at): (&String, &Timestamp)| Ok((phase.parse().map_err(Error::Damaged)?, time(Some(at))));
+    Ok(Reopened::restore(project.reopen_times.iter().map(one).collect::<Result<_, Error>>()?))
+}
+
+/// The same on the wire.
+pub fn reopen_times(reopened: &Reopened) -> BTreeMap<String, Timestamp> {
+    reopened.times().iter().map(|(phase, at)| (phase.to_string(), to_wire(*at))).collect()
 }
 
 /// The planning outputs that were recorded (§4.3).

@@ -66,7 +66,10 @@ impl Desk {
 
     /// In a schema of its own, where a PostgreSQL is there for tests.
     pub async fn on_postgres() -> Option<Self> {
-        let url = std::env::var("WLP_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty())?;
+        let url = std::env::var("WLP_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty());
+        let needed = std::env::var("CI").is_ok_and(|ci| ci == "true");
+        assert!(url.is_some() || !needed, "WLP_TEST_POSTGRES_URL is not set");
+        let url = url?;
         let schema = format!("registry_{}", uuid::Uuid::new_v4().simple());
         let joint = if url.contains('?') { '&' } else { '?' };
         Some(Self::on(&format!("{url}{joint}schema={schema}")).await)

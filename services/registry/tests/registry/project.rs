@@ -82,6 +82,19 @@ async fn a_plan_is_approved_by_another_and_opens_the_data_phase() {
     let selection = next.selection.clone().expect("a decision");
     assert_eq!((selection.winner.as_str(), selection.policy_digest), ("forest", policy.digest));
 
+    let iterate = |decision: &str| AdvancePhaseRequest {
+        iteration: Some(IterationDecision {
+            finding: "findings/drift".into(),
+            decision: decision.into(),
+            ..Default::default()
+        }),
+        ..advance(Phase::Iterate)
+    };
+    let lead_only = desk.projects("ml-ops-engineer").advance_phase(iterate("retrain")).await;
+    assert_eq!(lead_only.expect_err("the lead decides to retrain").code(), Code::PermissionDenied);
+    let adjusts = desk.projects("ml-ops-engineer").advance_phase(iterate("adjust")).await;
+    assert_eq!(reason(&adjusts.expect_err("no such arrow")), "ILLEGAL_TRANSITION");
+
     let skipped =
         desk.projects("ml-lead").advance_phase(advance(Phase::Deploy)).await.expect_err("no such arrow");
     assert_eq!(reason(&skipped), "ILLEGAL_TRANSITION");

@@ -202,13 +202,6 @@ pub async fn may_roll_out(work: &Work, version: &ModelVersion) -> Result<Approva
     work.authorize(Action::RollOut, &work.contributors(&version.name).await?)
 }
 
-/// Roles that the policy names for an action.
-pub fn roles_of(work: &Work, action: Action) -> Vec<lifecycle::Role> {
-    let policy = work.policy();
-    let row = policy.people.matrix.iter().find(|row| row.action == action);
-    row.map(|row| row.roles.clone()).unwrap_or_default()
-}
-
 /// A deleted deployment takes no calls any more.
 pub fn active(deployment: &Stored<Deployment>) -> Result<(), Rejection> {
     if deployment.state() == deployment::State::Active {

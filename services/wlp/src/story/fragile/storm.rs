@@ -53,7 +53,16 @@ impl<'a> Storm<'a> {
     pub(super) fn new(story: &'a Story, canary: &'a str, percent: u32) -> Self {
         let mut pace = tokio::time::interval(PAUSE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { story, canary, percent, pace, sent: 0, total: Burst::default(), failures: Vec::new(), back: None }
+        Self {
+            story,
+            canary,
+            percent,
+            pace,
+            sent: 0,
+            total: Burst::default(),
+            failures: Vec::new(),
+            back: None,
+        }
     }
 
     /// Requests so far.
@@ -126,7 +135,8 @@ impl<'a> Storm<'a> {
 fn told(incident: &Incident, first: Failure, last: Failure, back: Moment) -> anyhow::Result<Duration> {
     let at = |time: &Option<prost_types::Timestamp>| time.as_ref().and_then(from_wire);
     let detected = at(&incident.detect_time).context("the incident does not say when it was detected")?;
-    let off = at(&incident.mitigate_time).context("the incident does not say when the canary was off traffic")?;
+    let off =
+        at(&incident.mitigate_time).context("the incident does not say when the canary was off traffic")?;
     anyhow::ensure!(
         first.sent.mesh <= detected && detected <= first.ended.mesh,
         "detected at {detected:?}; the first request failed from {:?} to {:?}",
