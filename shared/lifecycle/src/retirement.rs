@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use crate::acceptance::{Metric, direction};
 use crate::alert::{Category, Judgement};
 use crate::approval::Approval;
 use crate::deployment::Done;
 use crate::kinds::kinds;
-use crate::policy::Span;
 use crate::policy::monitoring::AlertRule;
 use crate::policy::upkeep::RetirementPolicy;
+use crate::policy::{Acceptance, Span};
 use crate::refuse;
 use crate::rejection::{Findings, Rejection, is_digest};
+use crate::selection_criteria::Direction;
 
 kinds! {
     /// The five criteria of §10.2.
@@ -78,6 +80,26 @@ pub fn degraded_days(days: &[Day]) -> u32 {
 /// Whether §10.2 "below acceptable for 30 days" holds: day 29 no, day 30 yes.
 pub fn is_degraded(days: &[Day], policy: &RetirementPolicy) -> bool {
     degraded_days(days) >= policy.degraded_days.value
+}
+
+/// Which way the primary metric of a model is better (reading 6): a metric of §7.3 as its threshold says, any other as the model
+/// declares; what it is called decides nothing.
+/// # Errors
+/// `METRIC_DIRECTION` where nothing says so, or where the model declares otherwise than §7.3.
+pub fn primary_direction(
+    name: &str,
+    metric: Option<Metric>,
+    declared: Option<Direction>,
+    policy: &Acceptance,
+) -> Result<Direction, Rejection> {
+    let told = metric.and_then(|metric| direction(metric, policy));
+    let (required, observed) = match (told, declared) {
+        (None, None) => ("declared: higher or lower", "missing"),
+        (Some(told), Some(declared)) if told != declared => (told.as_str(), declared.as_str()),
+        (Some(way), _) | (None, Some(way)) => return Ok(way),
+    };
+    let what = format!("direction of the primary metric {name}");
+    refuse::one("METRIC_DIRECTION", "model", "reading 6", what, required, observed)
 }
 
 /// Two versions on their declared primary metric (reading 6).

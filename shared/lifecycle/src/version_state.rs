@@ -72,7 +72,41 @@ impl State {
 
     /// Whether a version in this state may stand behind a staging endpoint (§8.1 STAGE).
     pub const fn may_stage(self) -> bool {
-        matches!(self, Evaluating | Approved) || self.may_serve()
+        self.may_be_prepared() || self.may_serve()
+    }
+
+    /// Whether an evaluation of a version in this state may be recorded (§7): what is in use is measured again, what is a
+    /// draft, gone or unsafe is not.
+    pub const fn may_be_measured(self) -> bool {
+        !matches!(self, Draft | Retired | Revoked)
+    }
+
+    /// Whether a version in this state stands before its gates: reviewed (§7.4, §8.1 G3) and judged by G1 to G3.
+    pub const fn may_be_judged(self) -> bool {
+        matches!(self, Evaluating | Approved)
+    }
+
+    /// Whether a rollout of a version in this state may be opened and staged (§8.2): it need not have passed its gates yet, and
+    /// must not have been decided against.
+    pub const fn may_be_prepared(self) -> bool {
+        self.may_be_judged()
+    }
+
+    /// The states for which `may` holds, in words: `EVALUATING or APPROVED`.
+    pub fn named(may: impl Fn(Self) -> bool) -> String {
+        let names: Vec<&str> =
+            Self::ALL.iter().filter(|state| may(**state)).map(|state| state.as_str()).collect();
+        names.join(" or ")
+    }
+
+    /// That a version may be dealt with in this state.
+    /// # Errors
+    /// `VERSION_STATE` with the states for which `may` holds.
+    pub fn require(self, may: impl Fn(Self) -> bool, version: &str) -> Result<(), Rejection> {
+        if may(self) {
+            return Ok(());
+        }
+        refuse::one("VERSION_STATE", version, "§6.4", "model version", Self::named(may), self.as_str())
     }
 
     /// Whether a patch may rely on approvals of a version in this state (reading 8): not where it was found wanting.
@@ -238,6 +272,28 @@ mod tests {
                 prop_assert!(!ENDS.contains(&state) || !(state.may_serve() || state.may_stage()));
             }
         }
+    }
+
+    /// What may be done with a version in which state, each state once.
+    #[test]
+    fn what_a_state_allows() {
+        let gone = [Draft, Retired, Revoked];
+        for state in State::ALL.iter().copied() {
+            assert_eq!(state.may_be_measured(), !gone.contains(&state), "{state}");
+            assert_eq!(state.may_be_judged(), [Evaluating, Approved].contains(&state), "{state}");
+            assert_eq!(state.may_be_prepared(), state.may_be_judged(), "{state}");
+            assert_eq!(state.may_stage(), state.may_be_prepared() || state.may_serve(), "{state}");
+            let asked = state.require(State::may_be_judged, "models/m/versions/1.0.0");
+            assert_eq!(asked.is_ok(), state.may_be_judged(), "{state}");
+        }
+        let refused = Draft.require(State::may_be_judged, "models/m/versions/1.0.0").expect_err("a draft");
+        assert_eq!(
+            (refused.reason(), refused.to_string().as_str()),
+            (
+                "VERSION_STATE",
+                "models/m/versions/1.0.0 refused: §6.4 model version DRAFT, required EVALUATING or APPROVED"
+            )
+        );
     }
 
     /// Each verb from each state: what is not listed is refused, with the states that are asked for.

@@ -60,11 +60,13 @@ pub fn verify(
     Ok(())
 }
 
-/// The gates that G4 comes after, each with its clause: G4 is decided by the canary's traffic.
+/// The gates that stand before a canary's traffic, each with its clause.
 fn before_traffic(policy: &Policy) -> impl Iterator<Item = (Gate, &str)> {
-    let rows = &policy.gates.gates;
-    let after = rows.iter().find(|row| row.gate == Gate::G4).map_or(&[][..], |row| row.after.as_slice());
-    rows.iter().filter(move |row| after.contains(&row.gate)).map(|row| (row.gate, row.clause.as_str()))
+    let clause = |gate| {
+        let row = policy.gates.gates.iter().find(|row| row.gate == gate);
+        row.map_or("§8.1", |row| row.clause.as_str())
+    };
+    lifecycle::gate::before_traffic(&policy.gates).iter().map(move |gate| (*gate, clause(*gate)))
 }
 
 fn wire(gate: Gate) -> WireGate {

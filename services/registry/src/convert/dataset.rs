@@ -1,10 +1,10 @@
 //! Dataset versions (§5.2, §5.3).
 
+use lifecycle::Version;
 use lifecycle::approval::{Approval, NotApplicable};
 use lifecycle::dataset::{State, StepRecord};
 use lifecycle::policy::Quality;
 use lifecycle::quality::{Applicable, Audit, Count, Currency, GroupShare, QualityEvidence, Relevance};
-use lifecycle::Version;
 
 use super::{optional_time, time, word};
 use crate::Error;

@@ -104,8 +104,10 @@ fn requirement(requirement: &wire::Requirement) -> Option<Requirement> {
 /// # Errors
 /// [`Error::Damaged`] for a stored phase that does not exist.
 pub fn reopened(project: &Project) -> Result<Reopened, Error> {
-    let one = |(phase, at): (&String, &Timestamp)| Ok((phase.parse().map_err(Error::Damaged)?, time(Some(at))));
-    Ok(Reopened::restore(project.reopen_times.iter().map(one).collect::<Result<_, Error>>()?))
+    let one =
+        |(phase, at): (&String, &Timestamp)| Ok((phase.parse().map_err(Error::Damaged)?, time(Some(at))));
+    let times: Result<_, Error> = project.reopen_times.iter().map(one).collect();
+    Ok(Reopened::restore(times?))
 }
 
 /// The same on the wire.

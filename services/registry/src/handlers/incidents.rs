@@ -8,9 +8,10 @@ use contracts::registry::v1::{
     *,
 };
 use contracts::time::to_wire;
+use lifecycle::Policy;
 use lifecycle::documents::{Document as Template, Occasion, require, row};
-use lifecycle::incident::{Incident as Rules, Severity as RuleSeverity, State as RuleState};
-use lifecycle::{Finding, Policy, Rejection};
+use lifecycle::incident::{self, Incident as Rules, Severity as RuleSeverity, State as RuleState};
+use lifecycle::rollback::Timer;
 use tonic::{Request, Response, Status};
 
 use super::documents::Draft;
@@ -88,28 +89,19 @@ pub fn check_findings(fields: &mut Fields, field: &str, findings: &[WireFinding]
     });
 }
 
-/// Opens an incident: severity and timer are those of its trigger in the policy, unless a worse severity was given.
+/// Opens an incident with the severity and the timer of the rules.
 ///
 /// # Errors
 /// ALREADY_EXISTS.
 pub async fn open(work: &mut Work, given: Incident) -> Result<Incident, Error> {
-    let policy = work.policy();
-    let now = work.now();
-    let row = rollout::trigger(given.trigger())
-        .and_then(|trigger| policy.rollout.triggers.iter().find(|row| row.trigger == trigger));
-    let asked = severity(given.severity());
-    let ruled = row.map(|row| row.severity);
-    // the list begins with the worst
-    let worst = asked.into_iter().chain(ruled).min().unwrap_or(RuleSeverity::High);
-    let detected = optional_time(given.detect_time.as_ref()).unwrap_or(now).min(now);
-    let within = row.map(|row| row.within.get()).filter(|within| !within.is_zero());
-    let clock = policy.incidents.severities.iter().find(|row| row.severity == worst);
-    let within = within.or(clock.map(|row| row.acknowledge_within.get())).unwrap_or_default();
+    let (trigger, asked) = (rollout::trigger(given.trigger()), severity(given.severity()));
+    let detected = optional_time(given.detect_time.as_ref());
+    let opened = incident::opened(trigger, asked, detected, work.now(), &work.policy());
     let incident = Incident {
         state: State::Open.into(),
-        severity: to_severity(worst).into(),
-        detect_time: Some(to_wire(detected)),
-        respond_by_time: Some(to_wire(detected + within)),
+        severity: to_severity(opened.severity).into(),
+        detect_time: Some(to_wire(opened.detected)),
+        respond_by_time: Some(to_wire(opened.respond_by)),
         acknowledge_time: None,
         acknowledged_by: String::new(),
         escalate_time: None,
@@ -147,7 +139,7 @@ fn to_severity(severity: RuleSeverity) -> Severity {
 /// The incident as the rules look at it.
 fn rules(incident: &Incident) -> Rules {
     let mut rules = Rules::open(
-        severity(incident.severity()).unwrap_or(RuleSeverity::High),
+        severity(incident.severity()).unwrap_or(incident::UNSTATED),
         time(incident.detect_time.as_ref()),
     );
     rules.state = match incident.state() {
@@ -275,26 +267,14 @@ impl Verb for EscalateIncidentRequest {
     }
 }
 
-fn still_running(incident: &Incident, subject: &str, required: &str, observed: String) -> Error {
-    let finding = Finding::new("§8.3", subject, required, observed);
-    Rejection::one("TIMER_RUNNING", incident.name.clone(), finding).into()
-}
-
 /// The timer of the answer (§8.3).
 async fn unanswered(work: &mut Work, seen: &Stored<Incident>) -> Result<Incident, Error> {
     if seen.state() == State::Escalated {
         return Ok((**seen).clone()); // the timer runs out once
     }
-    if seen.state() != State::Open {
-        return Err(still_running(seen, "incident", "without an answer", Resource::state(&**seen)));
-    }
-    let due = time(seen.respond_by_time.as_ref());
-    if let Ok(left) = due.duration_since(work.now())
-        && !left.is_zero()
-    {
-        let left = format!("{} s left", left.as_secs_f64());
-        return Err(still_running(seen, "time to answer", "run out", left));
-    }
+    let due = optional_time(seen.respond_by_time.as_ref());
+    let timer = Timer { due, answered: optional_time(seen.acknowledge_time.as_ref()) };
+    timer.run_out(&seen.name, work.now())?;
     let mut next = Incident { escalate_time: work.wire_now(), ..(**seen).clone() };
     next.set_state(State::Escalated);
     work.save(seen, next, "escalate").await
@@ -310,15 +290,7 @@ async fn run_out(
     if seen.clocks_run_out.iter().any(|known| known.clock() == clock) {
         return Ok((**seen).clone()); // each runs out once
     }
-    let rules = rules(seen);
-    if rules.reached.contains_key(&state) {
-        return Err(still_running(seen, "incident", &format!("not {state}"), state.to_string()));
-    }
-    let late = rules.overdue(work.now(), &work.policy().incidents);
-    if !late.iter().any(|(known, _)| *known == state) {
-        let subject = format!("time to {state}");
-        return Err(still_running(seen, &subject, "run out", "running".into()));
-    }
+    rules(seen).run_out(state, &seen.name, work.now(), &work.policy().incidents)?;
     let mut next = (**seen).clone();
     next.clocks_run_out.push(ClockRunOut { clock: clock.into(), time: work.wire_now() });
     work.save(seen, next, "escalate").await

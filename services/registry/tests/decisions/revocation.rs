@@ -175,9 +175,12 @@ async fn a_rollback_for_security_revokes_what_was_rolled_back_before() {
     let (_, second) = two_releases(&line).await;
     let first_time = back(&line, "two", "gateway", RollbackTrigger::ErrorRate).await.expect("back");
     assert_eq!(state(&line, &second).await, State::RolledBack);
-    let service =
-        back(&line, "two", "monitor", RollbackTrigger::Security).await.expect_err("no service revokes");
-    assert_eq!(service.code(), Code::PermissionDenied);
+    for who in ["monitor", "gateway"] {
+        let service =
+            back(&line, "two", who, RollbackTrigger::Security).await.expect_err("no service revokes");
+        assert_eq!((service.code(), reason(&service).as_str()), (Code::PermissionDenied, "ROLE_REQUIRED"));
+    }
+    assert_eq!(state(&line, &second).await, State::RolledBack, "nothing half-written");
     let again = back(&line, "two", "security", RollbackTrigger::Security).await.expect("unsafe as well");
     assert_eq!(state(&line, &second).await, State::Revoked);
     assert_eq!(line.table().await.revoked_digests, std::slice::from_ref(&second.artifact_digest));

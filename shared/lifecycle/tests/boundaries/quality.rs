@@ -56,6 +56,26 @@ proptest! {
         prop_assert_eq!(missed(&data), ["timeliness"]);
     }
 
+    /// Reading 13: data is as current as its oldest source; one source that nobody confirmed, or that somebody confirmed who may
+    /// not, leaves all of it without a confirmation.
+    #[test]
+    fn every_source_is_confirmed_by_one_who_may(
+        sources in vec(prop::option::weighted(0.9, (prop::bool::weighted(0.9), 0u64..40)), 0..5),
+    ) {
+        let one = |(owner, days): (bool, u64)| by(if owner { Role::DataOwner } else { Role::DataEngineer }, NOW - days * DAY);
+        let confirmations: Vec<Option<Approval>> = sources.iter().map(|source| source.map(one)).collect();
+        let mut data = measured_data();
+        data.currency = Currency::confirmed(&confirmations, &policy().quality);
+        let whole = sources.iter().all(|source| source.is_some_and(|(owner, _)| owner)) && !sources.is_empty();
+        let oldest = sources.iter().flatten().map(|(_, days)| *days).max();
+        let want: &[&str] = if whole && oldest < Some(30) { &[] } else { &["timeliness"] };
+        prop_assert_eq!(missed(&data), want, "{:?}", data.currency);
+        if whole {
+            let told = oldest.map(|days| by(Role::DataOwner, NOW - days * DAY));
+            prop_assert_eq!(Some(data.currency), told.map(Currency::Confirmed));
+        }
+    }
+
     /// Relevance is a signal above nothing and at most all, signed off by one of four roles.
     #[test]
     fn relevance_from_both_sides(signal in prop_oneof![0.0..=1.0f64, Just(0.0f64.next_up())], beyond in distance()) {

@@ -1,11 +1,13 @@
 //! §10.2: 30 days in a row, 10 % and more; §10.3: 30 days of notice, records kept for years.
 
+use lifecycle::acceptance::Metric;
 use lifecycle::alert::{Category, Judgement};
 use lifecycle::deployment::Done;
 use lifecycle::retirement::{
     Comparison, Criterion, Fact, Retirement, day, degraded_days, is_degraded, judges_performance,
-    may_delete_records,
+    may_delete_records, primary_direction,
 };
+use lifecycle::selection_criteria::Direction;
 
 use super::*;
 
@@ -19,6 +21,29 @@ fn a_day_is_judged_by_what_has_enough_samples() {
     for rule in &policy().monitoring.alerts {
         let performance = matches!(rule.category, Category::Performance | Category::Quality);
         assert_eq!(judges_performance(rule), performance, "{}", rule.metric);
+    }
+}
+
+/// Reading 6: §7.3 says which way its metrics are better; any other metric is declared, whatever it is called.
+#[test]
+fn the_direction_of_the_primary_metric_is_never_guessed() {
+    let policy = &policy().acceptance;
+    let told = |metric: Metric, declared| primary_direction(metric.as_str(), Some(metric), declared, policy);
+    for metric in Metric::ALL.iter().copied() {
+        let more = matches!(metric, Metric::TaskAccuracy | Metric::DemographicParity);
+        let (right, wrong) =
+            if more { (Direction::Higher, Direction::Lower) } else { (Direction::Lower, Direction::Higher) };
+        assert_eq!(told(metric, None), Ok(right), "{metric}");
+        assert_eq!(told(metric, Some(right)), Ok(right), "{metric}");
+        let contradicts = told(metric, Some(wrong)).expect_err("§7.3 says otherwise");
+        assert_eq!(contradicts.reason(), "METRIC_DIRECTION");
+    }
+    for name in ["f1", "error_free_share", "loss", "rmse", "latency_score"] {
+        for declared in Direction::ALL.iter().copied() {
+            assert_eq!(primary_direction(name, None, Some(declared), policy), Ok(declared), "{name}");
+        }
+        let silent = primary_direction(name, None, None, policy).expect_err("nothing says so");
+        assert_eq!((silent.reason(), silent.clause()), ("METRIC_DIRECTION", "reading 6"));
     }
 }
 

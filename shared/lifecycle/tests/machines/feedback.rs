@@ -1,6 +1,6 @@
 //! §9.3 an item of feedback: COLLECT, ANALYZE, DECIDE, ACTION, closed; none is skipped.
 
-use lifecycle::feedback::{ActionKind, Analysis, Decision, FindingKind, Item};
+use lifecycle::feedback::{ActionKind, Analysis, Decision, FindingKind, Item, deciders, may_decide};
 
 use super::*;
 
@@ -100,4 +100,23 @@ fn no_decision_without_finding_and_no_close_without_action() {
     assert!(item.overdue(at(4 + 30 * DAY), policy).is_some());
     let item = item.act(ActionKind::UpdateModel, "models/digits/versions/1.1.0", at(4)).expect("an action");
     assert_eq!(item.close(at(5)).expect("closed").as_str(), "CLOSED");
+}
+
+/// §9.3: each decision has its deciders, and nobody else takes it; the next version rests on two of the four.
+#[test]
+fn a_decision_is_taken_by_its_deciders() {
+    let policy = &policy().monitoring.feedback;
+    for decision in Decision::ALL.iter().copied() {
+        for role in Role::ALL.iter().copied() {
+            let answer = may_decide(decision, &by(role, 1), policy);
+            assert_eq!(answer.is_ok(), decides(role, decision), "{decision} by {role}");
+            assert_eq!(deciders(decision, policy).1.contains(&role), decides(role, decision));
+        }
+        assert_eq!(decision.iterates(), ["retrain", "adjust"].contains(&decision.as_str()), "{decision}");
+    }
+    let ops = may_decide(Decision::Retrain, &by(Role::MlOpsEngineer, 1), policy).expect_err("the lead's");
+    assert_eq!((ops.reason(), ops.clause()), ("ROLE_MAY_NOT_DECIDE", "§9.3, §10.1"));
+    let mut nobody = policy.clone();
+    nobody.deciders.clear();
+    assert!(may_decide(Decision::Adjust, &by(Role::MlLead, 1), &nobody).is_err(), "no row, no decider");
 }

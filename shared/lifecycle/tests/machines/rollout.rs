@@ -1,7 +1,9 @@
 //! §8.2, §8.3 a rollout: PENDING, the steps of the ladder, PAUSED, and three ends without a way back.
 
-use lifecycle::gate::{Candidate, Gate};
+use lifecycle::Policy;
+use lifecycle::gate::{Candidate, Gate, before_traffic};
 use lifecycle::health::CanaryHealth;
+use lifecycle::policy::BUILTIN;
 use lifecycle::rollout::Rollout;
 
 use super::given::gates::{candidate, ready_for};
@@ -104,7 +106,7 @@ proptest! {
         for (call, wait) in calls {
             now += wait;
             let answer = match call {
-                Call::Start { gates } => rollout.start(&judged(gates), &checked(), at(now), &whole.rollout),
+                Call::Start { gates } => rollout.start(&judged(gates), &checked(), at(now), whole),
                 Call::Advance { requests, g4: stable } => {
                     rollout.advance(&health(requests, model.traffic()), Some(&g4(stable)), at(now), whole)
                 }
@@ -149,7 +151,7 @@ proptest! {
                 model_faults: faults, soaked: Duration::from_secs(wait + 3_600), ..health(requests, percent)
             };
             let next = match call {
-                0 => state.start(&ready_for(Gate::G4), &checked(), at(now), policy),
+                0 => state.start(&ready_for(Gate::G4), &checked(), at(now), whole),
                 1..=4 => state.advance(&health, Some(&g4(gate)), at(now), whole),
                 5 => state.pause(at(now)),
                 6 => state.resume(at(now)),
@@ -177,9 +179,28 @@ proptest! {
     #[test]
     fn a_canary_needs_its_gates(flags in vec(any::<bool>(), 4)) {
         let gates: Vec<Gate> = Gate::ALL.iter().zip(&flags).filter(|(_, on)| **on).map(|(gate, _)| *gate).collect();
-        let started = Rollout::Pending.start(&candidate(&gates), &checked(), at(2), &policy().rollout);
+        let started = Rollout::Pending.start(&candidate(&gates), &checked(), at(2), policy());
         prop_assert_eq!(started.is_ok(), flags[0] && flags[1] && flags[2]);
     }
+}
+
+/// Which gates those are is the policy's word: what it puts before G4, and without a row of G4 nothing starts.
+#[test]
+fn the_policy_says_which_gates_come_before_traffic() {
+    let three = "after: [g1, g2, g3], clause: \"§8.1 G4\"";
+    assert_eq!(before_traffic(&policy().gates), [Gate::G1, Gate::G2, Gate::G3]);
+    let two = BUILTIN.replace(three, "after: [g1, g2], clause: \"§8.1 G4\"");
+    let two = Policy::parse(&two).expect("a policy");
+    assert_eq!(before_traffic(&two.gates), [Gate::G1, Gate::G2]);
+    let without_qa = candidate(&[Gate::G1, Gate::G2]);
+    assert!(Rollout::Pending.start(&without_qa, &checked(), at(2), &two).is_ok());
+    let closed = Rollout::Pending.start(&without_qa, &checked(), at(2), policy()).expect_err("QA is missing");
+    assert_eq!(closed.reason(), "GATES_CLOSED");
+    let none = BUILTIN.replace(three, "after: [], clause: \"§8.1 G4\"");
+    assert!(Policy::parse(&none).is_err(), "something must open a canary's traffic");
+    let mut lost = policy().clone();
+    lost.gates.gates.retain(|row| row.gate != Gate::G4);
+    assert!(Rollout::Pending.start(&ready_for(Gate::G4), &checked(), at(2), &lost).is_err());
 }
 
 /// 59 minutes, a pause, a minute more: that is a minute, and what was seen before the pause has no say (reading 7).
@@ -187,8 +208,7 @@ proptest! {
 fn a_pause_begins_the_step_anew() {
     let policy = policy();
     let seen = CanaryHealth { soaked: Duration::from_hours(1), ..health(500, 5) };
-    let started =
-        Rollout::Pending.start(&ready_for(Gate::G4), &checked(), at(0), &policy.rollout).expect("started");
+    let started = Rollout::Pending.start(&ready_for(Gate::G4), &checked(), at(0), policy).expect("started");
     let paused = started.pause(at(3_540)).expect("paused");
     assert_eq!(paused.soaked(at(9_000)), Duration::from_mins(59));
     let resumed = paused.resume(at(9_000)).expect("resumed");

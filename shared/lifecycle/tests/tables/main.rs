@@ -6,6 +6,7 @@ mod entry;
 mod evaluation;
 mod model;
 mod monitoring;
+mod people;
 mod phases;
 mod planning;
 mod policy_file;
