@@ -84,6 +84,7 @@ async fn each_service_is_killed_in_the_middle_of_the_canary_and_nothing_acknowle
     for writer in writers.into_iter().chain(readers) {
         writer.await.expect("a writer");
     }
+    inference_went_on(&acknowledged, away);
     climbed.unwrap_or_else(|error| panic!("{error:#}"));
 
     let by = processes.net().by("auditor");
@@ -92,7 +93,6 @@ async fn each_service_is_killed_in_the_middle_of_the_canary_and_nothing_acknowle
     read_back(&processes.net(), &acknowledged).await;
     assert!(processes.alive(), "nobody ended by itself");
     whole_traces(&collector);
-    inference_went_on(&acknowledged, away);
     processes.stop().await;
 }
 

@@ -86,4 +86,19 @@ mod tests {
         assert_eq!(inverted, Picture { pixels: vec![15.0; 64], digit: None });
         assert_eq!(picture(&pictures(), 3, Shape::Clean), pictures()[0]);
     }
+
+    /// The 1797 pictures of the data come in turn, and a few hundred in a row are from all over it.
+    #[test]
+    fn pictures_are_scattered_and_each_has_its_turn() {
+        let of = |digit| Picture { digit: Some(digit), ..Picture::default() };
+        let all: Vec<Picture> = (0..1797).map(of).collect();
+        let places = |numbers: std::ops::Range<usize>| -> Vec<i64> {
+            numbers.filter_map(|number| picture(&all, number, Shape::Clean).digit).collect()
+        };
+        let mut turn = places(5_000..6_797);
+        turn.sort_unstable();
+        assert_eq!(turn, (0..1797).collect::<Vec<i64>>());
+        let early = places(300..900).into_iter().filter(|place| *place < 599).count();
+        assert!((190..=210).contains(&early), "{early} of 600 are of the first third");
+    }
 }
