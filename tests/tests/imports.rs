@@ -10,10 +10,8 @@ const SERVICES: [&str; 5] = ["registry", "data-pipeline", "evaluator", "gateway"
 fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
     let shared = ["lifecycle", "statistics", "features", "contracts", "runtime", "storage", "engine"];
     Some(match package {
-        "statistics" | "runtime" | "storage" => BTreeSet::new(),
+        "statistics" | "contracts" | "runtime" | "storage" | "engine" => BTreeSet::new(),
         "lifecycle" | "features" => ["statistics"].into(),
-        "contracts" => ["statistics", "lifecycle", "features"].into(),
-        "engine" => ["contracts", "runtime"].into(),
         service if SERVICES.contains(&service) => shared.into(),
         _ => return None,
     })

@@ -78,7 +78,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whose fault it is (MISSION, reading 5).
+    /// Whose fault it is (ARCHITECTURE, reading 5).
     pub fn fault(&self) -> Fault {
         match self {
             Self::BadRequest(_)

@@ -66,7 +66,7 @@ pub struct Periods {
     pub assess_drift_ms: u64,
     /// `watch-clocks`
     pub watch_clocks_ms: u64,
-    /// `refresh-policy`
+    /// `refresh-policy`, `follow-plans`
     pub refresh_policy_ms: u64,
     /// `prune-windows`
     pub prune_windows_ms: u64,

@@ -2,9 +2,10 @@
 
 use contracts::registry::v1::{
     dataset_service_client::DatasetServiceClient, deployment_service_client::DeploymentServiceClient,
-    evaluation_service_client::EvaluationServiceClient, incident_service_client::IncidentServiceClient,
-    model_service_client::ModelServiceClient, policy_service_client::PolicyServiceClient,
-    rollout_service_client::RolloutServiceClient,
+    evaluation_service_client::EvaluationServiceClient, gate_service_client::GateServiceClient,
+    incident_service_client::IncidentServiceClient, model_service_client::ModelServiceClient,
+    policy_service_client::PolicyServiceClient, project_service_client::ProjectServiceClient,
+    retirement_service_client::RetirementServiceClient, rollout_service_client::RolloutServiceClient,
 };
 use runtime::{Clock, Credentials, Peer};
 
@@ -32,8 +33,11 @@ pub struct RegistryClients {
     pub(crate) models: ModelServiceClient<Peer>,
     pub(crate) datasets: DatasetServiceClient<Peer>,
     pub(crate) evaluations: EvaluationServiceClient<Peer>,
+    pub(crate) gates: GateServiceClient<Peer>,
     pub(crate) incidents: IncidentServiceClient<Peer>,
     pub(crate) policies: PolicyServiceClient<Peer>,
+    pub(crate) projects: ProjectServiceClient<Peer>,
+    pub(crate) retirements: RetirementServiceClient<Peer>,
 }
 
 impl RegistryClients {
@@ -45,8 +49,11 @@ impl RegistryClients {
             models: ModelServiceClient::new(peer.clone()),
             datasets: DatasetServiceClient::new(peer.clone()).max_decoding_message_size(MESSAGE_BYTES),
             evaluations: EvaluationServiceClient::new(peer.clone()).max_decoding_message_size(MESSAGE_BYTES),
+            gates: GateServiceClient::new(peer.clone()).max_decoding_message_size(MESSAGE_BYTES),
             incidents: IncidentServiceClient::new(peer.clone()).max_decoding_message_size(MESSAGE_BYTES),
             policies: PolicyServiceClient::new(peer.clone()).max_decoding_message_size(MESSAGE_BYTES),
+            projects: ProjectServiceClient::new(peer.clone()),
+            retirements: RetirementServiceClient::new(peer.clone()),
         }
     }
 }

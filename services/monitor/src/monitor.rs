@@ -12,6 +12,7 @@ use crate::config::{Config, virtual_time};
 use crate::metrics::MonitorMetrics;
 use crate::parse::Fields;
 use crate::store::{self, Resource};
+use crate::windows::floor;
 use crate::{Error, RegistryClients};
 
 /// The monitor's parts. Clones are cheap.
@@ -105,6 +106,11 @@ impl Monitor {
     /// How long after its end a window may still get observations, in virtual time.
     pub fn lag(&self) -> Duration {
         virtual_time(self.0.config.windows.lag_ms, self.0.clock.speed())
+    }
+
+    /// The end of the last window of `length` whose observations have come.
+    pub fn settled(&self, length: Duration) -> SystemTime {
+        floor(self.now().checked_sub(self.lag()).unwrap_or(SystemTime::UNIX_EPOCH), length)
     }
 
     /// How far ahead a gateway's clock may be, in virtual time; never less than a second, the unit of an observation.

@@ -48,6 +48,14 @@ impl Fields {
         }
     }
 
+    /// A model version by its name or by the procedure's id (`credit-v1.2.0`); gives the name.
+    pub fn version(&mut self, field: &str, value: &str) -> String {
+        name::model_version(field, value).unwrap_or_else(|bad| {
+            self.bad(field, bad.description().to_string());
+            String::new()
+        })
+    }
+
     /// An id that a create request proposes.
     pub fn id(&mut self, field: &str, value: &str) {
         self.require(
@@ -157,6 +165,24 @@ pub mod form {
     pub const VERSION: &str = "models/{model}/versions/{version}";
     /// A rollout.
     pub const ROLLOUT: &str = "deployments/{deployment}/rollouts/{rollout}";
+}
+
+/// A request about a version, in one deployment or (`""`) in any: both names, in full.
+///
+/// # Errors
+/// [`Error::BadRequest`] with what is wrong with either, and with what `more` finds.
+pub fn version_in(
+    version: &str,
+    deployment: &str,
+    more: impl FnOnce(&mut Fields),
+) -> Result<(String, String), Error> {
+    let deployment = deployment_name(deployment);
+    let mut fields = Fields::default();
+    let version = fields.version("version", version);
+    fields.optional_name("deployment", &deployment, &[form::DEPLOYMENT]);
+    more(&mut fields);
+    fields.done()?;
+    Ok((version, deployment))
 }
 
 /// The resource name of a deployment that was named in full or by its id alone, as a gateway's clients do.

@@ -17,8 +17,10 @@ pub enum Error {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// The caller does not hold the role in which it wants to act.
-    #[error("§12 roles of {principal}: {observed}, required one of {required}")]
+    #[error("{clause} roles of {principal}: {observed}, required one of {required}")]
     RoleNotHeld {
+        /// The clause that asks for a role.
+        clause: String,
         /// Who called.
         principal: String,
         /// One of these would do.

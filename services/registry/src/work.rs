@@ -19,7 +19,7 @@
 //!
 //! Everything that a verb reads it reads through its [`Work`], that is inside the transaction. It must not touch blobs,
 //! engines or other services: units of one database follow each other. What is slow is done before (see
-//! `handlers/models.rs`: the artifact is inspected first, the unit only reads the result).
+//! `handlers/models/create_version.rs`: the artifact is inspected first, the unit only reads the result).
 
 use crate::store::{Read, Resource, Stored, body, draft};
 use crate::{Error, Registry, parse::Fields, verbs::Mutation};
@@ -33,6 +33,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use storage::{Cause, Query, Record, Unit};
 use tonic::{Request, Response, Status};
+
+/// The clause of the roles.
+const ROLES: &str = "§12";
 
 /// What a request does.
 #[async_trait]
@@ -203,7 +206,8 @@ impl Work {
     /// PERMISSION_DENIED / ROLE_REQUIRED, `CONTRIBUTOR_MAY_NOT`.
     pub fn authorize(&self, action: Action, contributors: &[String]) -> Result<Approval, Error> {
         let row = self.policy.people.matrix.iter().find(|row| row.action == action);
-        let by = self.approval(row.map_or(&[], |row| row.roles.as_slice()))?;
+        let (clause, roles) = row.map_or((ROLES, &[][..]), |row| (row.clause.as_str(), row.roles.as_slice()));
+        let by = self.approval_under(clause, roles)?;
         authorize(action, &by, contributors, &self.policy.people)?;
         Ok(by)
     }
@@ -213,8 +217,17 @@ impl Work {
     /// # Errors
     /// PERMISSION_DENIED / ROLE_REQUIRED.
     pub fn approval(&self, roles: &[Role]) -> Result<Approval, Error> {
+        self.approval_under(ROLES, roles)
+    }
+
+    /// As [`Work::approval`]; a refusal names the clause that asks for the roles.
+    ///
+    /// # Errors
+    /// PERMISSION_DENIED / ROLE_REQUIRED.
+    pub fn approval_under(&self, clause: &str, roles: &[Role]) -> Result<Approval, Error> {
         let held = roles.iter().copied().find(|role| self.caller.has(role.as_str()));
         let role = held.ok_or_else(|| Error::RoleNotHeld {
+            clause: clause.to_owned(),
             principal: self.principal(),
             required: lifecycle::approval::join(roles),
             observed: self.caller.held(),

@@ -4,7 +4,7 @@
 use anyhow::Context;
 use bytes::{Buf, BufMut};
 use prost::Message;
-use prost_reflect::{DynamicMessage, Value};
+use prost_reflect::DynamicMessage;
 use runtime::Peer;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Request, Status};
@@ -14,23 +14,18 @@ use crate::wire_json;
 /// Answers of this size are taken.
 const MESSAGE_BYTES: usize = 64 << 20;
 
-/// Calls `/package.Service/Method` with string and integer fields, and gives the answer as JSON.
+/// Calls `/package.Service/Method` with a request in the JSON form of its message, and gives the answer as JSON.
 ///
 /// # Errors
 /// If the method or a field does not exist, or the refusal of the service.
-pub async fn call(peer: Peer, path: &str, fields: &[(&str, Value)]) -> anyhow::Result<serde_json::Value> {
+pub async fn call(peer: Peer, path: &str, request: serde_json::Value) -> anyhow::Result<serde_json::Value> {
     let pool = wire_json::pool()?;
     let (service, method) =
         path.trim_start_matches('/').split_once('/').context("a method is package.Service/Method")?;
     let service =
         pool.get_service_by_name(service).with_context(|| format!("the contracts have no {service}"))?;
     let method = service.methods().find(|one| one.name() == method).with_context(|| format!("no {path}"))?;
-    let mut request = DynamicMessage::new(method.input());
-    for (field, value) in fields {
-        request
-            .try_set_field_by_name(field, value.clone())
-            .map_err(|bad| anyhow::anyhow!("{path}: {bad:?}"))?;
-    }
+    let request = DynamicMessage::deserialize(method.input(), request).context(path.to_owned())?;
     let mut client = tonic::client::Grpc::new(peer).max_decoding_message_size(MESSAGE_BYTES);
     client.ready().await.map_err(|status| anyhow::anyhow!("{status}"))?;
     let path = path.parse().context("a method is a path")?;

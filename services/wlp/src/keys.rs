@@ -11,7 +11,7 @@ use runtime::credentials::digest_of;
 use runtime::credentials::{Entry as Row, save};
 use runtime::{Credentials, Kind, generate_key};
 
-/// Principals that act in the procedure: each holds the role it is named after (MISSION, reading 9).
+/// Principals that act in the procedure: each holds the role it is named after (ARCHITECTURE, reading 9).
 const PEOPLE: [&str; 17] = [
     "ml-lead",
     "ml-engineer",

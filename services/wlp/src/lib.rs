@@ -14,4 +14,5 @@ pub mod replay;
 pub mod settings;
 mod show;
 pub mod story;
+pub mod verified_log;
 mod wire_json;

@@ -18,6 +18,7 @@ use storage::Digest;
 use storage::audit::public_key_from_pem;
 
 use crate::audit_file::AuditFile;
+use crate::verified_log::VerifiedLog;
 use crate::wire_json;
 
 /// Name of the format, in each file.
@@ -136,10 +137,16 @@ impl Saved {
     /// # Errors
     /// The first bad entry, or that no entry holds these bytes.
     pub fn logged(&self, log: AuditFile, pinned: Option<&str>) -> anyhow::Result<u64> {
-        let entries: Result<Vec<_>, _> = log.entries.iter().map(storage::Logged::entry).collect();
-        log.verify(pinned, &[])?;
+        self.logged_in(&VerifiedLog::of(log, pinned)?)
+    }
+
+    /// [`Saved::logged`] with a log that was checked before.
+    ///
+    /// # Errors
+    /// That no entry holds these bytes.
+    pub fn logged_in(&self, log: &VerifiedLog) -> anyhow::Result<u64> {
         let digest = Digest::of(&self.decision.encode_to_vec());
-        let own: Vec<_> = entries?.into_iter().filter(|entry| entry.name == self.decision.name).collect();
+        let own: Vec<_> = log.about(&self.decision.name).collect();
         let found = own.iter().find(|entry| entry.body_digest == digest);
         found.map(|entry| entry.sequence).with_context(|| match own.first() {
             Some(entry) => {

@@ -1,7 +1,8 @@
-//! The contracts of the mesh: code generated from `proto/`, and its conversions to and from the domain types.
+//! The contracts of the mesh: code generated from `proto/`, the method × role table, names, page tokens, times, and the bytes
+//! that are signed.
 //!
-//! Generated messages are reached as `contracts::registry::v1::Project`; conversions are `From`/`TryFrom` in the module of
-//! the same name under `convert`.
+//! Generated messages are reached as `contracts::registry::v1::Project`. This crate knows none of ours: each service converts
+//! messages to and from the domain types itself.
 
 pub mod access;
 pub mod name;

@@ -56,7 +56,7 @@ pub enum EngineError {
     Closed,
 }
 
-/// Whose fault an [`EngineError`] is (MISSION, reading 5: only faults of the model count for a roll-back).
+/// Whose fault an [`EngineError`] is (ARCHITECTURE, reading 5: only faults of the model count for a rollback).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
     /// The model's: counts.

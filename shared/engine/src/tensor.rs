@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{DataType, Element, oip_bytes};
 
-/// More dimensions than this are refused (`RegisterModel` and `ModelInfer` alike).
+/// More dimensions than this are refused (`CreateModelVersion` and `ModelInfer` alike).
 pub const MAX_RANK: usize = 8;
 
 /// The elements of a tensor.

@@ -11,7 +11,8 @@ use crate::{
         acceptance::{AttackRules, Rule, ThresholdRow},
     },
     rejection::{Finding, Findings},
-    verdict::{Measured, Verdict},
+    selection_criteria::Direction,
+    verdict::{Measured, Strict, Verdict},
 };
 
 kinds! {
@@ -46,6 +47,15 @@ kinds! {
         /// Share of attacked samples whose answer changed for the worse.
         AdversarialSuccessRate = "adversarial-success-rate",
     }
+}
+
+/// Which way a metric of §7.3 is better: the way of its threshold. None where the policy has no row of it.
+pub fn direction(metric: Metric, policy: &Acceptance) -> Option<Direction> {
+    let row = policy.thresholds.iter().find(|row| row.metric == metric)?;
+    Some(match row.rule {
+        Rule::Bound { comparator: Strict::Above, .. } => Direction::Higher,
+        Rule::Bound { comparator: Strict::Below, .. } | Rule::Never => Direction::Lower,
+    })
 }
 
 /// How the adversarial success rate was measured.

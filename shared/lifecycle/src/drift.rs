@@ -5,7 +5,7 @@ use statistics::multiplicity::{self, Correction as Method};
 use crate::kinds::kinds;
 use crate::policy::monitoring::DriftRule;
 use crate::refuse;
-use crate::rejection::Rejection;
+use crate::rejection::{Finding, Rejection};
 
 kinds! {
     /// The three kinds of §9.2.
@@ -64,7 +64,45 @@ impl From<Correction> for Method {
     }
 }
 
-/// One column (feature, prediction or metric) against the reference.
+kinds! {
+    /// What a column holds: it decides which tests say something of it.
+    ColumnKind {
+        /// Numbers, in bins that have an order.
+        Numeric = "numeric",
+        /// Categories.
+        Categorical = "categorical",
+        /// Vectors.
+        Embedding = "embedding",
+    }
+}
+
+impl ColumnKind {
+    /// Tests that fit, of those that the policy names.
+    pub fn tests(self, rule: &DriftRule) -> impl Iterator<Item = DriftTest> {
+        use DriftTest as T;
+        let fit: &[DriftTest] = match self {
+            Self::Numeric => &[T::KolmogorovSmirnov, T::PopulationStability, T::Wasserstein],
+            Self::Categorical => &[T::ChiSquared, T::PopulationStability, T::JensenShannon],
+            Self::Embedding => &[T::MaximumMeanDiscrepancy],
+        };
+        fit.iter().copied().filter(move |test| rule.tests.contains(test))
+    }
+}
+
+/// Tests that the policy names and that were not made because no column is of a kind that they fit, each with that kind.
+pub fn not_applicable(made: &[DriftTest], rule: &DriftRule) -> Vec<Finding> {
+    let left = rule.tests.iter().filter(|test| !made.contains(test));
+    left.filter_map(|test| {
+        let fits = |kind: &&ColumnKind| kind.tests(rule).any(|one| one == *test);
+        let kinds: Vec<&str> = ColumnKind::ALL.iter().filter(fits).map(|kind| kind.as_str()).collect();
+        let observed = format!("not applicable: no {} column", kinds.join(" or "));
+        let required = "a column that it fits";
+        (!kinds.is_empty()).then(|| Finding::new(&rule.clause, test.as_str(), required, observed))
+    })
+    .collect()
+}
+
+/// One test of one column (feature, prediction or metric) against the reference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
     /// Its name.
@@ -79,10 +117,19 @@ pub struct Column {
     pub samples: u64,
 }
 
+/// What one test says once all of them are corrected for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weighed {
+    /// Corrected p-value; `None` for a distance without a test.
+    pub adjusted: Option<f64>,
+    /// Significant, and large enough to matter.
+    pub drifted: bool,
+}
+
 /// What a window says about one kind of drift.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DriftVerdict {
-    /// These columns drifted.
+    /// These columns drifted, by one of their tests at least.
     Drift {
         /// Their names, in the order given.
         columns: Vec<String>,
@@ -101,8 +148,8 @@ pub enum DriftVerdict {
     },
 }
 
-/// Judges one kind of drift (§9.2). `reference` and `expected` are digests: the reference is the version's training
-/// data set and never a rolling window by accident.
+/// Judges one kind of drift (§9.2). `reference` is what was compared with and `expected` what the version's record asks for:
+/// its training data set, or its evaluation, and never a rolling window by accident.
 /// # Errors
 /// `WRONG_REFERENCE`, or `TEST_NOT_IN_POLICY` for a test that the policy does not name.
 pub fn judge(
@@ -113,61 +160,67 @@ pub fn judge(
 ) -> Result<DriftVerdict, Rejection> {
     let subject = "drift verdict";
     if reference != expected || expected.is_empty() {
-        return refuse::one(
-            "WRONG_REFERENCE",
-            subject,
-            &rule.clause,
-            "reference data set",
-            expected,
-            reference,
-        );
+        let what = "reference data set";
+        return refuse::one("WRONG_REFERENCE", subject, &rule.clause, what, expected, reference);
     }
     if let Some(other) = columns.iter().find(|column| !rule.tests.contains(&column.test)) {
         let required = crate::approval::join(&rule.tests);
-        return refuse::one(
-            "TEST_NOT_IN_POLICY",
-            subject,
-            &rule.clause,
-            &*other.name,
-            required,
-            other.test.as_str(),
-        );
+        let observed = other.test.as_str();
+        return refuse::one("TEST_NOT_IN_POLICY", subject, &rule.clause, &*other.name, required, observed);
     }
-    let (judged, short): (Vec<&Column>, Vec<&Column>) =
-        columns.iter().partition(|column| column.samples >= rule.min_samples);
-    let (usable, broken): (Vec<&Column>, Vec<&Column>) =
-        judged.into_iter().partition(|column| is_usable(column));
-    // Columns that cannot be judged now still count: the correction must not weaken when data is missing.
-    let p_values: Vec<f64> = usable
-        .iter()
-        .map(|column| column.p_value)
-        .chain(broken.iter().chain(&short).map(|column| column.p_value.map(|_| 1.0)))
-        .flatten()
-        .collect();
-    let adjusted =
-        multiplicity::adjust(&p_values, rule.correction.into()).unwrap_or_else(|_| vec![1.0; p_values.len()]);
-    let mut corrected = adjusted.into_iter();
-    let drifted: Vec<String> = usable
-        .iter()
-        .filter(|column| {
-            let significant = column.p_value.is_none() || corrected.next().is_some_and(|p| p <= rule.alpha);
-            significant && column.effect.is_some_and(|effect| effect.abs() > limit(column.test, rule))
-        })
-        .map(|column| column.name.clone())
-        .collect();
+    let weighed = weigh(columns, rule);
+    let drifted = columns.iter().zip(&weighed).filter(|(_, one)| one.drifted).map(|(column, _)| column);
+    let broken = columns.iter().filter(|column| is_long(column, rule) && !is_usable(column));
+    let (drifted, broken) = (names(drifted), names(broken));
     Ok(if !drifted.is_empty() {
         DriftVerdict::Drift { columns: drifted }
     } else if !broken.is_empty() || columns.is_empty() {
-        DriftVerdict::Undefined { columns: broken.iter().map(|column| column.name.clone()).collect() }
-    } else if !short.is_empty() {
+        DriftVerdict::Undefined { columns: broken }
+    } else if columns.iter().any(|column| !is_long(column, rule)) {
         DriftVerdict::Inconclusive { needed: rule.min_samples }
     } else {
         DriftVerdict::Stable
     })
 }
 
-fn limit(test: DriftTest, rule: &DriftRule) -> f64 {
-    if test == DriftTest::PopulationStability { rule.psi_limit } else { rule.effect_limit }
+/// Each name once, in the order given.
+fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for column in columns {
+        if names.last() != Some(&column.name) && !names.contains(&column.name) {
+            names.push(column.name.clone());
+        }
+    }
+    names
+}
+
+/// Every test, in the order given, corrected for all columns and all their tests together (§9.2).
+pub fn weigh(columns: &[Column], rule: &DriftRule) -> Vec<Weighed> {
+    let judged = |column: &Column| is_long(column, rule) && is_usable(column);
+    // Columns that cannot be judged now still count: the correction must not weaken when data is missing.
+    let counted = |column: &Column| column.p_value.map(|p| if judged(column) { p } else { 1.0 });
+    let p_values: Vec<f64> = columns.iter().filter_map(counted).collect();
+    let adjusted =
+        multiplicity::adjust(&p_values, rule.correction.into()).unwrap_or_else(|_| vec![1.0; p_values.len()]);
+    let mut corrected = adjusted.into_iter();
+    let one = |column: &Column| {
+        let adjusted = column.p_value.and_then(|_| corrected.next());
+        let significant = column.p_value.is_none() || adjusted.is_some_and(|p| p <= rule.alpha);
+        let matters = column.effect.is_some_and(|effect| effect.abs() > rule.limit(column.test));
+        Weighed { adjusted, drifted: judged(column) && significant && matters }
+    };
+    columns.iter().map(one).collect()
+}
+
+impl DriftRule {
+    /// The effect of a test beyond which a change matters.
+    pub fn limit(&self, test: DriftTest) -> f64 {
+        if test == DriftTest::PopulationStability { self.psi_limit } else { self.effect_limit }
+    }
+}
+
+fn is_long(column: &Column, rule: &DriftRule) -> bool {
+    column.samples >= rule.min_samples
 }
 
 /// An effect that is a number, and a p-value that is one or that the test does not have.

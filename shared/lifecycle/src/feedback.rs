@@ -6,7 +6,8 @@ use crate::approval::{Approval, join};
 use crate::kinds::kinds;
 use crate::policy::monitoring::FeedbackPolicy;
 use crate::refuse;
-use crate::rejection::Rejection;
+use crate::rejection::{Findings, Rejection};
+use crate::role::Role;
 
 const CLAUSE: &str = "§9.3";
 
@@ -77,6 +78,29 @@ impl Decision {
             Self::Maintain | Self::Retire => action == ActionKind::Document,
         }
     }
+
+    /// Whether the next version follows from a decision: the line leaves MONITOR for ITERATE on it (§3, §9.3).
+    pub fn iterates(self) -> bool {
+        matches!(self, Self::Retrain | Self::Adjust)
+    }
+}
+
+/// The clause and the roles of those who may take a decision (§9.3). What the policy does not name nobody decides.
+pub fn deciders(decision: Decision, policy: &FeedbackPolicy) -> (&str, &[Role]) {
+    match policy.deciders.iter().find(|row| row.decision == decision) {
+        Some(row) => (row.clause.as_str(), row.roles.as_slice()),
+        None => (CLAUSE, &[]),
+    }
+}
+
+/// Whether somebody may take a decision (§9.3).
+/// # Errors
+/// `ROLE_MAY_NOT_DECIDE`.
+pub fn may_decide(decision: Decision, by: &Approval, policy: &FeedbackPolicy) -> Result<(), Rejection> {
+    let (clause, roles) = deciders(decision, policy);
+    let mut found = Findings::new();
+    by.check(&mut found, clause, decision.as_str(), roles, &[]);
+    found.into_result("ROLE_MAY_NOT_DECIDE", "feedback decision")
 }
 
 /// What the analysis found.
@@ -170,11 +194,7 @@ impl Item {
         policy: &FeedbackPolicy,
     ) -> Result<Self, Rejection> {
         let Self::Analyzed { .. } = self else { return self.out_of_order("ANALYZED") };
-        let row = policy.deciders.iter().find(|row| row.decision == decision);
-        let roles = row.map_or(&[][..], |row| &row.roles);
-        let mut found = crate::rejection::Findings::new();
-        by.check(&mut found, row.map_or(CLAUSE, |row| &row.clause), decision.as_str(), roles, &[]);
-        found.into_result("ROLE_MAY_NOT_DECIDE", "feedback decision")?;
+        may_decide(decision, &by, policy)?;
         Ok(Self::Decided { decision, by })
     }
 

@@ -241,6 +241,13 @@ pub fn decide(gate: Gate, candidate: &Candidate, evidence: &Evidence, policy: &P
     }
 }
 
+/// The gates that a version must have passed before it takes traffic (§8.1): those that the policy puts before G4, which the
+/// canary's traffic decides.
+pub fn before_traffic(policy: &Gates) -> &[Gate] {
+    // without a row of G4 nothing opens: no canary has passed all four
+    policy.gates.iter().find(|row| row.gate == Gate::G4).map_or(Gate::ALL, |row| &row.after)
+}
+
 /// True when every gate in `gates` has passed for the artifact of `candidate`, judged by its last decision of each.
 pub fn all_passed(candidate: &Candidate, gates: &[Gate]) -> bool {
     gates.iter().all(|gate| passed(candidate, *gate))

@@ -8,7 +8,7 @@ use crate::Strict;
 use crate::alert::{Judgement, Measurement, Metric, judge};
 use crate::policy::{Policy, Span};
 use crate::rejection::{Finding, Findings};
-use crate::rollback::{Observed, Trigger, fired};
+use crate::rollback::{Breaker, Observed, Trigger, breaker, fired};
 
 /// Health of a canary at one step of the ladder, as the monitor observed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,19 @@ pub struct CanaryHealth {
     pub traffic_percent: u32,
     /// Longest part of the stretch without one observed request; `None` where nobody looked.
     pub longest_silence: Option<Duration>,
+    /// Windows in which a rollback trigger fires now, those that are not over among them: no proof yet, and no health.
+    #[serde(default)]
+    pub triggers_now: u32,
+    /// Natural logarithm of the largest evidence of the sequential test against the canary over the whole ladder (reading 5),
+    /// 0 for none; `None` where it is no number.
+    #[serde(default = "no_evidence")]
+    pub breaker_log_e: Option<f64>,
+}
+
+/// Of health that was stored without it.
+#[allow(clippy::unnecessary_wraps)] // as the field is
+fn no_evidence() -> Option<f64> {
+    Some(0.0)
 }
 
 impl CanaryHealth {
@@ -47,11 +60,12 @@ impl CanaryHealth {
     }
 
     /// Everything that makes a canary unhealthy: its own numbers by the triggers of §8.3 and the alerts of §9.1, what
-    /// fired in its windows, open alerts, and silence, which is not health (reading 7).
+    /// fired in its windows, open alerts, silence, which is not health (reading 7), and evidence of the sequential test that
+    /// is no number or reached its limit (reading 5).
     pub fn flaws(&self, policy: &Policy) -> Vec<Finding> {
         let mut found = Findings::new();
         self.judge_numbers(&mut found, policy);
-        let triggers = self.windows_with_trigger;
+        let triggers = self.windows_with_trigger.max(self.triggers_now);
         found.require(triggers == 0, "§8.3", "windows with a rollback trigger", "0", triggers.to_string());
         let alerts = self.windows_with_alert;
         found.require(alerts == 0, "reading 7", "windows with an alert", "0", alerts.to_string());
@@ -66,6 +80,14 @@ impl CanaryHealth {
             "time without observed requests of the canary",
             format!("at most {}", limit.value),
             silence,
+        );
+        let (rules, log_e) = (&policy.rollout.breaker, self.breaker_log_e.unwrap_or(f64::NAN));
+        found.require(
+            breaker(log_e, rules) == Breaker::Hold,
+            &rules.max_error_rate.clause,
+            "evidence against the canary",
+            "a number below the limit",
+            format!("log e-value {log_e}"),
         );
         found.into_vec()
     }

@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use crate::approval::Approval;
 use crate::kinds::kinds;
-use crate::policy::upkeep::IncidentPolicy;
+use crate::policy::{Policy, upkeep::IncidentPolicy};
 use crate::refuse;
 use crate::rejection::{Findings, Rejection};
 use crate::role::Role;
+use crate::rollback::{Timer, Trigger};
 
 kinds! {
-    /// How bad.
+    /// How bad, the worst first.
     Severity {
         /// Users are harmed now.
         Critical = "critical",
@@ -58,6 +59,42 @@ kinds! {
         /// What is done so that it does not happen again.
         Prevention = "prevention",
     }
+}
+
+/// How bad an incident is that says so neither itself nor by a trigger: somebody took a version off traffic.
+pub const UNSTATED: Severity = Severity::High;
+
+/// What is fixed about an incident when it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// The worse of what was asked for and what the trigger is worth.
+    pub severity: Severity,
+    /// When it was detected; never later than it was opened.
+    pub detected: SystemTime,
+    /// Until when somebody must have answered: within the trigger's own time where a person acts on it (§8.3), and within that
+    /// of the severity where a machine has acted already.
+    pub respond_by: SystemTime,
+}
+
+/// Opens an incident at `now` (§8.3). `trigger` is none where a person decided without one of the four.
+pub fn opened(
+    trigger: Option<Trigger>,
+    asked: Option<Severity>,
+    detected: Option<SystemTime>,
+    now: SystemTime,
+    policy: &Policy,
+) -> Opened {
+    let row = trigger.and_then(|trigger| policy.rollout.triggers.iter().find(|row| row.trigger == trigger));
+    let severity = asked.into_iter().chain(row.map(|row| row.severity)).min().unwrap_or(UNSTATED);
+    let detected = detected.unwrap_or(now).min(now);
+    let person = row.filter(|row| !row.action.is_automatic());
+    let due = if let Some(row) = person {
+        Timer::started(row.trigger, detected, &policy.rollout).due
+    } else {
+        let clock = policy.incidents.severities.iter().find(|row| row.severity == severity);
+        clock.and_then(|row| detected.checked_add(row.acknowledge_within.get()))
+    };
+    Opened { severity, detected, respond_by: due.unwrap_or(detected) } // doubt never waits
 }
 
 /// One incident.
@@ -150,5 +187,27 @@ impl Incident {
             (!late.is_zero()).then_some((state, late))
         })
         .collect()
+    }
+
+    /// That the clock of `state` ran out and the state was not reached, so that the incident `name` is escalated; gives how
+    /// late it is.
+    /// # Errors
+    /// `TIMER_RUNNING` while it runs, and once the state was reached.
+    pub fn run_out(
+        &self,
+        state: State,
+        name: &str,
+        now: SystemTime,
+        policy: &IncidentPolicy,
+    ) -> Result<Duration, Rejection> {
+        const RUNNING: &str = "TIMER_RUNNING";
+        if self.reached.contains_key(&state) {
+            return refuse::one(RUNNING, name, "§8.3", "incident", format!("not {state}"), state.as_str());
+        }
+        let late = self.overdue(now, policy).into_iter().find(|(clock, _)| *clock == state);
+        match late {
+            Some((_, late)) => Ok(late),
+            None => refuse::one(RUNNING, name, "§8.3", format!("time to {state}"), "run out", "running"),
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! §3: the life cycle of one model line, PLAN to RETIRE.
 //!
 //! A line moves only along the transitions of the policy, and only with the records that each of them needs.
-//! Going back (ITERATE, rework) drops the records of everything that has to be done again: the evidence of one
-//! version never opens a phase for the next.
+//! Going back (ITERATE, rework) asks anew for everything that has to be done again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use crate::kinds::kinds;
 use crate::policy::phases::PhasePolicy;
@@ -85,53 +85,37 @@ kinds! {
     }
 }
 
-/// One model line: its phase and the records that hold for the version in work.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelLine {
-    phase: Phase,
-    records: BTreeSet<Record>,
-}
+/// When a line last went back to each phase. Evidence for what has to be done again counts from then on only, so that the
+/// evidence of one version never opens a phase for the next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reopened(BTreeMap<Phase, SystemTime>);
 
-impl Default for ModelLine {
-    fn default() -> Self {
-        Self { phase: Phase::Plan, records: BTreeSet::new() }
-    }
-}
-
-impl ModelLine {
-    /// Rebuilds a line from what was stored.
-    pub fn restore(phase: Phase, records: BTreeSet<Record>) -> Self {
-        Self { phase, records }
+impl Reopened {
+    /// Rebuilds it from what was stored.
+    pub fn restore(times: BTreeMap<Phase, SystemTime>) -> Self {
+        Self(times)
     }
 
-    /// Where the line stands.
-    pub fn phase(&self) -> Phase {
-        self.phase
+    /// Each phase that the line went back to, with the last time.
+    pub fn times(&self) -> &BTreeMap<Phase, SystemTime> {
+        &self.0
     }
 
-    /// The records that hold for the version in work.
-    pub fn records(&self) -> &BTreeSet<Record> {
-        &self.records
-    }
-
-    /// Notes that a record exists now.
+    /// Notes that the line has moved; a way forward opens nothing again.
     #[must_use]
-    pub fn with(mut self, record: Record) -> Self {
-        self.records.insert(record);
+    pub fn moved(mut self, from: Phase, to: Phase, now: SystemTime) -> Self {
+        if to < from {
+            self.0.insert(to, now);
+        }
         self
     }
 
-    /// Moves the line to `to`.
-    /// # Errors
-    /// `ILLEGAL_TRANSITION` or `RECORDS_MISSING`, see [`check`].
-    pub fn advance(mut self, to: Phase, policy: &PhasePolicy) -> Result<Self, Rejection> {
-        check(self.phase, to, &self.records, policy)?;
-        if to < self.phase {
-            let again = records_from(to, policy);
-            self.records.retain(|record| !again.contains(record));
-        }
-        self.phase = to;
-        Ok(self)
+    /// From when on evidence for `record` counts: the line last went back to a phase that the record lies ahead of, because a
+    /// way out of that phase, or of a later one, asks for it. `None` where it never did.
+    pub fn since(&self, record: Record, policy: &PhasePolicy) -> Option<SystemTime> {
+        let asks = policy.transitions.iter().filter(|way| way.records.iter().any(|one| one.record == record));
+        let last = asks.map(|way| way.from).max()?;
+        self.0.range(..=last).map(|(_, time)| *time).max()
     }
 }
 
@@ -158,9 +142,4 @@ pub fn check(
         .map(|needed| Finding::new(needed.clause.clone(), needed.record.as_str(), "recorded", "missing"))
         .collect();
     refuse::all("RECORDS_MISSING", "phase change", missing)
-}
-
-/// Every record that the way out of `phase`, or of any phase after it, asks for.
-fn records_from(phase: Phase, policy: &PhasePolicy) -> BTreeSet<Record> {
-    policy.transitions.iter().filter(|t| t.from >= phase).flat_map(|t| &t.records).map(|r| r.record).collect()
 }

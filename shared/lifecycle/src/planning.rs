@@ -8,9 +8,9 @@ use crate::{
     acceptance::Task,
     approval::Approval,
     kinds::kinds,
-    policy::{Planning, planning::OutputRow},
+    policy::{Acceptance, Planning, planning::OutputRow},
     rejection::{Finding, Findings, Rejection},
-    verdict::Comparator,
+    verdict::{Comparator, Measured, Verdict},
 };
 
 kinds! {
@@ -74,6 +74,13 @@ pub struct Target {
     pub value: f64,
     /// Its unit: `share`, `ms`, `requests/s`.
     pub unit: String,
+}
+
+impl Target {
+    /// What a measurement says about the target: the point and its bounds hold, or it does not pass (reading 3).
+    pub fn judge(&self, measured: &Measured, policy: &Acceptance) -> Verdict {
+        measured.meets(self.comparator, self.value, policy.interval_confidence.value)
+    }
 }
 
 /// The six inputs (§4.1) and the documents of the requirements.

@@ -42,6 +42,18 @@ pub enum Currency {
     Unknown,
 }
 
+impl Currency {
+    /// How current data without event times is, by the confirmations of its sources (reading 13): as its oldest source. A source
+    /// that nobody confirmed leaves it unknown, and one that was confirmed by somebody else than the policy names is what is told.
+    pub fn confirmed(confirmations: &[Option<Approval>], policy: &Quality) -> Self {
+        let all: Option<Vec<&Approval>> = confirmations.iter().map(Option::as_ref).collect();
+        let all = all.unwrap_or_default();
+        let stranger = all.iter().find(|one| !policy.currency_confirmers.value.contains(&one.role));
+        let told = stranger.or_else(|| all.iter().min_by_key(|one| one.time));
+        told.map_or(Self::Unknown, |one| Self::Confirmed((*one).clone()))
+    }
+}
+
 /// A count of bad among all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {

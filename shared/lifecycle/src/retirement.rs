@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use crate::acceptance::{Metric, direction};
+use crate::alert::{Category, Judgement};
 use crate::approval::Approval;
 use crate::deployment::Done;
 use crate::kinds::kinds;
-use crate::policy::Span;
+use crate::policy::monitoring::AlertRule;
 use crate::policy::upkeep::RetirementPolicy;
+use crate::policy::{Acceptance, Span};
 use crate::refuse;
 use crate::rejection::{Findings, Rejection, is_digest};
+use crate::selection_criteria::Direction;
 
 kinds! {
     /// The five criteria of §10.2.
@@ -56,6 +60,17 @@ kinds! {
 /// What one day said about a version: `Some(true)` below acceptable, `None` not measured.
 pub type Day = Option<bool>;
 
+/// Whether a rule of §9.1 says how a version performs: what the machines, the groups and the business say is no performance.
+pub fn judges_performance(rule: &AlertRule) -> bool {
+    matches!(rule.category, Category::Performance | Category::Quality)
+}
+
+/// What the rules that judge performance say of a day: below acceptable where one of them would fire over it.
+pub fn day(judgements: &[Judgement]) -> Day {
+    let measured = judgements.iter().any(|one| matches!(one, Judgement::Firing | Judgement::Quiet));
+    measured.then(|| judgements.contains(&Judgement::Firing))
+}
+
 /// Days in a row, up to the newest, on which the version was below acceptable. A day that was not measured proves
 /// nothing and breaks the row.
 pub fn degraded_days(days: &[Day]) -> u32 {
@@ -65,6 +80,26 @@ pub fn degraded_days(days: &[Day]) -> u32 {
 /// Whether §10.2 "below acceptable for 30 days" holds: day 29 no, day 30 yes.
 pub fn is_degraded(days: &[Day], policy: &RetirementPolicy) -> bool {
     degraded_days(days) >= policy.degraded_days.value
+}
+
+/// Which way the primary metric of a model is better (reading 6): a metric of §7.3 as its threshold says, any other as the model
+/// declares; what it is called decides nothing.
+/// # Errors
+/// `METRIC_DIRECTION` where nothing says so, or where the model declares otherwise than §7.3.
+pub fn primary_direction(
+    name: &str,
+    metric: Option<Metric>,
+    declared: Option<Direction>,
+    policy: &Acceptance,
+) -> Result<Direction, Rejection> {
+    let told = metric.and_then(|metric| direction(metric, policy));
+    let (required, observed) = match (told, declared) {
+        (None, None) => ("declared: higher or lower", "missing"),
+        (Some(told), Some(declared)) if told != declared => (told.as_str(), declared.as_str()),
+        (Some(way), _) | (None, Some(way)) => return Ok(way),
+    };
+    let what = format!("direction of the primary metric {name}");
+    refuse::one("METRIC_DIRECTION", "model", "reading 6", what, required, observed)
 }
 
 /// Two versions on their declared primary metric (reading 6).
@@ -213,6 +248,14 @@ impl Retirement {
         let notice = policy.notice.value.get();
         let elapsed = self.done.get(&Step::Announce).and_then(|done| now.duration_since(done.when).ok());
         notice.saturating_sub(elapsed.unwrap_or_default())
+    }
+
+    /// Whether users may still be sent to the version: they have their notice and were not migrated yet, and the version is
+    /// not retired because it must not serve.
+    pub fn promises_service(&self, policy: &RetirementPolicy) -> bool {
+        let harmful =
+            [Criterion::SecurityVulnerability, Criterion::ComplianceIssue].contains(&self.criterion);
+        !harmful && self.next(policy) == Some(Step::MigrateUsers)
     }
 
     /// Does the next step.

@@ -4,6 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use crate::kinds::kinds;
 use crate::policy::rollout::{BreakerPolicy, RolloutPolicy, TriggerPolicy};
+use crate::refuse;
+use crate::rejection::Rejection;
+
+const CLAUSE: &str = "§8.3";
 
 kinds! {
     /// The four triggers of §8.3.
@@ -78,26 +82,24 @@ pub fn fired<'a>(observed: &Observed, policy: &'a RolloutPolicy) -> Vec<&'a Trig
     policy.triggers.iter().filter(|row| value(row.trigger).is_some_and(|seen| seen > row.above)).collect()
 }
 
-/// The clock that a trigger starts.
+/// The clock of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timer {
-    /// What started it.
-    pub trigger: Trigger,
-    /// When.
-    pub since: SystemTime,
-    /// When the action was taken, if it was.
+    /// When the answer is due; `None` where nothing says so.
+    pub due: Option<SystemTime>,
+    /// When it was given, if it was.
     pub answered: Option<SystemTime>,
 }
 
 /// Where a timer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// The action is still in time.
+    /// The answer is still in time.
     Waiting {
         /// Time that is left.
         left: Duration,
     },
-    /// The action came in time.
+    /// The answer came in time.
     Answered,
     /// The time ran out: escalate, and write it into the incident.
     Escalated {
@@ -107,21 +109,39 @@ pub enum Standing {
 }
 
 impl Timer {
-    /// When the action is due; `None` if the policy does not know the trigger or the time cannot be written.
-    pub fn due(&self, policy: &RolloutPolicy) -> Option<SystemTime> {
-        let row = policy.triggers.iter().find(|row| row.trigger == self.trigger)?;
-        self.since.checked_add(row.within.get())
+    /// The clock that a trigger of §8.3 starts at `since`. It has no due time if the policy does not know the trigger, or if
+    /// the time cannot be written.
+    pub fn started(trigger: Trigger, since: SystemTime, policy: &RolloutPolicy) -> Self {
+        let row = policy.triggers.iter().find(|row| row.trigger == trigger);
+        Self { due: row.and_then(|row| since.checked_add(row.within.get())), answered: None }
     }
 
-    /// Where the timer stands at `now`. A timer without a due time is escalated: doubt never waits.
-    pub fn standing(&self, now: SystemTime, policy: &RolloutPolicy) -> Standing {
-        let Some(due) = self.due(policy) else { return Standing::Escalated { late: Duration::ZERO } };
+    /// Where the timer stands at `now`; the due moment itself is in time. A timer without a due time is escalated: doubt
+    /// never waits.
+    pub fn standing(&self, now: SystemTime) -> Standing {
+        let Some(due) = self.due else { return Standing::Escalated { late: Duration::ZERO } };
         let end = self.answered.unwrap_or(now);
         match end.duration_since(due) {
             Ok(late) if !late.is_zero() => Standing::Escalated { late },
             _ if self.answered.is_some() => Standing::Answered,
             _ => Standing::Waiting { left: due.duration_since(now).unwrap_or_default() },
         }
+    }
+
+    /// That it ran out and nobody has answered, so that `subject` is escalated; gives how late it is.
+    /// # Errors
+    /// `TIMER_RUNNING` while it runs, and once the answer was given.
+    pub fn run_out(&self, subject: &str, now: SystemTime) -> Result<Duration, Rejection> {
+        let (what, required, observed) = match self.standing(now) {
+            Standing::Escalated { late } if self.answered.is_none() => return Ok(late),
+            Standing::Waiting { left } => {
+                ("time to answer", "run out", format!("{} s left", left.as_secs_f64()))
+            }
+            Standing::Answered | Standing::Escalated { .. } => {
+                ("incident", "without an answer", "answered".to_owned())
+            }
+        };
+        refuse::one("TIMER_RUNNING", subject, CLAUSE, what, required, observed)
     }
 }
 

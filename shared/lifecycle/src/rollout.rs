@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::checklist::PreDeployment;
-use crate::gate::{Candidate, Gate, GateDecision, all_passed};
+use crate::gate::{Candidate, Gate, GateDecision, all_passed, before_traffic};
 use crate::health::{CanaryHealth, least_requests};
 use crate::policy::rollout::{RolloutPolicy, StepPolicy};
 use crate::policy::{Policy, Span};
@@ -79,7 +79,8 @@ impl Rollout {
         }
     }
 
-    /// Starts the canary at the first step. Needs G1, G2, G3 of this very artifact and the pre-deployment list.
+    /// Starts the canary at the first step. Needs the gates before traffic, passed by this very artifact, and the
+    /// pre-deployment list.
     /// # Errors
     /// `ALREADY_STARTED`, `ROLLOUT_OVER`, or `GATES_CLOSED`.
     pub fn start(
@@ -87,7 +88,7 @@ impl Rollout {
         candidate: &Candidate,
         _checked: &PreDeployment, // only `checklist::check_pre` makes one
         now: SystemTime,
-        policy: &RolloutPolicy,
+        policy: &Policy,
     ) -> Result<Self, Rejection> {
         if self.is_over() {
             return self.over();
@@ -103,10 +104,16 @@ impl Rollout {
             );
         }
         let mut found = Findings::new();
-        for gate in [Gate::G1, Gate::G2, Gate::G3] {
-            found.require(all_passed(candidate, &[gate]), "§8.1", gate.as_str(), "passed", "not passed");
+        for gate in before_traffic(&policy.gates) {
+            found.require(all_passed(candidate, &[*gate]), "§8.1", gate.as_str(), "passed", "not passed");
         }
-        found.require(!policy.steps.is_empty(), CLAUSE, "steps of the policy", "at least one", "none");
+        found.require(
+            !policy.rollout.steps.is_empty(),
+            CLAUSE,
+            "steps of the policy",
+            "at least one",
+            "none",
+        );
         found.into_result("GATES_CLOSED", "rollout start")?;
         Ok(Self::Running { step: 0, since: now })
     }

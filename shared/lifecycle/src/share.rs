@@ -1,4 +1,4 @@
-//! Shares, and the thresholds that look alike but mean different things (DESIGN §4).
+//! Shares, and the thresholds that look alike but mean different things.
 
 use std::fmt;
 

@@ -27,6 +27,39 @@ impl Objective {
         }
     }
 
+    /// What the criteria of a plan `(metric, value, unit)` promise of the service: the strictest latency and availability that
+    /// they name, and `floor` where they name none.
+    pub fn stated<'a>(criteria: impl Iterator<Item = (&'a str, f64, &'a str)>, floor: Self) -> Self {
+        let (mut latency, mut availability) = (f64::NAN, f64::NAN);
+        for (metric, value, unit) in criteria {
+            if metric.contains("latency") {
+                let factor = if unit == "s" { 1000.0 } else { 1.0 };
+                latency = latency.min(value * factor); // the minimum with NaN is the other
+            } else if metric == "availability" {
+                availability = availability.max(value);
+            }
+        }
+        let or = |number: f64, floor: f64| if number.is_nan() { floor } else { number };
+        Self {
+            latency_ms: or(latency, floor.latency_ms),
+            availability: or(availability, floor.availability),
+            period: floor.period,
+        }
+    }
+
+    /// The stricter of two promises in each of their parts, over the period of this one. What is no promise (a latency that
+    /// is not above 0, an availability that is none or certainty) makes nothing stricter.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        let latency = if other.latency_ms > 0.0 { other.latency_ms } else { self.latency_ms };
+        let availability = if other.availability < 1.0 { other.availability } else { self.availability };
+        Self {
+            latency_ms: self.latency_ms.min(latency),
+            availability: self.availability.max(availability),
+            ..self
+        }
+    }
+
     /// The promise of a plan.
     /// # Errors
     /// `OBJECTIVE_TOO_WEAK` if it promises less than the policy, or is no number.

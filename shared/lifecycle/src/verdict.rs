@@ -79,6 +79,15 @@ impl fmt::Display for Comparator {
     }
 }
 
+impl From<Strict> for Comparator {
+    fn from(side: Strict) -> Self {
+        match side {
+            Strict::Above => Self::Above,
+            Strict::Below => Self::Below,
+        }
+    }
+}
+
 impl std::str::FromStr for Comparator {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
@@ -172,18 +181,37 @@ impl Measured {
         if self.samples < min_samples {
             return Verdict::Inconclusive { needed: Some(min_samples) };
         }
-        let (worst, best) = match side {
-            Strict::Above => (self.low, self.high),
-            Strict::Below => (self.high, self.low),
-        };
-        if side.holds(self.value, threshold) && side.holds(worst, threshold) {
+        self.compare(side.into(), threshold)
+    }
+
+    /// Judges the point and its bounds against a criterion of a plan (§4.1), as [`Measured::judge`] does against a threshold
+    /// of the procedure: what has no bounds never passes, whatever the point is. Equality asks that both bounds are the
+    /// number. Source: WLP-MLDEV-001 §4.1, reading 3.
+    pub fn meets(&self, comparator: Comparator, bound: f64, confidence: f64) -> Verdict {
+        match self.flaw(confidence) {
+            Some(why) => Verdict::undefined(why),
+            None => self.compare(comparator, bound),
+        }
+    }
+
+    /// The whole interval, which holds the point, lies where it must; or nothing of it does.
+    fn compare(&self, comparator: Comparator, bound: f64) -> Verdict {
+        let holds = |value: f64| comparator.holds(value, bound);
+        let ends = [self.low, self.high];
+        if ends.into_iter().all(holds) {
             return Verdict::Pass;
         }
-        if !side.holds(self.value, threshold) && !side.holds(best, threshold) {
+        let possible = match comparator {
+            Comparator::Equal => self.low <= bound && bound <= self.high,
+            Comparator::Above | Comparator::Below | Comparator::AtLeast | Comparator::AtMost => {
+                ends.into_iter().any(holds)
+            }
+        };
+        if !possible {
             return Verdict::Fail;
         }
-        let bound = if side.holds(self.value, threshold) { worst } else { best };
-        Verdict::Inconclusive { needed: self.samples_to_clear(bound, threshold) }
+        let doubt = ends.into_iter().find(|end| holds(*end) != holds(self.value));
+        Verdict::Inconclusive { needed: doubt.and_then(|end| self.samples_to_clear(end, bound)) }
     }
 
     /// Why this measurement says nothing, if it does not.

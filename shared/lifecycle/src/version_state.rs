@@ -72,7 +72,41 @@ impl State {
 
     /// Whether a version in this state may stand behind a staging endpoint (§8.1 STAGE).
     pub const fn may_stage(self) -> bool {
-        matches!(self, Evaluating | Approved) || self.may_serve()
+        self.may_be_prepared() || self.may_serve()
+    }
+
+    /// Whether an evaluation of a version in this state may be recorded (§7): what is in use is measured again, what is a
+    /// draft, gone or unsafe is not.
+    pub const fn may_be_measured(self) -> bool {
+        !matches!(self, Draft | Retired | Revoked)
+    }
+
+    /// Whether a version in this state stands before its gates: reviewed (§7.4, §8.1 G3) and judged by G1 to G3.
+    pub const fn may_be_judged(self) -> bool {
+        matches!(self, Evaluating | Approved)
+    }
+
+    /// Whether a rollout of a version in this state may be opened and staged (§8.2): it need not have passed its gates yet, and
+    /// must not have been decided against.
+    pub const fn may_be_prepared(self) -> bool {
+        self.may_be_judged()
+    }
+
+    /// The states for which `may` holds, in words: `EVALUATING or APPROVED`.
+    pub fn named(may: impl Fn(Self) -> bool) -> String {
+        let names: Vec<&str> =
+            Self::ALL.iter().filter(|state| may(**state)).map(|state| state.as_str()).collect();
+        names.join(" or ")
+    }
+
+    /// That a version may be dealt with in this state.
+    /// # Errors
+    /// `VERSION_STATE` with the states for which `may` holds.
+    pub fn require(self, may: impl Fn(Self) -> bool, version: &str) -> Result<(), Rejection> {
+        if may(self) {
+            return Ok(());
+        }
+        refuse::one("VERSION_STATE", version, "§6.4", "model version", Self::named(may), self.as_str())
     }
 
     /// Whether a patch may rely on approvals of a version in this state (reading 8): not where it was found wanting.
@@ -154,11 +188,12 @@ impl State {
         refuse::one("VERSION_NOT_SERVING", "rollback", "§8.3", "model version", required, observed)
     }
 
-    /// It takes its place again after the version that superseded it was taken back.
+    /// It takes its place again after the version that superseded it was taken back. One whose retirement is announced does
+    /// so as long as service is `promised` ([`crate::retirement::Retirement::promises_service`]), and stays announced.
     /// # Errors
-    /// `VERSION_STATE`: only a superseded version left its place for no reason of its own.
-    pub fn restore(self) -> Result<Self, Rejection> {
-        self.go(&[Superseded], Production)
+    /// `VERSION_STATE`: no other version left its place for no reason of its own.
+    pub fn restore(self, promised: bool) -> Result<Self, Rejection> {
+        if promised && self == Deprecated { Ok(self) } else { self.go(&[Superseded], Production) }
     }
 
     /// Its retirement is announced (§10.3 step 1). What was taken off traffic stays what it is.
@@ -203,7 +238,7 @@ mod tests {
 
     const ENDS: [State; 4] = [Rejected, RolledBack, Retired, Revoked];
 
-    /// The eleven verbs; the twelfth is a rollback of what does not serve.
+    /// The eleven verbs; then a rollback of what does not serve, and a return with a promise of service.
     fn verb(at: usize, state: State) -> Result<State, Rejection> {
         match at {
             0 => state.submit(),
@@ -213,18 +248,19 @@ mod tests {
             4 => state.promote(),
             5 => state.supersede(),
             6 => state.roll_back(true),
-            7 => state.restore(),
+            7 => state.restore(false),
             8 => state.deprecate(),
             9 => state.retire(),
             10 => state.revoke(),
-            _ => state.roll_back(false),
+            11 => state.roll_back(false),
+            _ => state.restore(true),
         }
     }
 
     proptest! {
         /// Whatever is called, an end is left for REVOKED alone, and nothing at an end serves or is staged.
         #[test]
-        fn an_end_is_final_and_never_serves(verbs in proptest::collection::vec(0_usize..12, 0..60)) {
+        fn an_end_is_final_and_never_serves(verbs in proptest::collection::vec(0_usize..13, 0..60)) {
             let mut state = Draft;
             for at in verbs {
                 let Ok(next) = verb(at, state) else { continue };
@@ -238,10 +274,32 @@ mod tests {
         }
     }
 
+    /// What may be done with a version in which state, each state once.
+    #[test]
+    fn what_a_state_allows() {
+        let gone = [Draft, Retired, Revoked];
+        for state in State::ALL.iter().copied() {
+            assert_eq!(state.may_be_measured(), !gone.contains(&state), "{state}");
+            assert_eq!(state.may_be_judged(), [Evaluating, Approved].contains(&state), "{state}");
+            assert_eq!(state.may_be_prepared(), state.may_be_judged(), "{state}");
+            assert_eq!(state.may_stage(), state.may_be_prepared() || state.may_serve(), "{state}");
+            let asked = state.require(State::may_be_judged, "models/m/versions/1.0.0");
+            assert_eq!(asked.is_ok(), state.may_be_judged(), "{state}");
+        }
+        let refused = Draft.require(State::may_be_judged, "models/m/versions/1.0.0").expect_err("a draft");
+        assert_eq!(
+            (refused.reason(), refused.to_string().as_str()),
+            (
+                "VERSION_STATE",
+                "models/m/versions/1.0.0 refused: §6.4 model version DRAFT, required EVALUATING or APPROVED"
+            )
+        );
+    }
+
     /// Each verb from each state: what is not listed is refused, with the states that are asked for.
     #[test]
     fn every_way_is_listed() {
-        let ways: [&[(State, State)]; 12] = [
+        let ways: [&[(State, State)]; 13] = [
             &[(Draft, Evaluating)],
             &[(Evaluating, Rejected)],
             &[(Evaluating, Approved)],
@@ -271,6 +329,7 @@ mod tests {
                 (Retired, Revoked),
             ],
             &[],
+            &[(Superseded, Production), (Deprecated, Deprecated)],
         ];
         for (at, ways) in ways.iter().enumerate() {
             for state in State::ALL {

@@ -10,13 +10,15 @@
 //! development = false                 # true: refused on any address but loopback
 //! ```
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use crate::changes::Stamp;
 use crate::layers::auth::{Caller, Kind};
@@ -87,21 +89,34 @@ pub enum CredentialsError {
     },
 }
 
-/// The keys a service accepts; clones share them. A changed file is read again within a second.
+/// The keys a service accepts; clones share them. A changed file is read again within a second. No call waits for another:
+/// one of them reads the file, and the others go by the rows that are known until it is done.
 #[derive(Clone, Debug)]
-pub struct Credentials(Arc<Mutex<Keys>>);
+pub struct Credentials(Arc<Keys>);
 
 #[derive(Debug)]
 struct Keys {
-    path: Option<PathBuf>,
-    stamp: Option<Stamp>,
-    looked: Instant,
-    held: Vec<Held>,
+    held: ArcSwap<Rows>,
+    file: Option<Watched>,
 }
+
+/// The file that rows come from.
+#[derive(Debug)]
+struct Watched {
+    path: PathBuf,
+    began: Instant,
+    /// When it is looked at again, milliseconds after `began`.
+    due: AtomicU64,
+    stamp: Mutex<Option<Stamp>>,
+}
+
+/// Rows by the SHA-256 of their key. A look-up takes a time that depends on the digest, and that tells a stranger nothing of
+/// use: at most how far the digest of a key that he sent is the digest of a key that is held. Keys are 256 random bits, so
+/// no part of a digest helps to guess one, and to send another key with a given digest he must first invert SHA-256.
+type Rows = HashMap<[u8; 32], Held>;
 
 #[derive(Debug)]
 struct Held {
-    digest: [u8; 32],
     caller: Caller,
     expires: Option<SystemTime>,
     development: bool,
@@ -110,7 +125,7 @@ struct Held {
 impl Credentials {
     /// Nobody gets in.
     pub fn none() -> Self {
-        Self::keep(None, None, Vec::new())
+        Self::keep(Rows::new(), None)
     }
 
     /// Fixed rows, without a file.
@@ -118,7 +133,7 @@ impl Credentials {
     /// # Errors
     /// If a row is wrong.
     pub fn from_entries(entries: Vec<Entry>) -> Result<Self, CredentialsError> {
-        Ok(Self::keep(None, None, held("(given)", entries)?))
+        Ok(Self::keep(held("(given)", entries)?, None))
     }
 
     /// Reads a credentials file; an empty path is [`Credentials::none`].
@@ -130,12 +145,12 @@ impl Credentials {
         if path.as_os_str().is_empty() {
             return Ok(Self::none());
         }
-        let stamp = Stamp::of(path);
-        Ok(Self::keep(Some(path.to_owned()), stamp, read(path)?))
+        let file = Watched::new(path);
+        Ok(Self::keep(read(path)?, Some(file)))
     }
 
-    fn keep(path: Option<PathBuf>, stamp: Option<Stamp>, held: Vec<Held>) -> Self {
-        Self(Arc::new(Mutex::new(Keys { path, stamp, looked: Instant::now(), held })))
+    fn keep(held: Rows, file: Option<Watched>) -> Self {
+        Self(Arc::new(Keys { held: ArcSwap::from_pointee(held), file }))
     }
 
     /// Who holds a key at a time.
@@ -143,20 +158,13 @@ impl Credentials {
     /// # Errors
     /// [`KeyError`].
     pub fn verify(&self, key: &str, now: SystemTime) -> Result<Caller, KeyError> {
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.refresh();
+        self.0.refresh();
         if LONGEST_KEY < key.len() {
             return Err(KeyError::Unknown);
         }
-        let digest = Sha256::digest(key.as_bytes());
-        // Every row is compared, each in constant time: the time taken tells nothing.
-        let mut found = None;
-        for held in &keys.held {
-            if bool::from(held.digest[..].ct_eq(&digest[..])) {
-                found = Some(held);
-            }
-        }
-        let found = found.ok_or(KeyError::Unknown)?;
+        let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        let held = self.0.held.load();
+        let found = held.get(&digest).ok_or(KeyError::Unknown)?;
         if found.expires.is_some_and(|end| end <= now) {
             Err(KeyError::Expired)
         } else {
@@ -172,14 +180,14 @@ impl Credentials {
         if listen.ip().to_canonical().is_loopback() {
             return Ok(());
         }
-        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.held.is_empty() {
+        let held = self.0.held.load();
+        if held.is_empty() {
             return Err(CredentialsError::Exposed {
                 listen,
                 cause: "there are no credentials ([access] credentials)",
             });
         }
-        if keys.held.iter().any(|held| held.development) {
+        if held.values().any(|held| held.development) {
             return Err(CredentialsError::Exposed { listen, cause: "the credentials hold development keys" });
         }
         Ok(())
@@ -188,24 +196,46 @@ impl Credentials {
 
 impl Keys {
     /// Reads the file again if it changed; one that went bad keeps the last good rows.
-    fn refresh(&mut self) {
-        let Some(path) = self.path.clone() else { return };
-        if self.looked.elapsed() < POLL {
+    fn refresh(&self) {
+        let Some(file) = self.file.as_ref().filter(|file| file.is_due()) else { return };
+        // Whoever comes while the file is read does not wait for it.
+        let mut known = match file.stamp.try_lock() {
+            Ok(known) => known,
+            Err(TryLockError::Poisoned(known)) => known.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let stamp = Stamp::of(&file.path);
+        if stamp == *known {
             return;
         }
-        self.looked = Instant::now();
-        let stamp = Stamp::of(&path);
-        if stamp == self.stamp {
-            return;
-        }
-        match read(&path) {
+        match read(&file.path) {
             Ok(held) => {
-                tracing::info!(path = %path.display(), keys = held.len(), "credentials read again");
-                (self.held, self.stamp) = (held, stamp);
+                tracing::info!(path = %file.path.display(), keys = held.len(), "credentials read again");
+                self.held.store(Arc::new(held));
+                *known = stamp;
             }
             Err(error) => tracing::error!(%error, "credentials are unreadable, keeping the last"),
         }
     }
+}
+
+impl Watched {
+    /// A file that is read after this.
+    fn new(path: &Path) -> Self {
+        let stamp = Mutex::new(Stamp::of(path));
+        Self { path: path.to_owned(), began: Instant::now(), due: AtomicU64::new(millis(POLL)), stamp }
+    }
+
+    /// True for one call in each period.
+    fn is_due(&self) -> bool {
+        let (now, due) = (millis(self.began.elapsed()), self.due.load(Ordering::Relaxed));
+        let next = now.saturating_add(millis(POLL));
+        due <= now && self.due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A new API key of 256 random bits, and the SHA-256 to put in the credentials file.
@@ -256,7 +286,7 @@ pub fn save(path: impl AsRef<Path>, entries: &[Entry]) -> std::io::Result<()> {
     std::fs::rename(&draft, path)
 }
 
-fn read(path: &Path) -> Result<Vec<Held>, CredentialsError> {
+fn read(path: &Path) -> Result<Rows, CredentialsError> {
     let named = |cause: String| CredentialsError::File { path: path.display().to_string(), cause };
     let text = std::fs::read_to_string(path).map_err(|cause| named(cause.to_string()))?;
     let file: File = ::config::Config::builder()
@@ -267,11 +297,11 @@ fn read(path: &Path) -> Result<Vec<Held>, CredentialsError> {
     held(&path.display().to_string(), file.key)
 }
 
-fn held(path: &str, entries: Vec<Entry>) -> Result<Vec<Held>, CredentialsError> {
+fn held(path: &str, entries: Vec<Entry>) -> Result<Rows, CredentialsError> {
     entries.into_iter().map(|entry| hold(path, entry)).collect()
 }
 
-fn hold(path: &str, entry: Entry) -> Result<Held, CredentialsError> {
+fn hold(path: &str, entry: Entry) -> Result<([u8; 32], Held), CredentialsError> {
     let wrong = |what: String| CredentialsError::File {
         path: path.to_owned(),
         cause: format!("key of {:?}: {what}", entry.principal),
@@ -290,5 +320,5 @@ fn hold(path: &str, entry: Entry) -> Result<Held, CredentialsError> {
         }
     };
     let caller = Caller { principal: entry.principal, kind: entry.kind, roles: entry.roles };
-    Ok(Held { digest, caller, expires, development: entry.development })
+    Ok((digest, Held { caller, expires, development: entry.development }))
 }

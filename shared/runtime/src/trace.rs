@@ -17,6 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::layers::{Answer, Inner};
 use crate::observe::observe;
+use crate::telemetry;
 
 /// One server span for each RPC, child of the caller's if it sent one. Its `service.name` is inherited by the spans
 /// below it, so that one process shows as five services.
@@ -99,9 +100,8 @@ pub struct Stages(Option<opentelemetry::Context>);
 impl Stages {
     /// Children of the span that the caller is in.
     pub fn of_this_span() -> Self {
-        let context = Span::current().context();
-        let sampled = context.span().span_context().is_sampled();
-        Self(sampled.then_some(context))
+        let context = telemetry::recorder().map(|_| Span::current().context());
+        Self(context.filter(|context| context.span().span_context().is_sampled()))
     }
 
     /// A stage that lasted from `began` to `ended`, with what is to be said of it.
@@ -112,13 +112,12 @@ impl Stages {
         ended: Instant,
         facts: impl FnOnce() -> Vec<(&'static str, String)>,
     ) {
-        let Some(context) = &self.0 else { return };
+        let (Some(context), Some(tracer)) = (&self.0, telemetry::recorder()) else { return };
         let (now, wall) = (Instant::now(), SystemTime::now());
         let at = |instant: Instant| wall - now.saturating_duration_since(instant);
         let facts = facts().into_iter().map(|(key, value)| KeyValue::new(key, value));
-        let tracer = opentelemetry::global::tracer("wlp");
         let builder = tracer.span_builder(name).with_start_time(at(began)).with_attributes(facts);
-        builder.start_with_context(&tracer, context).end_with_timestamp(at(ended));
+        builder.start_with_context(tracer, context).end_with_timestamp(at(ended));
     }
 }
 

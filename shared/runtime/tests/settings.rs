@@ -111,3 +111,37 @@ fn an_address_that_others_reach_needs_real_credentials() {
     assert!(refused.contains("development keys"), "{refused}");
     assert!(Credentials::none().fit_for(open).is_err());
 }
+
+/// The file is a pipe whose writer takes its time: one call reads it, and no other one waits.
+#[cfg(unix)]
+#[test]
+fn no_call_waits_for_one_that_reads_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("credentials.toml");
+    let ((first, one), (second, two)) = (generate_key().unwrap(), generate_key().unwrap());
+    save(&path, &[entry(two, false)]).unwrap();
+    let later = std::fs::read_to_string(&path).unwrap();
+    save(&path, &[entry(one, false)]).unwrap();
+    let held = Credentials::load(&path).unwrap();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    std::thread::sleep(Duration::from_millis(1100));
+
+    let (answered, answers) = std::sync::mpsc::channel();
+    for _ in 0..4 {
+        let (held, key, answered) = (held.clone(), first.clone(), answered.clone());
+        std::thread::spawn(move || {
+            let known = held.verify(&key, now).is_ok();
+            let _ = answered.send(known);
+        });
+    }
+    for _ in 0..3 {
+        assert_eq!(answers.recv_timeout(Duration::from_secs(10)), Ok(true), "three do not read");
+    }
+    assert!(answers.recv_timeout(Duration::from_millis(100)).is_err(), "the fourth does");
+    std::fs::write(&path, later).unwrap();
+    assert_eq!(answers.recv_timeout(Duration::from_secs(10)), Ok(false), "the fourth goes by what it read");
+    std::fs::remove_file(&path).unwrap();
+    assert!(held.verify(&second, now).is_ok() && held.verify(&first, now) == Err(KeyError::Unknown));
+}

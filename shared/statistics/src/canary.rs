@@ -3,7 +3,7 @@
 //! H0 of a healthy canary is an intersection: its errors are within the limit **and** no worse than stable or the
 //! tolerance. So the absolute test bets against the smaller of the limit and what stable's requests leave the canary, which
 //! is known before the canary's next outcome: an error is then worth up to 95 instead of 19, and a storm after a long calm
-//! is found as soon as one from the start. Source: MISSION reading 5; WLP-MLDEV-001 §8.3.
+//! is found as soon as one from the start. Source: ARCHITECTURE, reading 5; WLP-MLDEV-001 §8.3.
 
 use serde::{Deserialize, Serialize};
 
@@ -151,7 +151,7 @@ mod tests {
         at.unwrap_or(u64::MAX)
     }
 
-    /// MISSION, reading 5: at most five failed requests, at the first two steps of the ladder and however late.
+    /// ARCHITECTURE, reading 5: at most five failed requests, at the first two steps of the ladder and however late.
     #[test]
     fn a_storm_after_a_calm_is_rejected_within_five_requests() {
         for calm in [0, 1, 2, 5, 10, 20, 50, 100, 200, 300, 1_000, 5_000, 36_000] {

@@ -6,7 +6,7 @@
 //! non-negative supermartingale for every true rate at most p0, also a varying one, and so is the mixture. By Ville's
 //! inequality it ever reaches 1/alpha with probability at most alpha, however often one looks. Without the onsets a long
 //! calm would count as evidence that a storm must first outweigh.
-//! Source: MISSION reading 5; WLP-MLDEV-001 §8.3; Ville 1939; Ramdas et al., *Game-theoretic statistics and
+//! Source: ARCHITECTURE, reading 5; WLP-MLDEV-001 §8.3; Ville 1939; Ramdas et al., *Game-theoretic statistics and
 //! safe anytime-valid inference*, 2023; Shin, Ramdas, Rinaldo, *E-detectors*, 2023 (onsets).
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //!
 //! A gap needs two groups, and every group needs members (and positives, or negatives) to have a rate: else it
 //! is undefined and passes nothing; so is the gap in selection where nobody of any group is selected.
-//! Source: WLP-MLDEV-001 §7.1, §7.3 (demographic parity > 0.9), §9.1 (disparity > 0.1); MISSION reading 1.
+//! Source: WLP-MLDEV-001 §7.1, §7.3 (demographic parity > 0.9), §9.1 (disparity > 0.1); ARCHITECTURE, reading 1.
 //! Names follow fairlearn 0.15.
 
 use std::collections::BTreeMap;
@@ -205,7 +205,7 @@ pub fn ratio_lower<'a>(
 /// Rows per group, with the same rates and equal groups, from which the upper end of the largest difference
 /// is below `limit`; `None` when the observed difference is not below it.
 ///
-/// Source: MISSION reading 3 (inconclusive states the sample that would decide).
+/// Source: ARCHITECTURE, reading 3 (inconclusive states the sample that would decide).
 pub fn rows_per_group<'a>(
     groups: impl IntoIterator<Item = &'a GroupCounts>,
     rate: Rate,

@@ -143,7 +143,9 @@ mod tests {
         rare.push(1.0);
         assert_eq!(quantile_edges(&rare, 10), Ok(vec![0.5]));
         let mut constant = Histogram::new(&quantile_edges(&[5.0; 10], 10).unwrap()).unwrap();
-        [4.0, 5.0, 5.0, 6.0].iter().for_each(|v| constant.add(*v));
+        for value in [4.0, 5.0, 5.0, 6.0] {
+            constant.add(value);
+        }
         assert_eq!(constant.counts(), [1, 2, 1]);
         assert!(Histogram::new(&[1.0, 1.0]).is_err());
         assert!(Histogram::new(&[]).is_err());

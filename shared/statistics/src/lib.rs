@@ -11,6 +11,7 @@
 
 pub mod answer;
 pub mod betting;
+pub mod binned;
 pub mod bleu;
 pub mod bootstrap;
 pub mod calibration;

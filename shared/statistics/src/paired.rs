@@ -88,7 +88,7 @@ impl PairedCounts {
 
     /// Normal interval of the difference, two-sided at `confidence`.
     ///
-    /// Source: MISSION reading 6 (an improvement must be larger than its own uncertainty).
+    /// Source: ARCHITECTURE, reading 6 (an improvement must be larger than its own uncertainty).
     pub fn difference_interval(&self, confidence: f64) -> Result<Interval> {
         let (mean, error) = self.difference()?;
         normal(mean, error, confidence)

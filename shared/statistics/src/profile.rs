@@ -175,7 +175,9 @@ mod tests {
         let same = reference.compare(&reference).unwrap();
         assert!(same.psi.abs() < 1e-12 && same.p_value.unwrap() > 0.99);
         let mut shifted = reference.empty_like().unwrap();
-        values.iter().for_each(|v| shifted.add_number(v + 300.0));
+        for value in &values {
+            shifted.add_number(value + 300.0);
+        }
         let drift = reference.compare(&shifted).unwrap();
         assert!(drift.psi > 0.25 && drift.p_value.unwrap() < 1e-9);
     }

@@ -5,7 +5,7 @@
 //! Ville's inequality holds under continuous looking and any interleaving of the two streams. A canary that is
 //! never above the tolerance may vary as it likes: there only bets on rates above the tolerance gain. "No worse than
 //! stable" is about two rates that stay within a step of the ladder.
-//! Source: MISSION reading 5; Wasserman, Ramdas, Balakrishnan, *Universal inference*, 2020; Krichevsky and
+//! Source: ARCHITECTURE, reading 5; Wasserman, Ramdas, Balakrishnan, *Universal inference*, 2020; Krichevsky and
 //! Trofimov 1981.
 
 use std::f64::consts::LN_2;

@@ -23,7 +23,7 @@ pub enum Standing {
 
 /// Compares a share with `threshold`, strictly, at one-sided `confidence`.
 ///
-/// Source: MISSION reading 3; Wilson 1927.
+/// Source: ARCHITECTURE, reading 3; Wilson 1927.
 pub fn standing(share: Share, threshold: f64, confidence: f64) -> Result<Standing> {
     closed_unit("threshold", threshold)?;
     open_unit("confidence", confidence)?;

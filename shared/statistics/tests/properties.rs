@@ -224,8 +224,8 @@ fn taken_off(runs: u32, requests: u32, rates: [(f64, f64); 4], seed: u64) -> usi
         .count()
 }
 
-/// MISSION, reading 5: a canary with 1 % errors is taken off in at most one of a thousand rollouts, over the whole ladder
-/// and beside a stable version without a single error.
+/// ARCHITECTURE, reading 5: a canary with 1 % errors is taken off in at most one of a thousand rollouts, over the whole
+/// ladder and beside a stable version without a single error.
 #[test]
 fn a_healthy_canary_is_kept() {
     let aborts = taken_off(4_000, 400, [(0.01, 0.0); 4], 13);

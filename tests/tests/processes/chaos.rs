@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contracts::inference::model_infer_request::InferInputTensor;
 use contracts::inference::{ModelInferRequest, ModelInferResponse};
@@ -39,7 +39,15 @@ struct Acknowledged {
     uploads: Mutex<Vec<String>>,
     operations: Mutex<Vec<String>>,
     answered: AtomicU64,
-    failed: Mutex<BTreeMap<String, u64>>,
+    failed: Mutex<Vec<Failure>>,
+}
+
+/// An inference without an answer.
+#[derive(Debug)]
+struct Failure {
+    sent: Instant,
+    ended: Instant,
+    why: String,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,11 +79,12 @@ async fn each_service_is_killed_in_the_middle_of_the_canary_and_nothing_acknowle
     let readers = ask(&processes.net(), truth, &acknowledged, &stop);
     let climb = story::climb(&story, &release.version, &rollout);
     let chaos = chaos(&mut processes, &rollout);
-    let (climbed, ()) = tokio::join!(climb, chaos);
+    let (climbed, away) = tokio::join!(climb, chaos);
     stop.store(true, Ordering::Relaxed);
     for writer in writers.into_iter().chain(readers) {
         writer.await.expect("a writer");
     }
+    inference_went_on(&acknowledged, away);
     climbed.unwrap_or_else(|error| panic!("{error:#}"));
 
     let by = processes.net().by("auditor");
@@ -84,12 +93,23 @@ async fn each_service_is_killed_in_the_middle_of_the_canary_and_nothing_acknowle
     read_back(&processes.net(), &acknowledged).await;
     assert!(processes.alive(), "nobody ended by itself");
     whole_traces(&collector);
-    println!(
-        "{} answers, all right; failures while services were away: {:?}",
-        acknowledged.answered.load(Ordering::Relaxed),
-        acknowledged.failed.lock().expect("a lock")
-    );
     processes.stop().await;
+}
+
+/// The gateway serves on whoever else is away: requests fail only while it is away itself, from its kill until it says that it
+/// is ready.
+fn inference_went_on(acknowledged: &Acknowledged, (killed, ready): (Instant, Instant)) {
+    let answered = acknowledged.answered.load(Ordering::Relaxed);
+    let failed = acknowledged.failed.lock().expect("a lock");
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    failed.iter().for_each(|one| *reasons.entry(&one.why).or_default() += 1);
+    println!(
+        "{answered} answers, all right; failed while the gateway was away for {:.1} s: {reasons:?}",
+        ready.duration_since(killed).as_secs_f64()
+    );
+    assert!(answered > 0, "nothing was answered: {reasons:?}");
+    let stray: Vec<_> = failed.iter().filter(|one| one.ended < killed || ready < one.sent).collect();
+    assert!(stray.is_empty(), "the gateway was there (killed {killed:?}, ready {ready:?}): {stray:?}");
 }
 
 /// The story until the first version has all traffic; the pictures of the data.
@@ -155,6 +175,7 @@ fn ask(
             if stop.load(Ordering::Relaxed) {
                 return;
             }
+            let sent = Instant::now();
             match client.inference().model_infer(request(picture)).await {
                 Ok(answer) => {
                     let answer = answer.into_inner();
@@ -164,7 +185,8 @@ fn ask(
                 Err(status) => {
                     let why =
                         runtime::status::reason(&status).unwrap_or_else(|| format!("{:?}", status.code()));
-                    *to.failed.lock().expect("a lock").entry(why).or_default() += 1;
+                    let failure = Failure { sent, ended: Instant::now(), why };
+                    to.failed.lock().expect("a lock").push(failure);
                 }
             }
             tokio::time::sleep(Duration::from_millis(4)).await;
@@ -283,8 +305,8 @@ async fn operation(by: &By, to: &Acknowledged, turn: u64) {
     }
 }
 
-/// Kills each service once the canary takes traffic, and starts it again.
-async fn chaos(processes: &mut Processes, rollout: &str) {
+/// Kills each service once the canary takes traffic, and starts it again. From when until when the gateway was away.
+async fn chaos(processes: &mut Processes, rollout: &str) -> (Instant, Instant) {
     let by = processes.net().by("auditor");
     tests::facts::eventually("the canary takes traffic", || async {
         let now =
@@ -292,13 +314,21 @@ async fn chaos(processes: &mut Processes, rollout: &str) {
         (now.state() == State::Running).then_some(())
     })
     .await;
-    for to in [To::Monitor, To::Registry, To::DataPipeline, To::Evaluator, To::Gateway] {
-        tokio::time::sleep(AWAY).await;
-        processes.kill(to);
-        tokio::time::sleep(AWAY).await;
-        processes.spawn(to);
-        processes.ready(to).await;
+    for to in [To::Monitor, To::Registry, To::DataPipeline, To::Evaluator] {
+        away(processes, to).await;
     }
+    away(processes, To::Gateway).await
+}
+
+/// Kills a service and starts it again: when it was killed, and when it was ready.
+async fn away(processes: &mut Processes, to: To) -> (Instant, Instant) {
+    tokio::time::sleep(AWAY).await;
+    let killed = Instant::now();
+    processes.kill(to);
+    tokio::time::sleep(AWAY).await;
+    processes.spawn(to);
+    processes.ready(to).await;
+    (killed, Instant::now())
 }
 
 async fn read_back(net: &Net, acknowledged: &Acknowledged) {

@@ -1,4 +1,4 @@
-//! §12, DESIGN §8: every method of the contracts, called by nobody, by a stranger and by every role that may not.
+//! §12: every method of the contracts, called by nobody, by a stranger and by every role that may not.
 
 use bytes::Bytes;
 use contracts::access;

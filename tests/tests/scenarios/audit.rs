@@ -1,4 +1,5 @@
-//! DESIGN §5: the log is append-only, its heads are signed, and what Watch shows is exactly what was recorded.
+//! ARCHITECTURE, "Records and the audit log": the log is append-only, its heads are signed, and what Watch shows is exactly
+//! what was recorded.
 
 use contracts::registry::v1::*;
 use std::time::SystemTime;

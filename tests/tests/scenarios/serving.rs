@@ -1,4 +1,4 @@
-//! DESIGN §6: what a client of the gateway may ask, and what it is told when it asks wrongly.
+//! What a client of the gateway may ask, and what it is told when it asks wrongly.
 
 use contracts::inference::model_infer_request::InferRequestedOutputTensor;
 use contracts::inference::{ModelInferRequest, ModelMetadataRequest, ModelReadyRequest};

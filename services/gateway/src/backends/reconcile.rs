@@ -163,7 +163,10 @@ impl Reconciler {
         backend: &wire::Backend,
     ) -> (State, Option<Arc<dyn Session>>) {
         let digest = &backend.artifact_digest;
-        if let Err(refused) = gates::verify(route, backend, &accepted.routes.revoked_digests, &accepted.key) {
+        let policy = self.gateway.policy();
+        let routes = &accepted.routes;
+        let passed = gates::verify(route, backend, &routes.revoked_digests, &accepted.key, &policy);
+        if let Err(refused) = passed {
             self.failed.remove(digest);
             let state = State::Failed(refused.to_string());
             let known = |row: &Shown| {

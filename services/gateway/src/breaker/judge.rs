@@ -6,20 +6,26 @@ use std::time::SystemTime;
 
 use lifecycle::policy::rollout::BreakerPolicy;
 use lifecycle::rollback::{self, Breaker as Verdict, Fault};
+use runtime::Clock;
 use serde::{Deserialize, Serialize};
 use statistics::CanaryTest;
 use tokio::sync::Notify;
 
 use super::Counts;
 use super::keep::Kept;
+use super::run::Run;
 use crate::store::Files;
 
 /// A canary taken off traffic, until the registry knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trip {
-    /// When the evidence sufficed.
+    /// The first model fault of the run of faults that ended in the trip (`run.rs`): the earliest moment at which anybody
+    /// could have seen what the canary does. "Immediate" (§8.3, reading 5) counts from there, and so does the report of the
+    /// incident (§11, TPL-INC): counted from the verdict it would say nothing about how long requests failed. Faults that
+    /// another gateway counted are seen here when it tells of them.
     pub detect_time: SystemTime,
-    /// When the canary took no more requests.
+    /// Read from the clock after the canary's share was taken off: a request that is routed later finds stable. Those that
+    /// the canary had by then go on to their end.
     pub off_traffic_time: SystemTime,
     /// Names the rollback, so that the registry sees it once.
     pub request_id: String,
@@ -46,11 +52,13 @@ pub struct Breaker {
     stable_requests: AtomicU64,
     state: Mutex<Inner>,
     tripped: Arc<Notify>,
+    clock: Clock,
 }
 
 #[derive(Debug)]
 struct Inner {
     test: CanaryTest,
+    run: Run,
     own: Counts,
     others: Counts,
     trip: Option<Trip>,
@@ -68,16 +76,16 @@ impl Breaker {
         version: &str,
         policy: &BreakerPolicy,
         files: &Files,
-        tripped: Arc<Notify>,
+        (tripped, clock): (Arc<Notify>, Clock),
     ) -> statistics::Result<Self> {
         let test = CanaryTest::new(policy.max_error_rate.value, policy.healthy_error_rate.value)?;
         let new = Kept::new(rollout, version, test);
         let kept = super::keep::read(files, rollout).filter(|kept| kept.version == version).unwrap_or(new);
-        Ok(Self::of_kept(kept, policy, tripped))
+        Ok(Self::of_kept(kept, policy, tripped, clock))
     }
 
     /// A breaker as it was written down.
-    pub(super) fn of_kept(kept: Kept, policy: &BreakerPolicy, tripped: Arc<Notify>) -> Self {
+    pub(super) fn of_kept(kept: Kept, policy: &BreakerPolicy, tripped: Arc<Notify>, clock: Clock) -> Self {
         Self {
             rollout: kept.rollout,
             version: kept.version,
@@ -88,12 +96,14 @@ impl Breaker {
             stable_requests: AtomicU64::new(0),
             state: Mutex::new(Inner {
                 test: kept.test,
+                run: kept.run,
                 own: kept.own,
                 others: kept.others,
                 trip: kept.trip,
                 percent: kept.percent,
             }),
             tripped,
+            clock,
         }
     }
 
@@ -149,6 +159,7 @@ impl Breaker {
         let new = Counts { canary_errors: error, canary_requests: 1, ..Counts::default() };
         state.own = state.own.plus(new);
         state.count(new);
+        state.run.count(error, 1, &self.policy, now);
         self.look(&mut state, now)
     }
 
@@ -159,6 +170,7 @@ impl Breaker {
         let new = others.since(state.others);
         state.others = others;
         state.count(new);
+        state.run.count(new.canary_errors, new.canary_requests, &self.policy, now);
         if new != Counts::default() {
             self.dirty.store(true, Ordering::Relaxed);
         }
@@ -205,6 +217,7 @@ impl Breaker {
             rollout: self.rollout.clone(),
             version: self.version.clone(),
             test: state.test.clone(),
+            run: state.run,
             own: state.own,
             others: state.others,
             trip: state.trip.clone(),
@@ -236,12 +249,15 @@ impl Breaker {
     }
 
     fn trip(&self, state: &mut Inner, now: SystemTime) {
-        self.off.store(true, Ordering::Release);
+        // In this order: what is routed after the time that is told must not meet the canary.
+        self.off.store(true, Ordering::SeqCst);
+        let detected = state.run.since().unwrap_or(now);
+        let off_traffic = self.clock.now().max(detected);
         let log_e = state.test.peak_log_e();
         let counts = state.own.plus(state.others);
         state.trip = Some(Trip {
-            detect_time: now,
-            off_traffic_time: now,
+            detect_time: detected,
+            off_traffic_time: off_traffic,
             request_id: uuid::Uuid::new_v4().to_string(),
             counts,
             log_e,
@@ -252,6 +268,7 @@ impl Breaker {
         tracing::error!(
             rollout = %self.rollout, version = %self.version, log_e,
             errors = counts.canary_errors, requests = counts.canary_requests,
+            failed_for_ms = off_traffic.duration_since(detected).unwrap_or_default().as_millis(),
             "canary is off traffic"
         );
         self.tripped.notify_one();

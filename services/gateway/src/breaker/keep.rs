@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use statistics::CanaryTest;
 
+use super::run::Run;
 use super::{Counts, Trip};
 use crate::gateway::Gateway;
 use crate::store::Files;
@@ -22,13 +23,16 @@ pub(super) struct Kept {
     /// The canary's share of the traffic: the step of the ladder that the test is in.
     #[serde(default)]
     pub(super) percent: u32,
+    /// Since when the canary fails.
+    #[serde(default)]
+    pub(super) run: Run,
 }
 
 impl Kept {
     pub(super) fn new(rollout: &str, version: &str, test: CanaryTest) -> Self {
         let (own, others) = (Counts::default(), Counts::default());
         let (rollout, version) = (rollout.to_owned(), version.to_owned());
-        Self { rollout, version, test, own, others, trip: None, percent: 0 }
+        Self { rollout, version, test, own, others, trip: None, percent: 0, run: Run::default() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The gateway's own breaker: one sequential test per rollout (MISSION, reading 5).
+//! The gateway's own breaker: one sequential test per rollout (ARCHITECTURE, reading 5).
 //!
 //! The mathematics is in `statistics`, the verdict in `lifecycle`. A trip takes the canary off traffic in this process at
 //! once; only then it is written down and the registry is told.
@@ -6,6 +6,7 @@
 mod counts;
 mod judge;
 mod keep;
+mod run;
 mod share;
 mod told;
 
@@ -44,7 +45,7 @@ impl Breakers {
             version,
             &policy.rollout.breaker,
             gateway.files(),
-            self.tripped.clone(),
+            (self.tripped.clone(), gateway.clock().clone()),
         );
         match made {
             Ok(breaker) => {
@@ -65,7 +66,8 @@ impl Breakers {
         for kept in keep::all(gateway.files()) {
             if kept.trip.as_ref().is_some_and(|trip| !trip.acknowledged) {
                 let (rollout, version) = (kept.rollout.clone(), kept.version.clone());
-                let breaker = Breaker::of_kept(kept, &policy.rollout.breaker, self.tripped.clone());
+                let (tripped, clock) = (self.tripped.clone(), gateway.clock().clone());
+                let breaker = Breaker::of_kept(kept, &policy.rollout.breaker, tripped, clock);
                 tracing::info!(%rollout, %version, "a rollback is still to be acknowledged");
                 self.lock().insert(rollout, Arc::new(breaker));
             }
@@ -104,17 +106,22 @@ impl Breakers {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
+    use runtime::Clock;
     use statistics::CanaryTest;
 
     use super::*;
 
     fn breaker() -> Breaker {
+        breaker_by(Clock::real())
+    }
+
+    fn breaker_by(clock: Clock) -> Breaker {
         let limits = &lifecycle::Policy::builtin().rollout.breaker;
         let test = CanaryTest::new(limits.max_error_rate.value, limits.healthy_error_rate.value).unwrap();
         let kept = keep::Kept::new("deployments/d/rollouts/r", "models/m/versions/1.1.0", test);
-        Breaker::of_kept(kept, limits, Arc::default())
+        Breaker::of_kept(kept, limits, Arc::default(), clock)
     }
 
     /// `each` requests of the canary and `beside` of stable for each of them; every `every`th of both fails.
@@ -153,5 +160,50 @@ mod tests {
         assert_eq!(again.percent, 50, "a restart goes on in the same step");
         breaker.at(50);
         assert!(breaker.changed().is_none(), "the same share is the same step");
+    }
+
+    /// Detected with the first fault, off when its flag is set: the four requests of a storm lie in between.
+    #[test]
+    fn an_incident_lasts_from_the_first_fault_until_the_canary_is_off() {
+        let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_hours(1));
+        let breaker = breaker_by(clock.clone());
+        breaker.at(5);
+        serve(&breaker, 100, 19, u32::MAX);
+        let (first, mut noted) = (clock.now(), Vec::new());
+        while !breaker.is_tripped() {
+            noted.push(clock.now());
+            let now = clock.now();
+            clock.advance(Duration::from_millis(30));
+            breaker.note(true, Some(Fault::Model), now);
+            clock.advance(Duration::from_millis(70));
+        }
+        let trip = breaker.trip_of().unwrap();
+        assert!((2..=5).contains(&noted.len()), "{noted:?}");
+        assert_eq!(trip.detect_time, first);
+        assert_eq!(trip.off_traffic_time, noted[noted.len() - 1] + Duration::from_millis(30));
+        let kept = serde_json::to_string(&breaker.changed().unwrap()).unwrap();
+        let again: keep::Kept = serde_json::from_str(&kept).unwrap();
+        assert_eq!(
+            (again.trip.unwrap(), again.run.since()),
+            (trip, Some(first)),
+            "a restart changes neither"
+        );
+    }
+
+    /// The store tells of faults that another gateway met; a trip by their sum was detected when the first was heard of.
+    #[test]
+    fn faults_that_another_gateway_met_begin_a_run_too() {
+        let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_hours(1));
+        let breaker = breaker_by(clock.clone());
+        let heard = clock.now();
+        let others = Counts { canary_errors: 2, canary_requests: 2, ..Counts::default() };
+        breaker.hear(others, false, heard);
+        assert!(!breaker.is_tripped());
+        while !breaker.is_tripped() {
+            clock.advance(Duration::from_millis(100));
+            breaker.note(true, Some(Fault::Model), clock.now());
+        }
+        let trip = breaker.trip_of().unwrap();
+        assert_eq!((trip.detect_time, trip.off_traffic_time), (heard, clock.now()));
     }
 }

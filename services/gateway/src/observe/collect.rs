@@ -103,9 +103,9 @@ impl Gateway {
             let evidence =
                 if canary { self.breakers().evidence(&backend.deployment, &backend.version) } else { 0.0 };
             let windows = backend.observer.take(now);
-            observations.extend(windows.into_iter().map(|(second, window)| VersionObservation {
+            observations.extend(windows.into_iter().map(|(second, (window, seen))| VersionObservation {
                 breaker_log_e: evidence,
-                ..window.wire(backend, canary, second, reference)
+                ..window.wire(seen, backend, canary, second, reference)
             }));
         };
         for endpoint in self.live().endpoints.values() {

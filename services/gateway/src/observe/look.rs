@@ -7,16 +7,14 @@ use std::time::SystemTime;
 use contracts::monitor::v1::SampledRequest;
 use contracts::registry::v1::{Evaluation, ModelVersion};
 use contracts::time::to_wire;
-use engine::{DataType, Tensor};
-use statistics::profile::FeatureProfile;
+use engine::Tensor;
 
+use super::columns::{Column, Columns, cut, head};
 use super::groups::GroupColumn;
-use super::reference::{Place, Reference};
+use super::profile::Profile;
+use super::reference::Reference;
 use crate::backends::Backend;
 use crate::gateway::Gateway;
-
-/// Longest prediction that is kept as text, bytes.
-const LONGEST: usize = 256;
 
 /// The tensors of an answered request; their bytes are shared, not copied.
 #[derive(Debug)]
@@ -89,16 +87,16 @@ fn count(
     predictions: &[String],
     most: usize,
 ) {
-    let columns: Vec<Option<Column>> =
-        reference.places().iter().map(|place| column(place, inputs, most)).collect();
+    let read = Columns::of(inputs, most);
+    let columns: Vec<Option<Column>> = reference.places().iter().map(|place| read.at(place)).collect();
     let rows = columns.iter().flatten().map(Column::len).max().unwrap_or(0);
     let groups: Vec<(&GroupColumn, Vec<String>)> = reference
         .groups()
         .iter()
-        .filter_map(|group| Some((group, members(group, inputs, given, predictions.len(), most)?)))
+        .filter_map(|group| Some((group, members(group, &read, given, predictions.len())?)))
         .collect();
-    backend.observer.with(time, |window| {
-        let (features, feature_rows, counted) = window.profiles(reference);
+    backend.observer.look(time, |seen| {
+        let (features, feature_rows, counted) = seen.profiles(reference);
         *feature_rows += rows as u64;
         for (profile, column) in features.iter_mut().zip(columns) {
             add(profile, column, rows);
@@ -109,7 +107,7 @@ fn count(
         for (group, values) in &groups {
             for (value, prediction) in values.iter().zip(predictions).filter(|(value, _)| group.counts(value))
             {
-                window.group(&group.name, value, reference.favours(prediction));
+                seen.group(&group.name, value, reference.favours(prediction));
             }
         }
     });
@@ -118,82 +116,39 @@ fn count(
 /// The value of a group column for each row that has a prediction: of the model's own input, else of the parameter.
 fn members(
     group: &GroupColumn,
-    inputs: &[Tensor],
+    read: &Columns<'_>,
     given: &BTreeMap<String, String>,
     rows: usize,
-    most: usize,
 ) -> Option<Vec<String>> {
-    match group.place.as_ref().and_then(|place| column(place, inputs, most)) {
+    match group.place.as_ref().and_then(|place| read.at(place)) {
         Some(Column::Texts(values)) => Some(values),
         Some(Column::Numbers(values)) => Some(values.iter().map(f64::to_string).collect()),
         None => group.given(given.get(&group.name)?, rows),
     }
 }
 
-/// The values of a column.
-enum Column {
-    Numbers(Vec<f64>),
-    Texts(Vec<String>),
-}
-
-impl Column {
-    fn len(&self) -> usize {
-        match self {
-            Self::Numbers(values) => values.len(),
-            Self::Texts(values) => values.len(),
-        }
-    }
-}
-
-fn add(profile: &mut FeatureProfile, column: Option<Column>, rows: usize) {
-    match (column, &mut *profile) {
-        (None, profile) => (0..rows).for_each(|_| profile.add_missing()),
-        (Some(Column::Numbers(values)), FeatureProfile::Numeric { .. }) => {
+fn add(profile: &mut Profile, column: Option<Column>, rows: usize) {
+    match column {
+        None => (0..rows).for_each(|_| profile.add_missing()),
+        Some(Column::Numbers(values)) => {
             for value in values {
-                profile.add_number(value);
+                if profile.is_numeric() {
+                    profile.add_number(value);
+                } else {
+                    profile.add_category(&value.to_string());
+                }
             }
         }
-        (Some(Column::Numbers(values)), profile) => {
-            for value in values {
-                profile.add_category(&value.to_string());
-            }
-        }
-        (Some(Column::Texts(values)), FeatureProfile::Categorical(_)) => {
+        Some(Column::Texts(values)) => {
             for value in &values {
-                profile.add_category(value);
+                if profile.is_numeric() {
+                    profile.add_number(value.parse().unwrap_or(f64::NAN));
+                } else {
+                    profile.add_category(value);
+                }
             }
         }
-        (Some(Column::Texts(values)), profile) => {
-            for value in &values {
-                profile.add_number(value.parse().unwrap_or(f64::NAN));
-            }
-        }
     }
-}
-
-/// The rows of one column; `None` if the tensor is not there or has another width than the reference.
-fn column(place: &Place, inputs: &[Tensor], most: usize) -> Option<Column> {
-    let tensor = inputs.iter().find(|tensor| tensor.name() == place.tensor)?;
-    if place.width == 0 || tensor.len() != tensor.rows().checked_mul(place.width)? {
-        return None;
-    }
-    let places = (0..tensor.rows().min(most)).map(|row| row * place.width + place.at);
-    if tensor.datatype() == DataType::Bytes {
-        let elements = tensor.elements().ok()?;
-        return Some(Column::Texts(places.filter_map(|at| elements.get(at)).map(|text| cut(text)).collect()));
-    }
-    let head = head(tensor, most)?;
-    let values = head.to_f64().ok()?;
-    Some(Column::Numbers(places.filter_map(|at| values.get(at).copied()).collect()))
-}
-
-/// The first rows of a tensor.
-fn head(tensor: &Tensor, most: usize) -> Option<Tensor> {
-    let rows = tensor.rows();
-    if rows <= most {
-        return Some(tensor.clone());
-    }
-    tensor.split(&[most, rows - most]).ok()?.into_iter().next()
 }
 
 /// One prediction for each row, as text; empty if the outputs do not show any.
@@ -229,10 +184,4 @@ fn best(scores: &[f64]) -> f64 {
 fn named(reference: &Reference, class: f64) -> String {
     let name = (class >= 0.0).then(|| reference.classes().get(class as usize)).flatten();
     name.map_or_else(|| class.to_string(), Clone::clone)
-}
-
-fn cut(text: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(text).into_owned();
-    text.truncate(text.floor_char_boundary(LONGEST));
-    text
 }

@@ -4,12 +4,14 @@
 //! a bounded channel, batches go to a bounded spool on disk and are delivered at least once.
 
 mod collect;
+mod columns;
 mod deliver;
 mod groups;
 mod look;
 mod observer;
 mod profile;
 mod reference;
+mod seen;
 mod spool;
 mod window;
 
@@ -22,6 +24,7 @@ use tokio::sync::{Notify, mpsc};
 pub use look::Detail;
 pub use observer::Observer;
 pub use reference::Reference;
+pub use seen::Seen;
 pub use spool::Spool;
 pub use window::Window;
 

@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use contracts::common::v1::{ColumnProfile, ModelInterface};
 use contracts::registry::v1::{DatasetVersion, Evaluation, ModelVersion};
 use engine::{FieldError, ModelSignature, TensorSpec};
-use statistics::profile::FeatureProfile;
 
 use super::groups::{self, GroupColumn};
-use super::profile;
+use super::profile::Profile;
 
 /// Prediction values that are told apart where the reference names none.
 const MOST_VALUES: usize = 64;
@@ -18,14 +17,14 @@ const MOST_VALUES: usize = 64;
 #[derive(Debug, Default)]
 pub struct Reference {
     columns: Vec<String>,
-    profiles: Vec<FeatureProfile>,
+    profiles: Vec<Profile>,
     places: Vec<Place>,
     label_output: String,
     score_output: String,
     number_output: String,
     classes: Vec<String>,
     label_column: String,
-    label: Option<FeatureProfile>,
+    label: Option<Profile>,
     groups: Vec<GroupColumn>,
     favourable: BTreeSet<String>,
 }
@@ -45,7 +44,7 @@ pub(super) struct Place {
 #[derive(Debug, Clone)]
 pub enum Predictions {
     /// Over bins or levels of the reference.
-    Binned(FeatureProfile, u64),
+    Binned(Profile, u64),
     /// Values as they come, of a bounded number.
     Values(BTreeMap<String, u64>, u64, u64),
 }
@@ -54,7 +53,7 @@ impl Predictions {
     /// Counts one prediction, a class or a number as text.
     pub(super) fn add(&mut self, value: &str) {
         match self {
-            Self::Binned(profile @ FeatureProfile::Numeric { .. }, rows) => {
+            Self::Binned(profile, rows) if profile.is_numeric() => {
                 *rows += 1;
                 profile.add_number(value.parse().unwrap_or(f64::NAN));
             }
@@ -78,7 +77,7 @@ impl Predictions {
     /// For the wire; nothing without predictions.
     pub(super) fn wire(self, column: &str) -> Option<ColumnProfile> {
         match self {
-            Self::Binned(profile, rows) => (rows > 0).then(|| profile::wire(column, rows, &profile)),
+            Self::Binned(profile, rows) => (rows > 0).then(|| profile.wire(column, rows)),
             Self::Values(values, other, rows) => (rows > 0).then(|| {
                 let (values, counts) = values.into_iter().unzip();
                 let counts = contracts::common::v1::CategoricalCounts { values, counts, other };
@@ -111,8 +110,7 @@ impl Reference {
         let Some(data) = dataset else { return made };
         let profiles: HashMap<&str, &ColumnProfile> =
             data.profiles.iter().map(|profile| (profile.column.as_str(), profile)).collect();
-        made.label =
-            profiles.get(data.label_column.as_str()).and_then(|profile| profile::empty_like(profile));
+        made.label = profiles.get(data.label_column.as_str()).and_then(|profile| Profile::like(profile));
         let declared = data.columns.iter().filter(|column| !column.label && !column.sensitive);
         let features: Vec<String> = if interface.feature_columns.is_empty() {
             declared.map(|column| column.name.clone()).filter(|name| *name != data.label_column).collect()
@@ -121,7 +119,7 @@ impl Reference {
         };
         for (at, column) in features.iter().enumerate() {
             let place = place(signature, &interface, &features, at);
-            let empty = profiles.get(column.as_str()).and_then(|profile| profile::empty_like(profile));
+            let empty = profiles.get(column.as_str()).and_then(|profile| Profile::like(profile));
             if let (Some(place), Some(empty)) = (place, empty) {
                 made.columns.push(column.clone());
                 made.places.push(place);
@@ -169,15 +167,16 @@ impl Reference {
     }
 
     /// Empty profiles, one for each column.
-    pub(super) fn empty(&self) -> Vec<FeatureProfile> {
+    pub(super) fn empty(&self) -> Vec<Profile> {
         self.profiles.clone()
     }
 
     pub(super) fn no_predictions(&self) -> Predictions {
         match &self.label {
             // Class names of integer labels are not the numbers that the label column holds.
-            Some(profile @ FeatureProfile::Categorical(_)) => Predictions::Binned(profile.clone(), 0),
-            Some(profile) if self.classes.is_empty() => Predictions::Binned(profile.clone(), 0),
+            Some(profile) if !profile.is_numeric() || self.classes.is_empty() => {
+                Predictions::Binned(profile.clone(), 0)
+            }
             _ => Predictions::Values(BTreeMap::new(), 0, 0),
         }
     }

@@ -1,25 +1,24 @@
-//! What one version did within one second.
+//! How the requests of one second ended.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use contracts::common::v1 as common;
-use contracts::monitor::v1::{CallerCount, GroupOutcome, VersionObservation};
+use contracts::monitor::v1::{CallerCount, VersionObservation};
 use contracts::time::to_wire;
 use statistics::LatencySketch;
 
-use super::profile;
-use super::reference::{Predictions, Reference};
+use super::Seen;
+use super::reference::Reference;
 use crate::backends::{Backend, Outcome};
 use crate::breaker::Fault;
-use statistics::profile::FeatureProfile;
 
 /// Callers that are told apart within a second; the others are one, without a name.
 const MOST_CALLERS: usize = 64;
 /// Shorter latencies than this, in milliseconds, are not told apart.
 const SHORTEST: f64 = 1e-5;
 
-/// Counts and sketches; two of the same second add up to one.
+/// Counts and latencies; two of the same second add up to one.
 #[derive(Debug, Default)]
 pub struct Window {
     requests: u64,
@@ -30,11 +29,6 @@ pub struct Window {
     latency: LatencySketch,
     latency_sum: f64,
     callers: BTreeMap<String, u64>,
-    features: Vec<FeatureProfile>,
-    feature_rows: u64,
-    predictions: Option<Predictions>,
-    /// Rows and favourable predictions by sensitive column and value.
-    groups: BTreeMap<(String, String), (u64, u64)>,
 }
 
 impl Window {
@@ -66,39 +60,16 @@ impl Window {
         }
     }
 
-    /// The profiles of features and predictions, made empty from the reference at first use.
-    pub(super) fn profiles(
-        &mut self,
-        reference: &Reference,
-    ) -> (&mut [FeatureProfile], &mut u64, &mut Predictions) {
-        if self.features.len() != reference.columns().len() {
-            self.features = reference.empty();
-        }
-        let predictions = self.predictions.get_or_insert_with(|| reference.no_predictions());
-        (&mut self.features, &mut self.feature_rows, predictions)
-    }
-
-    /// Counts a row of a group, and whether its prediction is the favourable one.
-    pub(super) fn group(&mut self, column: &str, value: &str, favourable: bool) {
-        let sum = self.groups.entry((column.to_owned(), value.to_owned())).or_default();
-        sum.0 += 1;
-        sum.1 += u64::from(favourable);
-    }
-
-    /// The observation of a second since the epoch.
+    /// The observation of a second since the epoch, with what its rows looked like.
     pub fn wire(
         self,
+        seen: Seen,
         backend: &Backend,
         canary: bool,
         second: u64,
         reference: Option<&Reference>,
     ) -> VersionObservation {
-        let rows = self.feature_rows;
-        let features = reference.map(|reference| {
-            let pairs = reference.columns().iter().zip(&self.features);
-            pairs.map(|(column, feature)| profile::wire(column, rows, feature)).collect()
-        });
-        let label = reference.map_or("", Reference::label);
+        let (features, predictions, groups) = seen.wire(reference);
         VersionObservation {
             deployment: backend.deployment.clone(),
             version: backend.version.clone(),
@@ -110,9 +81,9 @@ impl Window {
             client_faults: self.client_faults,
             server_faults: self.server_faults,
             latency: Some(sketch(&self.latency, self.latency_sum)),
-            features: features.unwrap_or_default(),
-            predictions: self.predictions.and_then(|predictions| predictions.wire(label)),
-            groups: self.groups.into_iter().map(group_outcome).collect(),
+            features,
+            predictions,
+            groups,
             callers: self
                 .callers
                 .into_iter()
@@ -121,11 +92,6 @@ impl Window {
             breaker_log_e: 0.0,
         }
     }
-}
-
-fn group_outcome(of: ((String, String), (u64, u64))) -> GroupOutcome {
-    let ((column, value), (rows, favourable)) = of;
-    GroupOutcome { group: format!("{column}={value}"), rows, favourable }
 }
 
 fn sketch(latency: &LatencySketch, sum: f64) -> common::LatencySketch {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 /// Hands out places by a deficit counter: after `n` requests a place of share `s` has got `n * s` of them, never a whole
-/// request off (with two places; DESIGN §6). What the shares leave of 100 is handed out as "no place".
+/// request off (with two places). What the shares leave of 100 is handed out as "no place".
 #[derive(Debug)]
 pub struct Split {
     shares: Vec<u32>,

@@ -45,7 +45,7 @@ pub(super) fn start(tasks: &Tasks, gateway: &Gateway) {
 impl Gateway {
     async fn adopt_policy(&self, digest: &str) -> Result<(), Status> {
         if let Some(policy) = self.files().policy(digest) {
-            self.adopt(policy);
+            self.judge_by(policy);
             return Ok(());
         }
         let request = GetPolicyRequest { name: String::new(), digest: digest.to_owned() };
@@ -58,7 +58,13 @@ impl Gateway {
             tracing::warn!(%error, "a policy cannot be kept on disk");
         }
         tracing::info!(%digest, "policy adopted");
-        self.adopt(policy);
+        self.judge_by(policy);
         Ok(())
+    }
+
+    /// Adopts a policy and has the table looked at again: it may ask for other gates.
+    fn judge_by(&self, policy: Policy) {
+        self.adopt(policy);
+        self.wanted().send_modify(|_| {});
     }
 }

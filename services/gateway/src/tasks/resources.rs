@@ -1,6 +1,8 @@
 //! Tells the monitor how full this machine is (§9.1): memory and out-of-memory events of the gateway's cgroup, the GPU where
-//! `nvidia-smi` is there. What cannot be read is left out, never guessed.
+//! `nvidia-smi` is there. What cannot be read is left out, never guessed. Each deployment that is served here is told of, for
+//! an alert about the machine is one about what it serves.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use crate::gateway::Gateway;
 
 /// How often the gauges are read, real time.
 const PERIOD: Duration = Duration::from_secs(10);
+/// How often a gateway that has just started looks whether it serves something by now, real time.
+const LOOK: Duration = Duration::from_millis(200);
 /// How long `nvidia-smi` may take, real time.
 const PATIENCE: Duration = Duration::from_secs(3);
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -25,7 +29,7 @@ struct Gauges {
     /// Share of the memory in use.
     memory: Option<f64>,
     /// Out-of-memory events since the cgroup was made.
-    oom_events: Option<u64>,
+    oom_events_total: Option<u64>,
 }
 
 /// Reads and reports until the stop.
@@ -34,48 +38,67 @@ pub(super) fn start(tasks: &Tasks, gateway: &Gateway) {
     tasks.spawn("report-resources", move |stop| {
         let gateway = gateway.clone();
         async move {
-            let (host, mut events, mut unsaid) = (host().await, None, None);
-            loop {
-                let turn = async {
-                    let request = match unsaid.take() {
-                        Some(request) => request,
-                        None => request(&host, &read().await, &mut events),
-                    };
-                    // The same request until it is taken, so that an event counts once.
-                    unsaid = gateway.say(request).await;
+            let turns = async {
+                let host = host().await;
+                gateway.first_deployment().await;
+                loop {
+                    gateway.say(requests(&host, &read().await, &gateway.deployments())).await;
                     tokio::time::sleep(PERIOD).await;
-                };
-                tokio::select! { () = stop.cancelled() => return Ok::<_, Status>(()), () = turn => {} }
-            }
+                }
+            };
+            tokio::select! { () = stop.cancelled() => Ok::<_, Status>(()), () = turns => Ok(()) }
         }
     });
 }
 
 impl Gateway {
-    /// Gives the request back if it must come again.
-    async fn say(&self, request: ReportResourcesRequest) -> Option<ReportResourcesRequest> {
-        let status = self.clients().observations.clone().report_resources(request.clone()).await.err()?;
-        if matches!(status.code(), Code::InvalidArgument | Code::AlreadyExists) {
-            tracing::error!(%status, "the monitor refuses the gauges of this machine");
-            return None;
+    /// Deployments that production requests reach a model of.
+    fn deployments(&self) -> BTreeSet<String> {
+        let live = self.live();
+        let served = live.endpoints.values().filter(|one| !one.staging && !one.targets.is_empty());
+        served.map(|endpoint| endpoint.deployment.clone()).collect()
+    }
+
+    /// Until something is served, but no longer than a period: the first reading shall be told of it.
+    async fn first_deployment(&self) {
+        let served = async {
+            while self.deployments().is_empty() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let _ = tokio::time::timeout(PERIOD, served).await;
+    }
+
+    /// What is not taken does not come again: the next reading tells as much and more, for events are told as a total.
+    async fn say(&self, requests: Vec<ReportResourcesRequest>) {
+        for request in requests {
+            let Err(status) = self.clients().observations.clone().report_resources(request).await else {
+                continue;
+            };
+            if status.code() == Code::InvalidArgument {
+                tracing::error!(%status, "the monitor refuses the gauges of this machine");
+            } else {
+                tracing::debug!(%status, "the monitor does not take gauges, the next reading follows");
+            }
         }
-        tracing::debug!(%status, "the monitor does not take gauges, they come again");
-        Some(request)
     }
 }
 
-/// What is new since the last reading; events of before this gateway began are not.
-fn request(host: &str, seen: &Gauges, events: &mut Option<u64>) -> ReportResourcesRequest {
-    let new = seen.oom_events.zip(*events).map_or(0, |(now, before)| now.saturating_sub(before));
-    *events = seen.oom_events.or(*events);
-    ReportResourcesRequest {
+/// One reading for each deployment; one of the machine alone where it serves none.
+fn requests(host: &str, seen: &Gauges, deployments: &BTreeSet<String>) -> Vec<ReportResourcesRequest> {
+    let of = |deployment: &str| ReportResourcesRequest {
         host: host.to_owned(),
+        deployment: deployment.to_owned(),
         gpu_utilisation: seen.gpu,
         memory_utilisation: seen.memory,
-        oom_events: new,
+        oom_events_total: seen.oom_events_total,
         request_id: uuid::Uuid::new_v4().to_string(),
         ..ReportResourcesRequest::default()
+    };
+    if deployments.is_empty() {
+        return vec![of("")];
     }
+    deployments.iter().map(|deployment| of(deployment)).collect()
 }
 
 /// Name of the machine; in a container, of the container.
@@ -91,11 +114,11 @@ async fn read() -> Gauges {
     let meminfo = text(Path::new("/proc/meminfo")).await.unwrap_or_default();
     let used = text(&folder.join("memory.current")).await;
     let limit = text(&folder.join("memory.max")).await;
-    let events = text(&folder.join("memory.events")).await.unwrap_or_default();
+    let events = text(&folder.join("memory.events")).await;
     Gauges {
         gpu: gpu().await,
         memory: memory(used.as_deref(), limit.as_deref(), &meminfo),
-        oom_events: field(&events, "oom_kill"),
+        oom_events_total: field(events.as_deref().unwrap_or_default(), "oom_kill"),
     }
 }
 
@@ -157,17 +180,31 @@ mod tests {
         assert_eq!(memory(Some("500"), Some("400"), MEMINFO), Some(1.0));
     }
 
+    /// Events that nobody could read are not none.
     #[test]
-    fn events_count_from_the_first_reading_on() {
+    fn events_are_told_as_a_total_and_only_where_they_were_read() {
         let events = "low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0\n";
         assert_eq!((field(events, "oom_kill"), field(events, "oom_gone")), (Some(2), None));
-        let reading = |oom_events| Gauges { oom_events, ..Gauges::default() };
-        let mut known = None;
-        let new: Vec<u64> = [Some(2), Some(2), Some(5), None, Some(6), Some(0)]
-            .into_iter()
-            .map(|seen| request("h", &reading(seen), &mut known).oom_events)
-            .collect();
-        assert_eq!(new, [0, 0, 3, 0, 1, 0]);
+        let told = |oom_events_total| {
+            let seen = Gauges { oom_events_total, ..Gauges::default() };
+            requests("h", &seen, &BTreeSet::new()).remove(0).oom_events_total
+        };
+        let totals = [Some(2), Some(2), Some(5), None, Some(0)];
+        assert_eq!(totals.map(told), totals);
+    }
+
+    #[test]
+    fn each_deployment_is_told_of_and_a_machine_without_one_too() {
+        let seen = Gauges { gpu: Some(0.5), memory: Some(0.25), oom_events_total: Some(3) };
+        let served = ["deployments/a", "deployments/b"].map(String::from);
+        let told = requests("h", &seen, &served.clone().into());
+        assert_eq!(told.iter().map(|one| one.deployment.as_str()).collect::<Vec<_>>(), served);
+        assert_ne!(told[0].request_id, told[1].request_id, "the monitor counts an id of a host once");
+        for one in &told {
+            assert_eq!((one.gpu_utilisation, one.memory_utilisation), (Some(0.5), Some(0.25)));
+            assert_eq!(one.oom_events_total, Some(3));
+        }
+        assert_eq!(requests("h", &seen, &BTreeSet::new())[0].deployment, "");
     }
 
     #[test]

@@ -1,5 +1,19 @@
 use super::stage::{ROLLOUT, Stage, artifact, request, until};
-use contracts::registry::v1::RollbackTrigger;
+use contracts::registry::v1::{RollBackRequest, RollbackTrigger};
+use contracts::time::from_wire;
+use std::time::SystemTime;
+
+/// From when until when a request was under way.
+type Span = (SystemTime, SystemTime);
+
+/// Detected while the first request failed, off traffic while the last one did: by stamps taken on the callers' side.
+fn lasted(told: &RollBackRequest, first: Span, last: Span) {
+    let time = |time: &Option<prost_types::Timestamp>| time.as_ref().and_then(from_wire).unwrap();
+    let (detected, off) = (time(&told.detect_time), time(&told.off_traffic_time));
+    assert!(first.0 <= detected && detected <= first.1, "{first:?}: {detected:?}");
+    assert!(last.0 <= off && off <= last.1, "{last:?}: {off:?}");
+    assert!(detected < off, "requests failed in between");
+}
 
 #[tokio::test]
 async fn a_failing_canary_is_off_traffic_within_a_few_requests_and_told_once() {
@@ -7,11 +21,15 @@ async fn a_failing_canary_is_off_traffic_within_a_few_requests_and_told_once() {
     stage.peers.told(|told| told.refuse_rollbacks = 2);
     stage.canary(1, 50).await;
     stage.engine.fail_share(&artifact(2).1, 1.0);
-    let mut failed = 0;
+    let mut failures: Vec<Span> = Vec::new();
     for _ in 0..200 {
-        failed += u32::from(stage.infer(request()).await.is_err());
+        let sent = stage.clock.now();
+        if stage.infer(request()).await.is_err() {
+            failures.push((sent, stage.clock.now()));
+        }
     }
-    assert!((1..=5).contains(&failed), "{failed} failed");
+    let failed = failures.len();
+    assert!((2..=5).contains(&failed), "{failed} failed");
     let canary = stage.served("1.1.0").await;
     assert_eq!((canary.state.as_str(), canary.traffic_percent), ("tripped", 0));
     assert!(canary.breaker_evidence >= canary.breaker_limit && canary.breaker_limit > 100.0);
@@ -22,6 +40,7 @@ async fn a_failing_canary_is_off_traffic_within_a_few_requests_and_told_once() {
     assert_eq!(told.name, ROLLOUT);
     assert_eq!(told.trigger(), RollbackTrigger::ErrorRate);
     assert!(told.detect_time.is_some() && told.off_traffic_time.is_some() && !told.request_id.is_empty());
+    lasted(&told, failures[0], failures[failed - 1]);
     assert_eq!(told.findings[0].clause, "§8.3");
 
     // A restart remembers both that the canary is off and that the registry knows.

@@ -66,6 +66,16 @@ async fn what_was_served_reaches_the_monitor_once_it_is_back() {
         _ => 0,
     };
     assert_eq!(sum(middle), 30);
+    let ranges = stage.peers.told(|told| {
+        let all = told.observations.iter().flat_map(|batch| &batch.observations);
+        let first = all.filter_map(|seen| seen.features.first()?.distribution.clone());
+        let numbers = first.filter_map(|one| match one {
+            Distribution::Numeric(a) if a.counts[1] > 0 => Some((a.min, a.max)),
+            _ => None,
+        });
+        numbers.collect::<Vec<_>>()
+    });
+    assert!(!ranges.is_empty() && ranges.iter().all(|range| *range == (0.5, 0.5)), "{ranges:?}");
     let samples =
         stage.peers.told(|told| told.observations.iter().map(|batch| batch.samples.len()).sum::<usize>());
     assert_eq!(samples, 30);
@@ -197,4 +207,28 @@ async fn groups_are_counted_from_what_a_request_says() {
     until(|| async { rows("sex=m") == 4 }).await;
     assert_eq!((rows("sex=f"), rows("sex=x")), (1, 0), "unknown values are not counted");
     assert_eq!(sum(&stage, |seen| seen.groups.iter().map(|one| one.favourable).sum::<u64>()), 5);
+}
+
+/// §9.1: an alert about a machine is one about the deployments that it serves.
+#[tokio::test]
+async fn the_gauges_of_the_machine_are_told_for_each_deployment() {
+    let stage = Stage::new().await;
+    let route = |name: &str, staging| contracts::registry::v1::Route {
+        endpoint: name.into(),
+        deployment: format!("deployments/{}", name.trim_end_matches("-staging")),
+        staging,
+        backends: vec![stage.backend("1.0.0", 1, 100, false)],
+        ..Default::default()
+    };
+    let routes = vec![route("a", false), route("b", false), route("c-staging", true)];
+    stage.peers.publish(&contracts::registry::v1::Routes { sequence: 1, routes, ..Default::default() });
+    stage.in_force(1).await;
+    until(|| async { stage.peers.told(|told| told.resources.len() >= 2) }).await;
+    let told = stage.peers.told(|told| told.resources.clone());
+    let of: Vec<_> = told.iter().take(2).map(|one| one.deployment.as_str()).collect();
+    assert_eq!(of, ["deployments/a", "deployments/b"]);
+    let memory = told[0].memory_utilisation.unwrap();
+    assert!((0.0..=1.0).contains(&memory) && told[0].host == told[1].host, "{told:?}");
+    assert!(told[0].request_id != told[1].request_id);
+    assert_eq!(told[0].oom_events_total, told[1].oom_events_total);
 }

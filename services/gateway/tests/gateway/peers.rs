@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use contracts::monitor::v1::{ReportObservationsRequest, ReportObservationsResponse};
+use contracts::monitor::v1::{
+    ReportObservationsRequest, ReportObservationsResponse, ReportResourcesRequest, ReportResourcesResponse,
+};
 use contracts::registry::v1::*;
 use futures::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
@@ -28,7 +30,10 @@ pub struct Told {
     pub refuse_rollbacks: usize,
     pub reports: Vec<ReportServingRequest>,
     pub observations: Vec<ReportObservationsRequest>,
+    pub resources: Vec<ReportResourcesRequest>,
     pub monitor_down: bool,
+    /// Text of the policy in force; nobody has one where it is empty.
+    pub policy: String,
     /// Downloads begin and bring nothing until this is false again.
     pub hold_artifacts: bool,
     /// Rollouts whose rollback is never taken.
@@ -151,7 +156,19 @@ impl Peers {
                 let evaluations = self.told(|told| told.evaluations.clone());
                 Ok(one(&ListEvaluationsResponse { evaluations, ..Default::default() }))
             }
+            "GetPolicy" => {
+                let yaml = self.told(|told| told.policy.clone());
+                if yaml.is_empty() {
+                    return Err(Status::not_found("no such policy"));
+                }
+                Ok(one(&PolicyVersion { yaml, ..Default::default() }))
+            }
             "GetModelVersion" => Ok(one(&ModelVersion::default())),
+            "ReportResources" => {
+                let report = ReportResourcesRequest::decode(message).unwrap();
+                self.told(|told| told.resources.push(report));
+                Ok(one(&ReportResourcesResponse::default()))
+            }
             "ReportObservations" => {
                 let batch = ReportObservationsRequest::decode(message).unwrap();
                 self.told(|told| {

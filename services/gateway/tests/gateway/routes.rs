@@ -165,6 +165,37 @@ async fn a_backend_without_its_gates_is_not_loaded_and_the_old_split_stays() {
     assert!(report.backends.iter().any(|backend| backend.state == "failed" && backend.error.contains("G2")));
 }
 
+/// §8.1: which gates stand before the canary's traffic is the policy's to say.
+#[tokio::test]
+async fn a_policy_with_other_gates_before_the_canary_is_followed() {
+    let stage = Stage::new().await;
+    let (written, fewer) =
+        ("after: [g1, g2, g3], clause: \"§8.1 G4\"", "after: [g1, g2], clause: \"§8.1 G4\"");
+    assert_eq!(lifecycle::policy::BUILTIN.matches(written).count(), 1);
+    let yaml = lifecycle::policy::BUILTIN.replace(written, fewer);
+    let policy_digest = lifecycle::Policy::parse(&yaml).unwrap().digest().to_owned();
+    let unapproved = || {
+        let mut backend = stage.backend("1.0.0", 1, 100, false);
+        backend.gate_decisions.retain(|decision| decision.gate() != Gate::G3QaApproved);
+        backend
+    };
+    stage.publish(1, vec![unapproved()]);
+    until(|| async { stage.served("1.0.0").await.error.starts_with("G3 refused: §8.1 G3") }).await;
+    let routes = |sequence| {
+        let route = contracts::registry::v1::Route {
+            endpoint: "scorer".into(),
+            deployment: "deployments/scorer".into(),
+            backends: vec![unapproved()],
+            ..Default::default()
+        };
+        Routes { sequence, routes: vec![route], policy_digest: policy_digest.clone(), ..Routes::default() }
+    };
+    stage.peers.told(|told| told.policy = yaml);
+    stage.peers.publish(&routes(2));
+    stage.in_force(2).await;
+    stage.infer(request()).await.unwrap();
+}
+
 #[tokio::test]
 async fn bytes_with_another_digest_are_not_loaded() {
     let stage = Stage::new().await;

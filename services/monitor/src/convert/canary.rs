@@ -22,6 +22,8 @@ pub fn health(health: &CanaryHealth, from: SystemTime, to: SystemTime) -> Wire {
         open_alerts: health.open_alerts.clone(),
         traffic_percent: health.traffic_percent,
         longest_silence: health.longest_silence.map(contracts::time::duration_to_wire),
+        triggers_now: health.triggers_now,
+        breaker_log_e: health.breaker_log_e.unwrap_or(f64::NAN),
         window_start_time: wire_time(from),
         window_end_time: wire_time(to),
     }

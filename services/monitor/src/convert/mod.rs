@@ -2,7 +2,9 @@
 
 pub mod alert;
 pub mod canary;
+pub mod candidate;
 pub mod feedback;
+pub mod incident;
 pub mod profile;
 pub mod sketch;
 

@@ -1,6 +1,7 @@
 //! Latency sketches.
 
 use contracts::common::v1::LatencySketch as Wire;
+use lifecycle::slo::Objective;
 use statistics::LatencySketch;
 
 use crate::Error;
@@ -31,13 +32,13 @@ pub fn merged(ours: &Wire, theirs: &Wire) -> Result<Wire, Error> {
     Ok(Wire { indexes, counts, relative_accuracy: sketch.accuracy(), min_ms, max_ms, sum_ms })
 }
 
-/// Latencies strictly below `limit` milliseconds, by the middle of their bins.
-pub fn below(sketch: &LatencySketch, limit: f64) -> u64 {
+/// Latencies with which an answer is good, by the middle of their bins: what is slower than one that is not is not good.
+pub fn good(sketch: &LatencySketch, objective: &Objective) -> u64 {
     let (mut low, mut high) = (0, sketch.count());
     while low < high {
         let middle = low + (high - low) / 2;
         match sketch.value_at(middle + 1) {
-            Ok(value) if value < limit => low = middle + 1,
+            Ok(value) if objective.is_good(true, value) => low = middle + 1,
             _ => high = middle,
         }
     }
@@ -54,6 +55,8 @@ mod tests {
         for value in [1.0, 10.0, 1_900.0, 2_100.0, 9_000.0] {
             sketch.add(value).expect("a latency");
         }
-        assert_eq!((below(&sketch, 2_000.0), below(&sketch, 0.5), below(&sketch, 1e9)), (3, 0, 5));
+        let floor = Objective::of(&lifecycle::Policy::builtin().monitoring.service_levels);
+        let of = |latency_ms| good(&sketch, &Objective { latency_ms, ..floor });
+        assert_eq!((good(&sketch, &floor), of(0.5), of(1e9)), (3, 0, 5));
     }
 }

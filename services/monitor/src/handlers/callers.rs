@@ -4,7 +4,7 @@ use contracts::monitor::v1::{ListCallersRequest, ListCallersResponse, VersionCal
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use crate::parse::{Fields, deployment_name, form};
+use crate::parse::version_in;
 use crate::store::windows as rows;
 use crate::windows::Window;
 use crate::{Error, Monitor, convert};
@@ -15,15 +15,9 @@ const DAY: Duration = Duration::from_hours(24);
 impl Monitor {
     /// Callers over the windows since a time, those with the most requests first.
     pub(crate) async fn callers_of(&self, request: ListCallersRequest) -> Result<ListCallersResponse, Error> {
-        let deployment = deployment_name(&request.deployment);
-        let mut fields = Fields::default();
-        let version = contracts::name::model_version("version", &request.version).unwrap_or_else(|bad| {
-            fields.bad("version", bad.description().to_string());
-            String::new()
-        });
-        fields.optional_name("deployment", &deployment, &[form::DEPLOYMENT]);
-        fields.optional_time("after_time", request.after_time.as_ref());
-        fields.done()?;
+        let (version, deployment) = version_in(&request.version, &request.deployment, |fields| {
+            fields.optional_time("after_time", request.after_time.as_ref());
+        })?;
         let after = request.after_time.as_ref().and_then(contracts::time::from_wire);
         let after = after.unwrap_or_else(|| self.now().checked_sub(DAY).unwrap_or(SystemTime::UNIX_EPOCH));
         let windows = rows::of_version(self.db().connection(), (&version, &deployment), after).await?;

@@ -7,7 +7,7 @@ use contracts::monitor::v1::{
 use contracts::registry::v1::GetRolloutRequest;
 use tonic::{Request, Response, Status};
 
-use crate::parse::{Fields, deployment_name, form};
+use crate::parse::{Fields, deployment_name, form, version_in};
 use crate::rules::{budget, canary::look};
 use crate::store::windows as rows;
 use crate::tasks::assess_drift;
@@ -55,14 +55,7 @@ impl Monitor {
     }
 
     async fn drift(&self, request: GetDriftRequest) -> Result<DriftReport, Error> {
-        let deployment = deployment_name(&request.deployment);
-        let mut fields = Fields::default();
-        let version = contracts::name::model_version("version", &request.version).unwrap_or_else(|bad| {
-            fields.bad("version", bad.description().to_string());
-            String::new()
-        });
-        fields.optional_name("deployment", &deployment, &[form::DEPLOYMENT]);
-        fields.done()?;
+        let (version, deployment) = version_in(&request.version, &request.deployment, |_| {})?;
         let deployment = if deployment.is_empty() { self.deployment_of(&version).await? } else { deployment };
         assess_drift::report(self, &Scope { deployment, version }).await
     }

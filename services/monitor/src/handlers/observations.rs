@@ -158,6 +158,8 @@ impl Monitor {
         fields.optional_share("gpu_utilisation", request.gpu_utilisation);
         fields.optional_share("memory_utilisation", request.memory_utilisation);
         fields.require(request.oom_events < 1 << 53, "oom_events", "is no count");
+        let total = request.oom_events_total.unwrap_or_default();
+        fields.require(total < 1 << 53, "oom_events_total", "is no count");
         self.timely(&mut fields, "time", request.time.as_ref());
         fields.done()?;
         hosts::add(self.db(), (floor(at, self.window()), now), (&request_id, whole), &request).await?;

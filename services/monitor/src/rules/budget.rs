@@ -1,10 +1,11 @@
-//! The error budget of a deployment (§4.1): 99.9 % over 30 days leave 43.2 minutes.
+//! The error budget of a deployment (§4.1): 99.9 % over 30 days leave 43.2 minutes; a plan that promises more leaves less.
 
 use contracts::monitor::v1::ErrorBudget;
 use lifecycle::slo::Objective;
 use std::time::SystemTime;
 
 use crate::convert::wire_time;
+use crate::store::objectives;
 use crate::store::volumes::{Spent, spent};
 use crate::{Error, Monitor};
 
@@ -14,7 +15,7 @@ use crate::{Error, Monitor};
 /// Of the database.
 pub async fn of(monitor: &Monitor, deployment: &str) -> Result<ErrorBudget, Error> {
     let (now, policy) = (monitor.now(), monitor.policy());
-    let objective = Objective::of(&policy.monitoring.service_levels);
+    let objective = objectives::of(monitor.db().connection(), deployment, &policy).await?;
     let from = now.checked_sub(objective.period).unwrap_or(SystemTime::UNIX_EPOCH);
     let used = spent(monitor.db().connection(), deployment, from, now + monitor.skew()).await?;
     Ok(ErrorBudget {
@@ -31,6 +32,7 @@ pub fn budget(objective: &Objective, used: Spent) -> ErrorBudget {
     ErrorBudget {
         availability: share(used.requests - used.bad_requests.min(used.requests)),
         target: objective.availability,
+        latency_target_ms: objective.latency_ms,
         budget_minutes: minutes(objective.budget()),
         spent_minutes: minutes(used.bad_time),
         latency_share_below_target: share(used.fast.min(used.requests)),

@@ -1,28 +1,29 @@
 //! What is known of a rollout's canary, and what stands in the way of its next step.
 
+use contracts::monitor::v1::Alert;
 use contracts::registry::v1::Rollout;
 use lifecycle::Finding;
-use lifecycle::acceptance::Task;
 use lifecycle::alert::Metric;
-use lifecycle::gate::{self, Candidate, EarlierDecision, Evidence, Gate, GateDecision};
+use lifecycle::gate::{self, Candidate, Evidence, Gate, GateDecision};
 use lifecycle::health::{CanaryHealth, least_requests};
 use lifecycle::policy::Policy;
 use lifecycle::policy::rollout::TriggerPolicy;
-use lifecycle::rollback::{Breaker, breaker};
 use std::time::{Duration, SystemTime};
 
+use super::{candidate, machines};
 use crate::convert::{self, canary as wire};
-use crate::store::{alerts::open_alerts, windows as rows};
-use crate::windows::health::{Step, canary, exceeded};
+use crate::store::{alerts::open_alerts, hosts, windows as rows};
+use crate::windows::health::{Alerts, Step, canary, exceeded};
 use crate::windows::{Scope, Window, floor, latency, replay, timed};
 use crate::{Error, Monitor};
 
 /// A canary at one moment.
 #[derive(Debug, Clone)]
 pub struct Look {
-    /// Over the windows of this step that are over: what the next step is decided on.
+    /// Over the windows of this step that are over, and what speaks against the canary now: what the next step is decided on,
+    /// here as in the registry.
     pub health: CanaryHealth,
-    /// With the window that is still open: shown, and a reason to stay where it is.
+    /// With the window that is still open: shown.
     pub now: CanaryHealth,
     /// Evidence of the gateway's breaker, reported or replayed over the whole ladder: the only thing that takes a canary off traffic.
     pub evidence: f64,
@@ -33,7 +34,8 @@ pub struct Look {
     /// When it was looked at.
     pub to: SystemTime,
     state: lifecycle::rollout::Rollout,
-    version: String,
+    /// The version as G4 looks at it; only at the first step.
+    candidate: Option<Candidate>,
 }
 
 /// Looks at the canary of a rollout.
@@ -53,12 +55,7 @@ pub async fn look(monitor: &Monitor, rollout: &Rollout) -> Result<Look, Error> {
     let stable = Scope { version: rollout.previous_version.clone(), ..scope.clone() };
     let stable =
         if stable.version.is_empty() { Vec::new() } else { of_rollout(monitor, rollout, &stable).await? };
-    let open: Vec<String> = open_alerts(monitor.records())
-        .await?
-        .into_iter()
-        .filter(|alert| alert.version == scope.version && alert.deployment == scope.deployment)
-        .map(|alert| alert.name)
-        .collect();
+    let alerts = alerts(monitor, &scope, floor(since, monitor.window())).await?;
     let rules = policy.rollout.steps.get(rollout.step as usize);
     let step = Step {
         since,
@@ -75,16 +72,38 @@ pub async fn look(monitor: &Monitor, rollout: &Rollout) -> Result<Look, Error> {
         let subject = format!("canary {}", row.trigger);
         (row.clone(), Finding::new(row.clause.clone(), subject, format!("<= {}", row.above), observed))
     });
-    Ok(Look {
-        health: canary(&windows, step, settled, open.clone(), &policy)?,
-        now: canary(&windows, step, open_window_ends, open, &policy)?,
-        evidence: replay::evidence(&windows, &stable, &steps(rollout), &policy.rollout.breaker)?,
-        slow,
-        from: since,
-        to: now,
-        state: wire::rollout(rollout),
-        version: rollout.version.clone(),
-    })
+    let evidence = replay::evidence(&windows, &stable, &steps(rollout), &policy.rollout.breaker)?;
+    let seen_now = canary(&windows, step, open_window_ends, &alerts, &policy)?;
+    let mut health = canary(&windows, step, settled, &alerts, &policy)?;
+    (health.triggers_now, health.breaker_log_e) = (seen_now.triggers_now, Some(evidence));
+    let state = wire::rollout(rollout);
+    let candidate =
+        if at_first_step(state) { Some(candidate::fetch(monitor, &rollout.version).await?) } else { None };
+    Ok(Look { health, now: seen_now, evidence, slow, from: since, to: now, state, candidate })
+}
+
+fn at_first_step(state: lifecycle::rollout::Rollout) -> bool {
+    use lifecycle::rollout::Rollout;
+    matches!(state, Rollout::Running { step: 0, .. } | Rollout::Paused { step: 0, .. })
+}
+
+/// Alerts that speak against a canary: those about it, and those about hosts that serve its deployment, whose trouble is that
+/// of everything they serve.
+async fn alerts(monitor: &Monitor, scope: &Scope, from: SystemTime) -> Result<Alerts, Error> {
+    let connection = monitor.db().connection();
+    let concerns = |alert: &Alert| {
+        alert.deployment == scope.deployment && (alert.version == scope.version || !alert.host.is_empty())
+    };
+    let open = open_alerts(monitor.records()).await?.into_iter().filter(concerns).map(|alert| alert.name);
+    let (open, policy, mut fired) = (open.collect(), monitor.policy(), Vec::new());
+    for (host, deployment) in hosts::hosts(connection, from).await? {
+        if deployment == scope.deployment {
+            let to = monitor.now() + monitor.skew();
+            let seen = hosts::between(connection, (&host, &deployment), from, to).await?;
+            fired.extend(machines::fired(&host, &seen, &policy)?);
+        }
+    }
+    Ok(Alerts { open, fired })
 }
 
 /// When the canary's share of the traffic changed.
@@ -104,63 +123,21 @@ async fn of_rollout(monitor: &Monitor, rollout: &Rollout, scope: &Scope) -> Resu
 }
 
 impl Look {
-    /// What the registry would refuse the next step for, and what the window that is still open says against it; empty if
-    /// nothing.
+    /// What the registry would refuse the next step for; empty if nothing.
     pub fn stands_in_the_way(&self, policy: &Policy) -> Vec<Finding> {
-        let gate = self.gate(policy);
-        let step = self.state.advance(
-            &self.health,
-            Some(&GateDecision { passed: true, ..gate.clone() }),
-            self.to,
-            policy,
-        );
+        let g4 = self.candidate.as_ref().map(|candidate| {
+            let evidence = Evidence::Canary { health: self.health.clone() };
+            gate::decide(Gate::G4, candidate, &evidence, policy)
+        });
+        // The rule of the ladder speaks first, as in the registry: "soak too short" says more than "G4 not passed".
+        let passed = g4.clone().map(|decision| GateDecision { passed: true, ..decision });
+        let step = self.state.advance(&self.health, passed.as_ref(), self.to, policy);
         let mut findings = step.err().map(|why| why.findings().to_vec()).unwrap_or_default();
-        let fresh = self.fresh(policy);
-        for one in fresh.into_iter().chain(gate.findings.into_iter().filter(|_| self.at_first_step())) {
+        for one in g4.into_iter().flat_map(|decision| decision.findings) {
             if !findings.iter().any(|known| known.subject == one.subject) {
                 findings.push(one);
             }
         }
         findings
-    }
-
-    /// A rate above the limit of §8.3 takes nothing off traffic by itself (reading 5: the sequential test does), but the
-    /// canary stays where it is; so it does where the test has no number to say.
-    fn fresh(&self, policy: &Policy) -> Vec<Finding> {
-        let mut found = Vec::new();
-        if self.now.windows_with_trigger > 0 {
-            let seen = format!(
-                "{} of {} failed, P95 {:.0} ms",
-                self.now.model_faults,
-                self.now.requests,
-                self.now.latency_p95_ms.unwrap_or(f64::NAN)
-            );
-            found.push(Finding::new("§8.3", "windows with a rollback trigger", "0", seen));
-        }
-        if breaker(self.evidence, &policy.rollout.breaker) != Breaker::Hold {
-            let clause = policy.rollout.breaker.max_error_rate.clause.clone();
-            let seen = format!("log e-value {}", self.evidence);
-            found.push(Finding::new(clause, "evidence against the canary", "a number below the limit", seen));
-        }
-        found
-    }
-
-    fn at_first_step(&self) -> bool {
-        use lifecycle::rollout::Rollout;
-        matches!(self.state, Rollout::Running { step: 0, .. } | Rollout::Paused { step: 0, .. })
-    }
-
-    /// G4 on this health. G1 to G3 hold: without them the registry would not have started the rollout.
-    fn gate(&self, policy: &Policy) -> GateDecision {
-        let digest = format!("sha256:{}", hex::encode(storage::Digest::of(self.version.as_bytes()).0));
-        let passed = |gate| EarlierDecision { gate, passed: true, artifact_digest: digest.clone() };
-        let candidate = Candidate {
-            name: self.version.clone(),
-            artifact_digest: digest.clone(),
-            task: Task::BinaryClassification,
-            contributors: Vec::new(),
-            decided: vec![passed(Gate::G1), passed(Gate::G2), passed(Gate::G3)],
-        };
-        gate::decide(Gate::G4, &candidate, &Evidence::Canary { health: self.health.clone() }, policy)
     }
 }

@@ -1,21 +1,16 @@
-//! Drift of inputs, predictions and performance (§9.2).
-//!
-//! Data and predictions: both samples are samples, so the test is the chi-square test of homogeneity; a change must also
-//! matter, so the effect is the stability index less what sampling alone would give. Performance: a change detector over
-//! labelled answers, valid whenever one looks.
+//! Drift of inputs and predictions (§9.2): every column by the tests of the policy that fit it, corrected for all of them.
 
 use contracts::common::v1::ColumnProfile;
 use contracts::monitor::v1::{ColumnDrift, VersionObservation};
+use lifecycle::Finding;
 use lifecycle::alert::Judgement;
-use lifecycle::drift::{Column, DriftKind, DriftTest, DriftVerdict, judge};
+use lifecycle::drift::{DriftKind, DriftTest, DriftVerdict, judge, not_applicable, weigh};
 use lifecycle::policy::Policy;
 use lifecycle::policy::monitoring::DriftRule;
-use statistics::{contingency, detector::ChangeDetector, drift, multiplicity};
 
+use super::columns;
 use super::reference::Reference;
 use crate::Error;
-use crate::convert::profile::{Aligned, align};
-use crate::store::labels::Labels;
 
 /// What was found of one kind of drift.
 #[derive(Debug, Clone)]
@@ -24,6 +19,8 @@ pub struct Found {
     pub verdict: DriftVerdict,
     /// Every column with its numbers.
     pub columns: Vec<ColumnDrift>,
+    /// Tests of the policy that fit no column, with the reason.
+    pub not_applicable: Vec<Finding>,
 }
 
 impl Found {
@@ -37,12 +34,20 @@ impl Found {
         }
     }
 
-    /// The columns that drifted, in words.
+    /// The columns that drifted, each with the tests that say so, their statistics and effects.
     pub fn drifted(&self) -> String {
-        match &self.verdict {
-            DriftVerdict::Drift { columns } => columns.join(", "),
-            _ => String::new(),
-        }
+        let column = |one: &ColumnDrift| {
+            let tests = one.tests.iter().filter(|test| test.drifted).map(|test| {
+                let what = if test.missing { "missing values, " } else { "" };
+                format!(
+                    "{what}{} {:.3} (effect {:.3}, limit {}, adjusted p {:.1e})",
+                    test.test, test.statistic, test.effect, test.limit, test.adjusted_p_value
+                )
+            });
+            format!("{} {}", one.column, tests.collect::<Vec<_>>().join(", "))
+        };
+        let drifted = self.columns.iter().filter(|one| one.drifted);
+        drifted.map(column).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -54,7 +59,7 @@ pub fn rule(policy: &Policy, kind: DriftKind) -> Option<&DriftRule> {
 /// Inputs of a window against the training data. `None` where the policy has no rule or there is no reference.
 ///
 /// # Errors
-/// If `lifecycle` refuses the evidence.
+/// `WRONG_REFERENCE` where the reference is not of the training data that the version's record names.
 pub fn data(
     seen: &VersionObservation,
     reference: &Reference,
@@ -70,13 +75,13 @@ pub fn data(
         let known = reference.features.iter().find(|one| one.column == window.column);
         (window, known)
     });
-    compare(pairs, &reference.digest, rule).map(Some)
+    compare(pairs, (&reference.digest, &reference.expected.digest), rule).map(Some)
 }
 
-/// Predictions of a window against those of the latest evaluation.
+/// Predictions of a window against those of the newest evaluation.
 ///
 /// # Errors
-/// If `lifecycle` refuses the evidence.
+/// `WRONG_REFERENCE` where the reference is not of the newest evaluation.
 pub fn predictions(
     seen: &VersionObservation,
     reference: &Reference,
@@ -84,126 +89,163 @@ pub fn predictions(
 ) -> Result<Option<Found>, Error> {
     let Some(rule) = rule(policy, DriftKind::Prediction) else { return Ok(None) };
     let (Some(window), Some(known)) = (&seen.predictions, &reference.predictions) else { return Ok(None) };
-    compare([(window, Some(known))].into_iter(), &reference.evaluation, rule).map(Some)
+    let made_of = (reference.evaluation.as_str(), reference.expected.evaluation.as_str());
+    compare([(window, Some(known))].into_iter(), made_of, rule).map(Some)
 }
 
+/// `used` is what the reference was made of, `expected` what the version's records ask for.
 fn compare<'a>(
     pairs: impl Iterator<Item = (&'a ColumnProfile, Option<&'a ColumnProfile>)>,
-    digest: &str,
+    (used, expected): (&str, &str),
     rule: &DriftRule,
 ) -> Result<Found, Error> {
-    let (mut tests, mut shown) = (Vec::new(), Vec::new());
+    let (mut tests, mut columns) = (Vec::new(), Vec::new());
     for (window, known) in pairs {
-        let both = known.and_then(|known| align(known, window));
-        let (stability, missing, mut drift) = column(&window.column, both.as_ref());
-        tests.push(stability);
-        tests.extend(missing);
-        drift.rows = window.rows;
-        shown.push(drift);
+        let (of_it, shown) = columns::compare(window, known, rule);
+        tests.extend(of_it);
+        columns.push(shown);
     }
-    let verdict = judge(&tests, digest, digest, rule)?;
-    let p_values: Vec<f64> =
-        shown.iter().map(|one| if one.p_value.is_nan() { 1.0 } else { one.p_value }).collect();
-    let adjusted = multiplicity::adjust(&p_values, rule.correction.into())?;
-    for (one, adjusted) in shown.iter_mut().zip(adjusted) {
-        one.adjusted_p_value = adjusted;
-        one.drifted = matches!(&verdict, DriftVerdict::Drift { columns } if columns.iter().any(|name| {
-            name == &one.column || name.strip_suffix(MISSING) == Some(&one.column)
-        }));
+    let verdict = judge(&tests, used, expected, rule)?;
+    let mut weighed = weigh(&tests, rule).into_iter();
+    for one in &mut columns {
+        columns::settle(one, &mut weighed);
     }
-    Ok(Found { verdict, columns: shown })
+    let made: Vec<DriftTest> = tests.iter().map(|one| one.test).collect();
+    Ok(Found { verdict, columns, not_applicable: not_applicable(&made, rule) })
 }
 
-/// Marks the test of a column's missing values.
-const MISSING: &str = " (missing)";
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::reference::Expected;
+    use contracts::common::v1::{CategoricalCounts, NumericHistogram, column_profile::Distribution};
 
-/// One column: the test of its values, the test of what is missing of it, and both in numbers.
-fn column(name: &str, both: Option<&Aligned>) -> (Column, Option<Column>, ColumnDrift) {
-    let samples = both.map_or(0, Aligned::count);
-    let mut shown = ColumnDrift {
-        column: name.to_owned(),
-        psi: f64::NAN,
-        jensen_shannon: f64::NAN,
-        p_value: f64::NAN,
-        ..ColumnDrift::default()
-    };
-    let mut test = Column {
-        name: name.to_owned(),
-        test: DriftTest::PopulationStability,
-        p_value: None,
-        effect: None,
-        samples,
-    };
-    let Some(both) = both else { return (test, None, shown) };
-    let (expected, actual) = (&both.expected, &both.actual);
-    let numbers = drift::psi(expected, actual).and_then(|psi| Ok((psi, drift::psi_noise(expected, actual)?)));
-    if let Ok((psi, noise)) = numbers {
-        shown.psi = psi;
-        shown.jensen_shannon = drift::jensen_shannon_distance(expected, actual).unwrap_or(f64::NAN);
-        test.effect = Some((psi - noise).max(0.0));
-        // One bin in use on both sides: the same constant, which is no difference.
-        test.p_value = Some(contingency::homogeneity(expected, actual).map_or(1.0, |test| test.p_value));
-        shown.p_value = test.p_value.unwrap_or(f64::NAN);
+    fn numbers(counts: [u64; 4]) -> ColumnProfile {
+        let edges = vec![1.0, 2.0, 3.0];
+        let one = NumericHistogram {
+            edges,
+            counts: counts.to_vec(),
+            min: 0.0,
+            max: 4.0,
+            mean: 2.0,
+            variance: 1.25,
+        };
+        let rows = counts.iter().sum();
+        ColumnProfile { column: "n".into(), rows, missing: 0, distribution: Some(Distribution::Numeric(one)) }
     }
-    (test, missing(name, both), shown)
-}
 
-/// Whether values are missing more often than in the reference; `None` where none are missing on either side.
-fn missing(name: &str, both: &Aligned) -> Option<Column> {
-    let ((gone, there), (lost, here)) = (both.expected_missing, both.actual_missing);
-    let share = |missing: u64, present: u64| missing as f64 / (missing + present).max(1) as f64;
-    (gone + lost > 0).then(|| Column {
-        name: format!("{name}{MISSING}"),
-        test: DriftTest::ChiSquared,
-        p_value: Some(
-            contingency::homogeneity(&[gone, there], &[lost, here]).map_or(1.0, |test| test.p_value),
-        ),
-        effect: Some(share(lost, here) - share(gone, there)),
-        samples: lost + here,
-    })
-}
+    fn levels(counts: [u64; 2], missing: u64) -> ColumnProfile {
+        let one =
+            CategoricalCounts { values: vec!["a".into(), "b".into()], counts: counts.to_vec(), other: 0 };
+        let rows = counts.iter().sum::<u64>() + missing;
+        ColumnProfile {
+            column: "c".into(),
+            rows,
+            missing,
+            distribution: Some(Distribution::Categorical(one)),
+        }
+    }
 
-/// Wrong answers among labelled ones, in the order in which they became known, against the evaluated accuracy.
-///
-/// # Errors
-/// If `lifecycle` refuses the evidence.
-pub fn concept(labels: &Labels, reference: &Reference, policy: &Policy) -> Result<Option<Found>, Error> {
-    let (Some(rule), Some(accuracy)) = (rule(policy, DriftKind::Concept), reference.accuracy) else {
-        return Ok(None);
-    };
-    let outcomes = labels.outcomes.as_bytes();
-    if outcomes.is_empty() {
-        return Ok(None);
+    fn reference(digest: &str) -> Reference {
+        Reference {
+            digest: digest.into(),
+            features: vec![numbers([250; 4]), levels([500, 500], 0)],
+            expected: Expected { digest: "sha256:of-the-record".into(), evaluation: String::new() },
+            ..Reference::default()
+        }
     }
-    // A model that made no error at all when it was evaluated still has a rate that can be exceeded.
-    let wrong_before = (1.0 - accuracy).clamp(1e-4, 1.0 - 1e-4);
-    let mut detector = ChangeDetector::new(wrong_before)?;
-    for outcome in outcomes {
-        detector.observe(*outcome == b'1');
+
+    fn found(features: Vec<ColumnProfile>) -> Found {
+        let seen = VersionObservation { features, ..VersionObservation::default() };
+        data(&seen, &reference("sha256:of-the-record"), Policy::builtin()).expect("judged").expect("a rule")
     }
-    let newest =
-        &outcomes[outcomes.len().saturating_sub(usize::try_from(rule.min_samples).unwrap_or(usize::MAX))..];
-    let wrong = newest.iter().map(|outcome| f64::from(u8::from(*outcome == b'1'))).sum::<f64>();
-    let wrong_now = wrong / newest.len().max(1) as f64;
-    // While nothing changed the detector's sum is expected to be the number of outcomes: their ratio is an e-value, and
-    // its inverse a p-value.
-    let p_value = ((outcomes.len() as f64).ln() - detector.log_e()).exp().min(1.0);
-    let column = Column {
-        name: "accuracy".into(),
-        test: DriftTest::ChangePoint,
-        p_value: Some(p_value),
-        effect: Some((wrong_now - wrong_before).max(0.0)),
-        samples: outcomes.len() as u64,
-    };
-    let verdict = judge(&[column], &reference.evaluation, &reference.evaluation, rule)?;
-    let shown = ColumnDrift {
-        column: "accuracy".into(),
-        psi: f64::NAN,
-        jensen_shannon: f64::NAN,
-        p_value,
-        adjusted_p_value: p_value,
-        drifted: matches!(verdict, DriftVerdict::Drift { .. }),
-        rows: outcomes.len() as u64,
-    };
-    Ok(Some(Found { verdict, columns: vec![shown] }))
+
+    fn drifted(one: &ColumnDrift) -> Vec<&str> {
+        one.tests.iter().filter(|test| test.drifted).map(|test| test.test.as_str()).collect()
+    }
+
+    /// §9.2: a reference of other data is refused, whatever the window says.
+    #[test]
+    fn another_reference_is_refused() {
+        let seen = VersionObservation { features: vec![numbers([250; 4])], ..VersionObservation::default() };
+        let refused = data(&seen, &reference("sha256:of-other-data"), Policy::builtin());
+        let Err(Error::Rejected(why)) = refused else { panic!("{refused:?}") };
+        assert_eq!(why.reason(), "WRONG_REFERENCE");
+        assert_eq!(why.findings()[0].observed, "sha256:of-other-data");
+    }
+
+    #[test]
+    fn each_column_is_tested_by_its_kind() {
+        let one = found(vec![numbers([250; 4]), levels([500, 500], 0)]);
+        assert_eq!(one.verdict, DriftVerdict::Stable);
+        let tests =
+            |at: usize| one.columns[at].tests.iter().map(|test| test.test.as_str()).collect::<Vec<_>>();
+        assert_eq!(tests(0), ["kolmogorov-smirnov", "population-stability", "wasserstein"]);
+        assert_eq!(tests(1), ["chi-squared", "population-stability", "jensen-shannon"]);
+        let left: Vec<_> = one.not_applicable.iter().map(|one| (&*one.subject, &*one.observed)).collect();
+        assert_eq!(left, [("maximum-mean-discrepancy", "not applicable: no embedding column")]);
+        let numeric = found(vec![numbers([250; 4])]);
+        assert_eq!(numeric.not_applicable.len(), 3, "{:?}", numeric.not_applicable);
+    }
+
+    /// A shift of a fifth of the values by one bin: the index stays below its limit, the ordered tests find it.
+    #[test]
+    fn a_shift_that_the_index_does_not_see() {
+        let one = found(vec![numbers([120, 240, 280, 360]), levels([500, 500], 0)]);
+        assert_eq!(one.verdict, DriftVerdict::Drift { columns: vec!["n".into()] });
+        assert_eq!(drifted(&one.columns[0]), ["kolmogorov-smirnov", "wasserstein"]);
+        let distance = &one.columns[0].tests[2];
+        assert!((distance.statistic - 0.38 / 1.25_f64.sqrt()).abs() < 1e-9, "{distance:?}");
+        assert!(
+            one.drifted().starts_with("n kolmogorov-smirnov 0.140 (effect 0.140, limit 0.1, adjusted p ")
+        );
+        assert!(one.columns[0].drifted && !one.columns[1].drifted);
+        let raw = one.columns[0].tests[0].p_value;
+        assert!(one.columns[0].tests[0].adjusted_p_value > 3.0 * raw, "corrected for all six");
+    }
+
+    #[test]
+    fn missing_values_and_levels_are_changes() {
+        let one = found(vec![levels([300, 500], 200)]);
+        assert_eq!(one.verdict, DriftVerdict::Drift { columns: vec!["c".into(), "c (missing)".into()] });
+        assert_eq!(drifted(&one.columns[0]), ["chi-squared", "jensen-shannon", "chi-squared"]);
+        assert!(one.drifted().contains("missing values, chi-squared"), "{}", one.drifted());
+    }
+
+    /// Few rows decide nothing; a column without a reference is undefined, not stable.
+    #[test]
+    fn what_cannot_be_judged_is_not_stable() {
+        assert_eq!(found(vec![numbers([100; 4])]).verdict, DriftVerdict::Inconclusive { needed: 500 });
+        let stranger = ColumnProfile { column: "x".into(), ..numbers([250; 4]) };
+        let one = found(vec![stranger, numbers([250; 4])]);
+        assert_eq!(one.verdict, DriftVerdict::Undefined { columns: vec!["x".into()] });
+        assert!(one.columns[0].tests.iter().all(|test| test.p_value.is_nan() && test.effect.is_nan()));
+    }
+
+    /// A constant stays a constant, and has no deviation that a distance could be measured in.
+    #[test]
+    fn a_constant_is_stable() {
+        let constant = |counts: [u64; 3]| {
+            let edges = vec![5.0, 5.0_f64.next_up()];
+            let one = NumericHistogram {
+                edges,
+                counts: counts.to_vec(),
+                min: 5.0,
+                max: 5.0,
+                mean: 5.0,
+                variance: 0.0,
+            };
+            let distribution = Some(Distribution::Numeric(one));
+            ColumnProfile { column: "k".into(), rows: 1_000, missing: 0, distribution }
+        };
+        let reference =
+            Reference { features: vec![constant([0, 1_000, 0])], ..reference("sha256:of-the-record") };
+        let verdict = |counts| {
+            let seen =
+                VersionObservation { features: vec![constant(counts)], ..VersionObservation::default() };
+            data(&seen, &reference, Policy::builtin()).expect("judged").expect("a rule").verdict
+        };
+        assert_eq!(verdict([0, 1_000, 0]), DriftVerdict::Stable);
+        assert!(matches!(verdict([0, 500, 500]), DriftVerdict::Drift { .. }));
+    }
 }

@@ -3,5 +3,10 @@
 pub mod alerts;
 pub mod budget;
 pub mod canary;
+pub mod candidate;
+pub mod columns;
+pub mod concept;
 pub mod drift;
+pub mod labelled;
+pub mod machines;
 pub mod reference;

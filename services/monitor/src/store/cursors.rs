@@ -111,3 +111,14 @@ pub async fn keep(connection: &impl ConnectionTrait, name: &str, body: Vec<u8>) 
     kept::Entity::insert(row).on_conflict(over).exec_without_returning(connection).await?;
     Ok(())
 }
+
+/// [`keep`], where it is not kept already: what is asked for often is not written as often.
+///
+/// # Errors
+/// Of the database.
+pub async fn keep_changed(connection: &impl ConnectionTrait, name: &str, body: Vec<u8>) -> Result<(), Error> {
+    if kept(connection, name).await?.as_ref() != Some(&body) {
+        keep(connection, name, body).await?;
+    }
+    Ok(())
+}

@@ -62,7 +62,7 @@ table!(
     }
 );
 table!(
-    /// Gauges of a host in a window.
+    /// Gauges of a host in a window; `readings` are those of out-of-memory events.
     host "host_window" {
         #[sea_orm(primary_key, auto_increment = false)] host: String,
         #[sea_orm(primary_key, auto_increment = false)] deployment: String,

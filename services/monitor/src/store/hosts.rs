@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use storage::time::{from_micros, to_micros};
 use storage::{Database, Digest};
 
+use super::cursors::{keep, kept};
 use super::entity::host;
 use super::windows::first_seen;
 use crate::Error;
@@ -26,8 +27,8 @@ pub struct Gauges {
     pub oom_events: u64,
     /// Readings of the GPU.
     pub gpu_readings: u64,
-    /// Readings of anything.
-    pub readings: u64,
+    /// Readings of out-of-memory events.
+    pub oom_readings: u64,
 }
 
 /// Adds a reading to the window that begins at `start`, once for each request id of a host.
@@ -76,11 +77,29 @@ pub async fn add(
         (row.memory_sum, row.memory_readings) =
             (Set(seen.memory_sum + memory), Set(seen.memory_readings + 1));
     }
-    row.oom_events =
-        Set(seen.oom_events.saturating_add_unsigned(one.oom_events.min(i64::MAX.cast_unsigned())));
-    row.readings = Set(seen.readings + 1);
+    if let Some(events) = new_events(tx.connection(), one).await? {
+        row.oom_events = Set(seen.oom_events.saturating_add_unsigned(events));
+        row.readings = Set(seen.readings + 1);
+    }
     row.update(tx.connection()).await?;
     Ok(tx.commit().await?)
+}
+
+/// Out-of-memory events since the last reading; `None` where nobody could read them. Where the total of a host is told for
+/// the first time its count begins, and where it fell the host began anew.
+async fn new_events(
+    connection: &impl ConnectionTrait,
+    one: &ReportResourcesRequest,
+) -> Result<Option<u64>, Error> {
+    let Some(total) = one.oom_events_total else {
+        return Ok((one.oom_events > 0).then_some(one.oom_events)); // of a caller that knows no total
+    };
+    let name = format!("oom/{}/{}", one.host, one.deployment);
+    let known = kept(connection, &name).await?.map(|bytes| serde_json::from_slice(&bytes)).transpose()?;
+    if known != Some(total) {
+        keep(connection, &name, serde_json::to_vec(&total)?).await?;
+    }
+    Ok(Some(known.map_or(0, |known: u64| total.checked_sub(known).unwrap_or(total))))
 }
 
 /// Hosts (with the deployment that they report for) that reported at or after `from`.
@@ -129,7 +148,7 @@ pub async fn between(
             memory: mean(row.memory_sum, row.memory_readings),
             oom_events: row.oom_events.unsigned_abs(),
             gpu_readings: row.gpu_readings.unsigned_abs(),
-            readings: row.readings.unsigned_abs(),
+            oom_readings: row.readings.unsigned_abs(),
         })
         .collect())
 }

@@ -6,6 +6,7 @@ pub mod entity;
 pub mod hosts;
 pub mod labels;
 pub mod migration;
+pub mod objectives;
 mod resources;
 pub mod volumes;
 pub mod windows;

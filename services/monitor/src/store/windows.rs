@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use storage::time::{from_micros, to_micros};
 use storage::{Database, Digest};
 
-use super::cursors;
 use super::entity::{batch, profile, sample, window};
+use super::{cursors, objectives};
 use crate::Error;
 use crate::convert::{sketch, time};
 use crate::rules::alerts::cursors_behind;
@@ -24,7 +24,8 @@ use crate::windows::{Scope, Window, floor, merge, sketch_of};
 pub struct Counting<'a> {
     /// Length of a window.
     pub length: Duration,
-    /// Its latency objective tells fast answers, its rules which windows must be judged again.
+    /// Its service levels, or those of a plan that are stricter, tell fast answers; its rules which windows must be judged
+    /// again.
     pub policy: &'a Policy,
     /// The service's time.
     pub now: SystemTime,
@@ -142,8 +143,9 @@ async fn add_counters(
     merge::counters(&mut seen, &counters)?;
     let counted = seen.requests.saturating_sub(seen.client_faults);
     let bad = seen.model_faults.saturating_add(seen.server_faults).min(counted);
-    let fast = sketch_of(&seen)
-        .map_or(0, |all| sketch::below(&all, how.policy.monitoring.service_levels.latency_ms.value));
+    // Asked for while the row is locked: a promise that changes meanwhile finds the row afterwards.
+    let objective = objectives::of(tx, deployment, how.policy).await?;
+    let fast = sketch_of(&seen).map_or(0, |all| sketch::good(&all, &objective));
     let mut row = row.into_active_model();
     row.requests = Set(seen.requests.cast_signed());
     row.counted = Set(counted.cast_signed());

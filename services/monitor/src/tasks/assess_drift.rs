@@ -2,14 +2,14 @@
 //!
 //! Each block of enough new rows is judged once: looking again and again at the same rows would only add false alarms.
 
-use contracts::common::v1::Measurement;
-use contracts::monitor::v1::{DriftReport, VersionObservation};
+use contracts::common::v1::{Finding as WireFinding, Measurement, Verdict};
+use contracts::monitor::v1::{ColumnDrift, ColumnTest, DriftReport, VersionObservation};
 use lifecycle::Finding;
 use lifecycle::drift::{DriftKind, DriftVerdict};
 use std::time::{Duration, SystemTime};
 
 use crate::rules::drift::{self, Found};
-use crate::rules::reference;
+use crate::rules::{concept, reference};
 use crate::store::alerts::{AlertKey, Judged, apply};
 use crate::store::cursors::{self, Moved};
 use crate::store::{labels, windows as rows};
@@ -40,10 +40,6 @@ pub async fn run_once(monitor: &Monitor) -> Result<(), Error> {
     Ok(())
 }
 
-fn over(monitor: &Monitor) -> SystemTime {
-    monitor.now().checked_sub(monitor.lag()).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
 fn least(monitor: &Monitor, kind: DriftKind) -> u64 {
     drift::rule(&monitor.policy(), kind).map_or(u64::MAX, |rule| rule.min_samples)
 }
@@ -53,7 +49,7 @@ async fn inputs(monitor: &Monitor, scope: &Scope, oldest: SystemTime) -> Result<
     let name = format!("drift/{}/{}", scope.deployment, scope.version);
     let stood = cursors::cursor(connection, &name).await?;
     let from = stood.unwrap_or(oldest).max(oldest);
-    let to = crate::windows::floor(over(monitor), monitor.window());
+    let to = monitor.settled(monitor.window());
     let needed = least(monitor, DriftKind::Data).min(least(monitor, DriftKind::Prediction));
     if from >= to || rows::profiled_rows(connection, scope, from, to).await? < needed {
         return Ok(());
@@ -62,7 +58,7 @@ async fn inputs(monitor: &Monitor, scope: &Scope, oldest: SystemTime) -> Result<
     for (_, window) in rows::profiles(connection, scope, from, to).await? {
         merge::profiles(&mut seen, &window);
     }
-    let (policy, known) = (monitor.policy(), reference::fetch(monitor, &scope.version).await?);
+    let (policy, known) = (monitor.policy(), reference::known(monitor, &scope.version).await?);
     let mut said = Vec::new();
     if let Some(found) = drift::data(&seen, &known, &policy)? {
         said.push(saying("data_drift", scope, &found, to));
@@ -77,7 +73,7 @@ async fn performance(monitor: &Monitor, scope: &Scope, oldest: SystemTime) -> Re
     let connection = monitor.db().connection();
     let name = format!("concept/{}/{}", scope.deployment, scope.version);
     let stood = cursors::cursor(connection, &name).await?;
-    let to = crate::windows::floor(over(monitor), monitor.window());
+    let to = monitor.settled(monitor.window());
     let judged = stood.unwrap_or(oldest);
     let known = labels::between(connection, scope, oldest, to).await?;
     if !known.iter().any(|(start, _)| *start >= judged) {
@@ -90,27 +86,16 @@ async fn performance(monitor: &Monitor, scope: &Scope, oldest: SystemTime) -> Re
     if (all.outcomes.len() as u64) < least(monitor, DriftKind::Concept) {
         return Ok(());
     }
-    let reference = reference::fetch(monitor, &scope.version).await?;
-    let found = drift::concept(&all, &reference, &monitor.policy())?;
+    let reference = reference::known(monitor, &scope.version).await?;
+    let found = concept::performance(&all, &reference, &monitor.policy())?;
     let said: Vec<_> = found.iter().map(|found| saying("concept_drift", scope, found, to)).collect();
     apply(monitor, TASK, &said, &Moved { name, stood, to }).await
 }
 
 fn saying(rule: &'static str, scope: &Scope, found: &Found, at: SystemTime) -> (AlertKey, Vec<Judged>) {
-    let worst = found.columns.iter().filter(|column| column.drifted);
-    let observed: Vec<String> = worst
-        .clone()
-        .map(|one| format!("{} PSI {:.3}, adjusted p {:.2e}", one.column, one.psi, one.adjusted_p_value))
-        .collect();
-    let measurements = worst
-        .map(|one| Measurement {
-            metric: "psi".into(),
-            value: one.psi,
-            sample_size: one.rows,
-            slice: one.column.clone(),
-            ..Measurement::default()
-        })
-        .collect();
+    let of = |column: &ColumnDrift| -> Vec<Measurement> {
+        column.tests.iter().filter(|test| test.drifted).map(|test| measured(column, test)).collect()
+    };
     let subject = format!("{} of {}", rule.replace('_', " "), scope.version);
     let required = "no column changed beyond chance and the policy's limit";
     let key = AlertKey {
@@ -122,18 +107,29 @@ fn saying(rule: &'static str, scope: &Scope, found: &Found, at: SystemTime) -> (
     let said = Judged {
         judgement: found.judgement(),
         at,
-        finding: Finding::new("§9.2", subject, required, observed.join("; ")),
-        measurements,
+        finding: Finding::new("§9.2", subject, required, found.drifted()),
+        measurements: found.columns.iter().flat_map(of).collect(),
     };
     (key, vec![said])
+}
+
+fn measured(column: &ColumnDrift, test: &ColumnTest) -> Measurement {
+    Measurement {
+        metric: test.test.replace('-', "_"),
+        value: test.statistic,
+        sample_size: column.rows,
+        slice: column.column.clone(),
+        convention: if test.missing { "missing values" } else { "two samples" }.into(),
+        ..Measurement::default()
+    }
 }
 
 /// What a caller sees: the newest rows of a version, enough of them to be judged, against its references.
 ///
 /// # Errors
-/// Of the database, or if the registry cannot be asked for the references.
+/// Of the database, or if the registry cannot be asked for the references and none are kept.
 pub async fn report(monitor: &Monitor, scope: &Scope) -> Result<DriftReport, Error> {
-    let (policy, known) = (monitor.policy(), reference::fetch(monitor, &scope.version).await?);
+    let (policy, known) = (monitor.policy(), reference::known(monitor, &scope.version).await?);
     let (seen, start) = newest(monitor, scope).await?;
     let data = drift::data(&seen, &known, &policy)?;
     let predictions = drift::predictions(&seen, &known, &policy)?;
@@ -145,10 +141,24 @@ pub async fn report(monitor: &Monitor, scope: &Scope) -> Result<DriftReport, Err
         version: scope.version.clone(),
         data_drift: drifts(&data),
         prediction_drift: drifts(&predictions),
+        not_applicable: left_out("data", data.as_ref())
+            .chain(left_out("prediction", predictions.as_ref()))
+            .collect(),
         columns: data.map(|found| found.columns).unwrap_or_default(),
         predictions: predictions.and_then(|found| found.columns.into_iter().next()),
         rows,
         window_start_time: convert::wire_time(start),
+        reference_digest: known.digest,
+    })
+}
+
+/// Tests of the policy that fit no column, said of each kind of drift.
+fn left_out(kind: &str, found: Option<&Found>) -> impl Iterator<Item = WireFinding> {
+    let left = found.into_iter().flat_map(|found| &found.not_applicable);
+    left.map(move |one| WireFinding {
+        subject: format!("{kind} drift, {}", one.subject),
+        verdict: Verdict::NotApplicable.into(),
+        ..convert::finding(one)
     })
 }
 

@@ -51,17 +51,25 @@ pub async fn run_once(monitor: &Monitor) -> Result<(), Error> {
     Ok(())
 }
 
-/// Deployments that serve a version.
+/// Deployments that serve a version for good.
 ///
 /// # Errors
 /// If the registry cannot be asked.
 pub async fn deployments(monitor: &Monitor) -> Result<Vec<Deployment>, Error> {
+    let all = active_deployments(monitor).await?;
+    Ok(all.into_iter().filter(|one| !one.stable_version.is_empty()).collect())
+}
+
+/// Deployments that are there, those with a canary alone among them.
+///
+/// # Errors
+/// If the registry cannot be asked.
+pub async fn active_deployments(monitor: &Monitor) -> Result<Vec<Deployment>, Error> {
     let mut request = ListDeploymentsRequest { page_size: 1000, ..ListDeploymentsRequest::default() };
     let mut all = Vec::new();
     loop {
         let page = monitor.registry().deployments.list_deployments(request.clone()).await?.into_inner();
-        let active =
-            |one: &Deployment| one.state() == deployment::State::Active && !one.stable_version.is_empty();
+        let active = |one: &Deployment| one.state() == deployment::State::Active;
         all.extend(page.deployments.into_iter().filter(active));
         if page.next_page_token.is_empty() {
             return Ok(all);

@@ -2,10 +2,12 @@
 //! cannot reach the registry warns and comes again; observations are taken all the same.
 
 pub mod assess_drift;
+pub mod follow_plans;
 pub mod judge_canaries;
 pub mod keep_duties;
 pub mod prune_windows;
 pub mod raise_alerts;
+pub mod record_days;
 pub mod refresh_policy;
 pub mod watch_clocks;
 pub mod watch_production;
@@ -43,6 +45,8 @@ pub fn start(tasks: &Tasks, monitor: &Monitor) {
     every!("judge-canaries", periods.judge_canaries_ms, judge_canaries);
     every!("watch-production", periods.judge_canaries_ms, watch_production);
     every!("assess-drift", periods.assess_drift_ms, assess_drift);
+    every!("follow-plans", periods.refresh_policy_ms, follow_plans);
+    every!("record-days", periods.watch_clocks_ms, record_days);
     every!("watch-clocks", periods.watch_clocks_ms, watch_clocks);
     every!("prune-windows", periods.prune_windows_ms, prune_windows);
 }

@@ -1,9 +1,12 @@
-//! `watch-clocks`: timers of incidents (§8.3), complaints that need an investigation, duties (§10.1), open feedback loops
+//! `watch-clocks`: clocks of incidents (§8.3), complaints that need an investigation, duties (§10.1), open feedback loops
 //! (§9.3).
 
 use contracts::monitor::v1::{Feedback, FeedbackFinding};
-use contracts::registry::v1::{EscalateIncidentRequest, Incident, ListIncidentsRequest, incident};
+use contracts::registry::v1::incident::{self, Clock};
+use contracts::registry::v1::{EscalateIncidentRequest, Incident, ListIncidentsRequest};
 use lifecycle::Finding;
+use lifecycle::incident::State as RuleState;
+use lifecycle::policy::upkeep::IncidentPolicy;
 use lifecycle::rollback::Trigger;
 use prost::Message as _;
 use std::time::{Duration, SystemTime};
@@ -72,52 +75,88 @@ pub async fn report(monitor: &Monitor, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Escalates every incident whose timer ran out without an answer.
+/// Escalates every incident of which a clock ran out: the timer of its answer (§8.3), and the times that the policy gives its
+/// severity to harm nobody any more and to be closed. Each clock runs out once.
 async fn escalate(monitor: &Monitor) -> Result<(), Error> {
-    let now = monitor.now();
-    for incident in open_incidents(monitor).await? {
-        let Some(due) = incident.respond_by_time.as_ref().and_then(contracts::time::from_wire) else {
-            continue;
-        };
-        // The due moment itself is still in time.
-        let Ok(late) = now.duration_since(due) else { continue };
-        if late.is_zero() {
-            continue;
-        }
-        let request = EscalateIncidentRequest {
-            name: incident.name.clone(),
-            reason: format!("§8.3 nobody has answered, {} s late", late.as_secs()),
-            request_id: derived_id(&["escalate", &incident.name]),
-            ..EscalateIncidentRequest::default()
-        };
-        match monitor.registry().incidents.escalate_incident(request).await {
-            Ok(_) => tracing::warn!(incident = %incident.name, late = late.as_secs(), "incident escalated"),
-            Err(status)
-                if matches!(
-                    status.code(),
-                    Code::FailedPrecondition | Code::Aborted | Code::AlreadyExists
-                ) =>
-            {
-                tracing::info!(incident = %incident.name, why = status.message(), "not escalated");
-            }
-            Err(status) => return Err(status.into()),
+    let (now, policy) = (monitor.now(), monitor.policy());
+    for incident in unclosed(monitor).await? {
+        for (clock, late) in run_out(&incident, now, &policy.incidents) {
+            tell(monitor, &incident, clock, late).await?;
         }
     }
     Ok(())
 }
 
-async fn open_incidents(monitor: &Monitor) -> Result<Vec<Incident>, Error> {
-    let state = incident::State::Open.into();
-    let mut request = ListIncidentsRequest { page_size: 1000, state, ..ListIncidentsRequest::default() };
+/// Clocks that ran out and were not told, with how late it is. The due moment itself is still in time.
+fn run_out(incident: &Incident, now: SystemTime, policy: &IncidentPolicy) -> Vec<(Clock, Duration)> {
     let mut all = Vec::new();
-    loop {
-        let page = monitor.registry().incidents.list_incidents(request.clone()).await?.into_inner();
-        all.extend(page.incidents);
-        if page.next_page_token.is_empty() {
-            return Ok(all);
-        }
-        request.page_token = page.next_page_token;
+    let due = incident.respond_by_time.as_ref().and_then(contracts::time::from_wire);
+    let late = due.and_then(|due| now.duration_since(due).ok()).filter(|late| !late.is_zero());
+    if incident.state() == incident::State::Open {
+        all.extend(late.map(|late| (Clock::Answer, late)));
     }
+    let rules = convert::incident::clocks(incident);
+    for (state, late) in rules.overdue(now, policy) {
+        let clock = match state {
+            RuleState::Mitigated => Clock::Mitigate,
+            RuleState::Closed => Clock::Close,
+            // The answer has a timer of its own, which the trigger may set shorter.
+            RuleState::Open | RuleState::Acknowledged | RuleState::Resolved => continue,
+        };
+        let told = incident.clocks_run_out.iter().any(|known| known.clock() == clock);
+        if !told && !rules.reached.contains_key(&state) {
+            all.push((clock, late));
+        }
+    }
+    all
+}
+
+async fn tell(monitor: &Monitor, incident: &Incident, clock: Clock, late: Duration) -> Result<(), Error> {
+    let (what, id) = match clock {
+        Clock::Mitigate => ("it is not mitigated", derived_id(&["escalate", &incident.name, "mitigate"])),
+        Clock::Close => ("it is not closed", derived_id(&["escalate", &incident.name, "close"])),
+        Clock::Unspecified | Clock::Answer => {
+            ("nobody has answered", derived_id(&["escalate", &incident.name]))
+        }
+    };
+    let request = EscalateIncidentRequest {
+        name: incident.name.clone(),
+        reason: format!("§8.3 {what}, {} s late", late.as_secs()),
+        request_id: id,
+        clock: clock.into(),
+        ..EscalateIncidentRequest::default()
+    };
+    match monitor.registry().incidents.escalate_incident(request).await {
+        Ok(_) => {
+            tracing::warn!(incident = %incident.name, late = late.as_secs(), "incident escalated: {what}");
+        }
+        Err(status)
+            if matches!(status.code(), Code::FailedPrecondition | Code::Aborted | Code::AlreadyExists) =>
+        {
+            tracing::info!(incident = %incident.name, why = status.message(), "not escalated");
+        }
+        Err(status) => return Err(status.into()),
+    }
+    Ok(())
+}
+
+/// Incidents that are not closed.
+async fn unclosed(monitor: &Monitor) -> Result<Vec<Incident>, Error> {
+    use incident::State;
+    let mut all = Vec::new();
+    for state in [State::Open, State::Acknowledged, State::Escalated, State::Resolved] {
+        let state = state.into();
+        let mut request = ListIncidentsRequest { page_size: 1000, state, ..ListIncidentsRequest::default() };
+        loop {
+            let page = monitor.registry().incidents.list_incidents(request.clone()).await?.into_inner();
+            all.extend(page.incidents);
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+    Ok(all)
 }
 
 /// Findings that wait longer for a decision, or for an action, than the policy allows (§9.3).

@@ -19,7 +19,7 @@ use crate::tasks::judge_canaries::open_incident;
 use crate::tasks::keep_duties;
 use crate::windows::health::{by_rule, measure, trigger};
 use crate::windows::join::Stretch;
-use crate::windows::{Scope, Window, floor};
+use crate::windows::{Scope, Window};
 use crate::{Error, Monitor};
 
 /// Looks at every version in production once. One that fails does not hold up the others.
@@ -37,9 +37,9 @@ pub async fn run_once(monitor: &Monitor) -> Result<(), Error> {
 
 async fn watch(monitor: &Monitor, deployment: &Deployment) -> Result<(), Error> {
     let scope = Scope { deployment: deployment.name.clone(), version: deployment.stable_version.clone() };
-    let (connection, policy, now) = (monitor.db().connection(), monitor.policy(), monitor.now());
+    let (connection, policy) = (monitor.db().connection(), monitor.policy());
     let name = production_cursor(&scope);
-    let to = floor(now.checked_sub(monitor.lag()).unwrap_or(SystemTime::UNIX_EPOCH), monitor.window());
+    let to = monitor.settled(monitor.window());
     let Some(stood) = cursors::cursor(connection, &name).await? else {
         // From here on: what it did as a canary was judged on the ladder.
         cursors::advance(connection, &Moved { name, stood: None, to }).await?;

@@ -32,9 +32,19 @@ pub struct Step {
     pub least: u64,
 }
 
+/// Alerts that speak against a canary.
+#[derive(Debug, Clone, Default)]
+pub struct Alerts {
+    /// Names of those that are open now.
+    pub open: Vec<String>,
+    /// Ends of the windows in which a rule about machines fired over a host that serves the canary.
+    pub fired: Vec<SystemTime>,
+}
+
 /// Health over the windows of one version, sorted by time, that are over at `until`: the newest stretch that is as long as
 /// the step must last and has enough requests. A window that began before the step is looked at for triggers and alerts, and
-/// not counted: its requests belong to the step before.
+/// not counted: its requests belong to the step before. Evidence of the sequential test is none of the windows: the health
+/// has no number for it until somebody puts one in.
 ///
 /// # Errors
 /// If stored windows contradict each other.
@@ -42,7 +52,7 @@ pub fn canary(
     windows: &[Window],
     step: Step,
     until: SystemTime,
-    open_alerts: Vec<String>,
+    alerts: &Alerts,
     policy: &Policy,
 ) -> Result<CanaryHealth, Error> {
     let (looked, from) = newest(windows, step, until);
@@ -52,6 +62,8 @@ pub fn canary(
         merge::counters(&mut all, &window.seen)?;
     }
     let flags = Flags::of(&looked, policy)?;
+    let of_machines = alerts.fired.iter().filter(|end| from < **end && **end <= until).count();
+    let of_machines = u32::try_from(of_machines).unwrap_or(u32::MAX);
     Ok(CanaryHealth {
         requests: judged(&all),
         model_faults: all.model_faults,
@@ -60,10 +72,12 @@ pub fn canary(
         soaked: step.soaked.min(until.duration_since(step.since).unwrap_or_default()),
         windows: flags.windows,
         windows_with_trigger: flags.triggered,
-        windows_with_alert: flags.alerted,
-        open_alerts,
+        windows_with_alert: flags.alerted.max(of_machines).min(flags.windows),
+        open_alerts: alerts.open.clone(),
         traffic_percent: step.traffic_percent,
         longest_silence: Some(longest_silence(&counted, from, until)),
+        triggers_now: flags.triggered,
+        breaker_log_e: None,
     })
 }
 
@@ -216,8 +230,25 @@ mod tests {
             dwell: MINUTE * 60,
             least: 100,
         };
-        canary(windows, step, UNIX_EPOCH + MINUTE * minutes, Vec::new(), Policy::builtin())
+        canary(windows, step, UNIX_EPOCH + MINUTE * minutes, &Alerts::default(), Policy::builtin())
             .expect("sound windows")
+    }
+
+    /// A machine that was in trouble within the stretch counts like an alert of the canary's own windows.
+    #[test]
+    fn alerts_of_machines_count_while_they_are_within_the_stretch() {
+        let windows: Vec<Window> = (0..90).map(|minute| window(minute, 100, 0)).collect();
+        let alerts = Alerts { open: Vec::new(), fired: vec![UNIX_EPOCH + MINUTE * 11] };
+        let alerted = |minutes: u32| {
+            let dwell = MINUTE * 60;
+            let step =
+                Step { since: UNIX_EPOCH, soaked: MINUTE * minutes, traffic_percent: 5, dwell, least: 100 };
+            let until = UNIX_EPOCH + MINUTE * minutes;
+            canary(&windows, step, until, &alerts, Policy::builtin())
+                .expect("sound windows")
+                .windows_with_alert
+        };
+        assert_eq!([10, 11, 70, 71].map(alerted), [0, 1, 1, 0]);
     }
 
     /// 30 requests a minute: no minute says anything by itself, four of them do.
@@ -252,7 +283,8 @@ mod tests {
             least: 100,
         };
         let settled = UNIX_EPOCH + MINUTE * 58;
-        let health = canary(&windows, step, settled, Vec::new(), Policy::builtin()).expect("sound windows");
+        let health =
+            canary(&windows, step, settled, &Alerts::default(), Policy::builtin()).expect("sound windows");
         assert_eq!((health.soaked, health.requests), (MINUTE * 58, 5_800));
     }
 

@@ -3,23 +3,6 @@ use contracts::monitor::v1::*;
 use super::registry::VERSION;
 use super::world::{World, second};
 
-async fn labels(world: &World, wrong: usize, hallucinated: usize) {
-    let labels = (0..1_000)
-        .map(|row| Label {
-            deployment: "credit".into(),
-            version: VERSION.into(),
-            prediction: "yes".into(),
-            label: if row < wrong { "no".into() } else { "yes".into() },
-            hallucination: Some(row < hallucinated),
-            ..Default::default()
-        })
-        .collect();
-    world.send(vec![second(world.clock.now(), 1, 0, 5.0)]).await;
-    let mut client = observation_service_client::ObservationServiceClient::new(world.peer("client"));
-    client.report_labels(ReportLabelsRequest { labels, request_id: String::new() }).await.unwrap();
-    world.pass(60);
-}
-
 /// §9.1, reading 2: the threshold itself raises nothing; the next larger value does.
 #[tokio::test]
 async fn each_rule_fires_beyond_its_threshold_and_not_on_it() {
@@ -30,9 +13,9 @@ async fn each_rule_fires_beyond_its_threshold_and_not_on_it() {
     assert_eq!(world.rules().await, ["error_rate"]);
 
     let world = World::new().await;
-    labels(&world, 100, 50).await;
+    world.label(100, 50).await;
     assert!(world.rules().await.is_empty(), "90 % accuracy, 5 % hallucinated");
-    labels(&world, 101, 51).await;
+    world.label(101, 51).await;
     assert_eq!(world.rules().await, ["accuracy", "hallucination"]);
 
     let world = World::new().await;

@@ -14,10 +14,14 @@ macro_rules! on {
             mod canary;
             mod clocks;
             mod drift;
+            mod incidents;
             mod late;
+            mod machines;
             mod observations;
+            mod plans;
             mod production;
             mod registry;
+            mod service_days;
             mod world;
         }
     };

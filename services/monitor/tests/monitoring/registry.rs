@@ -5,9 +5,12 @@ use contracts::registry::v1::{
     dataset_service_server::{DatasetService, DatasetServiceServer},
     deployment_service_server::{DeploymentService, DeploymentServiceServer},
     evaluation_service_server::{EvaluationService, EvaluationServiceServer},
+    gate_service_server::{GateService, GateServiceServer},
     incident_service_server::{IncidentService, IncidentServiceServer},
     model_service_server::{ModelService, ModelServiceServer},
     policy_service_server::{PolicyService, PolicyServiceServer},
+    project_service_server::{ProjectService, ProjectServiceServer},
+    retirement_service_server::RetirementServiceServer,
     rollout_service_server::{RolloutService, RolloutServiceServer},
     *,
 };
@@ -26,8 +29,15 @@ pub struct State {
     pub escalated: Vec<String>,
     pub advanced: Vec<CanaryHealth>,
     pub rolled_back: Vec<RollBackRequest>,
+    pub days: Vec<RecordServiceDayRequest>,
     pub features: Vec<ColumnProfile>,
     pub predictions: Option<ColumnProfile>,
+    /// Of the manifest of the training data; empty: the one that they were built with.
+    pub data_digest: String,
+    /// The plan behind the model.
+    pub plan: Option<Project>,
+    /// Gates of which the last decision was a refusal.
+    pub refused: Vec<Gate>,
 }
 
 #[derive(Clone, Default)]
@@ -38,9 +48,14 @@ pub struct Registry {
 
 pub const VERSION: &str = "models/credit/versions/1.1.0";
 pub const DATASET: &str = "datasets/credit/versions/1.0.0";
+const PROJECT: &str = "projects/credit";
+
+fn digest(letter: char) -> String {
+    format!("sha256:{}", letter.to_string().repeat(64))
+}
 
 impl Registry {
-    fn up(&self) -> Result<std::sync::MutexGuard<'_, State>, Status> {
+    pub fn up(&self) -> Result<std::sync::MutexGuard<'_, State>, Status> {
         if self.down.load(Ordering::SeqCst) {
             return Err(Status::unavailable("nobody is there"));
         }
@@ -55,7 +70,10 @@ impl Registry {
             .add(ModelServiceServer::new(self.clone()))
             .add(DatasetServiceServer::new(self.clone()))
             .add(EvaluationServiceServer::new(self.clone()))
+            .add(GateServiceServer::new(self.clone()))
             .add(PolicyServiceServer::new(self.clone()))
+            .add(ProjectServiceServer::new(self.clone()))
+            .add(RetirementServiceServer::new(self.clone()))
             .access(contracts::access::TABLE, credentials)
             .clock(clock)
             .build()
@@ -79,6 +97,8 @@ macro_rules! never {
         }
     )*};
 }
+
+pub(crate) use never;
 
 #[tonic::async_trait]
 impl RolloutService for Registry {
@@ -196,11 +216,16 @@ impl IncidentService for Registry {
         &self,
         request: Request<EscalateIncidentRequest>,
     ) -> Result<Response<Incident>, Status> {
-        let name = request.into_inner().name;
+        let request = request.into_inner();
         let mut state = self.up()?;
-        state.escalated.push(name.clone());
-        let one = state.incidents.iter_mut().find(|one| one.name == name).unwrap();
-        one.set_state(incident::State::Escalated);
+        state.escalated.push(request.name.clone());
+        let one = state.incidents.iter_mut().find(|one| one.name == request.name).unwrap();
+        match request.clock() {
+            incident::Clock::Unspecified | incident::Clock::Answer => {
+                one.set_state(incident::State::Escalated);
+            }
+            clock => one.clocks_run_out.push(incident::ClockRunOut { clock: clock.into(), time: None }),
+        }
         Ok(Response::new(one.clone()))
     }
 
@@ -222,14 +247,21 @@ impl ModelService for Registry {
         let name = request.into_inner().name;
         Ok(Response::new(ModelVersion {
             name,
+            artifact_digest: digest('b'),
             training_data_version: DATASET.into(),
             ..ModelVersion::default()
         }))
     }
 
+    async fn get_model(&self, request: Request<GetModelRequest>) -> Result<Response<Model>, Status> {
+        let project = self.up()?.plan.as_ref().map(|plan| plan.name.clone()).unwrap_or_default();
+        let mut model = Model { name: request.into_inner().name, project, ..Model::default() };
+        model.set_task(contracts::common::v1::Task::TextClassification);
+        Ok(Response::new(model))
+    }
+
     never! {
         create_model(CreateModelRequest) -> Model;
-        get_model(GetModelRequest) -> Model;
         list_models(ListModelsRequest) -> ListModelsResponse;
         create_model_version(CreateModelVersionRequest) -> ModelVersion;
         list_model_versions(ListModelVersionsRequest) -> ListModelVersionsResponse;
@@ -245,9 +277,10 @@ impl DatasetService for Registry {
         &self,
         request: Request<GetDatasetVersionRequest>,
     ) -> Result<Response<DatasetVersion>, Status> {
-        let profiles = self.up()?.features.clone();
-        let name = request.into_inner().name;
-        let manifest_digest = format!("sha256:{}", "a".repeat(64));
+        let (name, state) = (request.into_inner().name, self.up()?);
+        let profiles = state.features.clone();
+        let manifest_digest =
+            if state.data_digest.is_empty() { digest('a') } else { state.data_digest.clone() };
         Ok(Response::new(DatasetVersion { name, profiles, manifest_digest, ..DatasetVersion::default() }))
     }
 
@@ -311,4 +344,63 @@ impl PolicyService for Registry {
         record_training(RecordTrainingRequest) -> TrainingRecord;
         list_training_records(ListTrainingRecordsRequest) -> ListTrainingRecordsResponse;
     }
+}
+
+#[tonic::async_trait]
+impl GateService for Registry {
+    async fn list_gate_decisions(
+        &self,
+        request: Request<ListGateDecisionsRequest>,
+    ) -> Result<Response<ListGateDecisionsResponse>, Status> {
+        let (parent, state) = (request.into_inner().parent, self.up()?);
+        let decide = |(at, gate): (usize, Gate)| GateDecision {
+            name: format!("{parent}/gateDecisions/g-{at}"),
+            gate: gate.into(),
+            passed: !state.refused.contains(&gate),
+            artifact_digest: digest('b'),
+            ..GateDecision::default()
+        };
+        let gates = [Gate::G1TestsPass, Gate::G2BenchmarksMet, Gate::G3QaApproved];
+        let gate_decisions = gates.into_iter().enumerate().map(decide).collect();
+        Ok(Response::new(ListGateDecisionsResponse { gate_decisions, next_page_token: String::new() }))
+    }
+
+    never! {
+        decide_gate(DecideGateRequest) -> GateDecision;
+        get_gate_decision(GetGateDecisionRequest) -> GateDecision;
+        replay_gate_decision(ReplayGateDecisionRequest) -> ReplayGateDecisionResponse;
+    }
+}
+
+#[tonic::async_trait]
+impl ProjectService for Registry {
+    async fn get_project(&self, request: Request<GetProjectRequest>) -> Result<Response<Project>, Status> {
+        let name = request.into_inner().name;
+        self.up()?.plan.clone().map(Response::new).ok_or_else(|| Status::not_found(name))
+    }
+
+    never! {
+        create_project(CreateProjectRequest) -> Project;
+        list_projects(ListProjectsRequest) -> ListProjectsResponse;
+        update_project(UpdateProjectRequest) -> Project;
+        decide_selection(DecideSelectionRequest) -> Project;
+        record_planning_output(RecordPlanningOutputRequest) -> Project;
+        approve_plan(ApprovePlanRequest) -> Project;
+        record_selection_step(RecordSelectionStepRequest) -> Project;
+        advance_phase(AdvancePhaseRequest) -> Project;
+        get_traceability(GetTraceabilityRequest) -> Traceability;
+    }
+}
+
+/// A plan that promises `(metric, value, unit)`.
+pub fn plan(state: PlanState, promises: &[(&str, f64, &str)]) -> Project {
+    let criterion = |(metric, value, unit): &(&str, f64, &str)| Criterion {
+        metric: (*metric).into(),
+        comparator: Comparator::Less.into(),
+        value: *value,
+        unit: (*unit).into(),
+    };
+    let performance_requirements = promises.iter().map(criterion).collect();
+    let inputs = Some(PlanningInputs { performance_requirements, ..PlanningInputs::default() });
+    Project { name: PROJECT.into(), plan_state: state.into(), inputs, ..Project::default() }
 }

@@ -150,6 +150,23 @@ impl World {
         }
     }
 
+    /// Labels of a thousand rows become known, so many of them wrong or hallucinated, and a minute passes.
+    pub async fn label(&self, wrong: usize, hallucinated: usize) {
+        let label = |row| Label {
+            deployment: "credit".into(),
+            version: VERSION.into(),
+            prediction: "yes".into(),
+            label: if row < wrong { "no".into() } else { "yes".into() },
+            hallucination: Some(row < hallucinated),
+            ..Default::default()
+        };
+        let labels = (0..1_000).map(label).collect();
+        self.send(vec![second(self.clock.now(), 1, 0, 5.0)]).await;
+        let mut client = ObservationServiceClient::new(self.peer("client"));
+        client.report_labels(ReportLabelsRequest { labels, request_id: String::new() }).await.unwrap();
+        self.pass(60);
+    }
+
     pub async fn open(&self) -> Vec<Alert> {
         let request = ListAlertsRequest { open_only: true, page_size: 100, ..Default::default() };
         self.alerts().list_alerts(request).await.unwrap().into_inner().alerts
@@ -160,10 +177,16 @@ impl World {
         self.open().await.into_iter().map(|alert| alert.rule).collect()
     }
 
+    /// A reading of a host.
+    pub async fn read(&self, reading: ReportResourcesRequest) {
+        self.observations().report_resources(reading).await.unwrap();
+    }
+
     /// The version in production.
     pub fn deployed(&self) {
         let mut one = Deployment {
             name: DEPLOYMENT.into(),
+            model: "models/credit".into(),
             stable_version: VERSION.into(),
             create_time: Some(contracts::time::to_wire(self.clock.now())),
             ..Default::default()

@@ -1,9 +1,10 @@
 //! Dataset versions (§5.2, §5.3).
 
+use lifecycle::Version;
 use lifecycle::approval::{Approval, NotApplicable};
 use lifecycle::dataset::{State, StepRecord};
+use lifecycle::policy::Quality;
 use lifecycle::quality::{Applicable, Audit, Count, Currency, GroupShare, QualityEvidence, Relevance};
-use lifecycle::{Role, Version};
 
 use super::{optional_time, time, word};
 use crate::Error;
@@ -63,6 +64,7 @@ pub fn evidence(
     version: &DatasetVersion,
     sources: &[DataSource],
     contributors: Vec<String>,
+    policy: &Quality,
 ) -> QualityEvidence {
     let measured = |dimension: &str| version.quality.iter().find(|one| one.dimension == dimension);
     let counted = |dimension: &str| measured(dimension).map_or(Count { bad: 0, all: 0 }, count);
@@ -78,7 +80,7 @@ pub fn evidence(
         }),
         missing_cells: counted("completeness"),
         inconsistent_rows: applicable(measured("consistency"), signed.as_ref(), |one| Some(count(one))),
-        currency: currency(measured("timeliness"), sources),
+        currency: currency(measured("timeliness"), sources, policy),
         duplicate_rows: counted("uniqueness"),
         invalid_rows: counted("validity"),
         relevance: signal.map(|signal| Relevance { signal, sign_off: signed.clone() }),
@@ -115,23 +117,24 @@ fn groups(version: &DatasetVersion) -> Option<Vec<GroupShare>> {
     (!version.group_shares.is_empty()).then(|| version.group_shares.iter().map(one).collect())
 }
 
-/// The newest event, or where the data has no event time the oldest of the owners' confirmations: data is as current as its
-/// oldest source. An event time of which nothing could be read is no reason to take a confirmation for it.
-fn currency(measured: Option<&QualityMeasurement>, sources: &[DataSource]) -> Currency {
+/// The newest event, or where the data has no event time what the confirmations of its sources say. An event time of which
+/// nothing could be read is no reason to take a confirmation for it.
+fn currency(measured: Option<&QualityMeasurement>, sources: &[DataSource], policy: &Quality) -> Currency {
     if let Some(newest) = measured.and_then(|one| optional_time(one.newest_event_time.as_ref())) {
         return Currency::NewestEvent(newest);
     }
     if measured.is_some_and(|one| one.value.is_some()) {
         return Currency::Unknown;
     }
-    let confirmed = |source: &DataSource| {
-        let at = optional_time(source.confirmed_current_time.as_ref())?;
-        // only the data owner's role may confirm: the access table holds it
-        Some(Approval::new(source.confirmed_current_by.clone(), Role::DataOwner, at))
-    };
-    let all: Option<Vec<Approval>> = sources.iter().map(confirmed).collect();
-    let oldest = all.and_then(|all| all.into_iter().min_by_key(|approval| approval.time));
-    oldest.map_or(Currency::Unknown, Currency::Confirmed)
+    let confirmed: Vec<Option<Approval>> = sources.iter().map(confirmation).collect();
+    Currency::confirmed(&confirmed, policy)
+}
+
+/// Who confirmed that a source is current, in which role; none where nobody did in a role that is known.
+fn confirmation(source: &DataSource) -> Option<Approval> {
+    let at = optional_time(source.confirmed_current_time.as_ref())?;
+    let role = source.confirmed_current_role.parse().ok()?;
+    Some(Approval::new(source.confirmed_current_by.clone(), role, at))
 }
 
 fn relevance_sign_off(version: &DatasetVersion) -> Option<Approval> {

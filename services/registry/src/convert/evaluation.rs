@@ -24,6 +24,11 @@ pub fn metric(name: &str) -> Option<Metric> {
     })
 }
 
+/// Whether two names stand for the same metric.
+pub fn same_metric(one: &str, other: &str) -> bool {
+    one == other || (metric(one).is_some() && metric(one) == metric(other))
+}
+
 /// The measurements over all rows and the claims that a metric does not apply, as acceptance looks at them.
 pub fn evidence(evaluation: &Evaluation) -> Vec<MetricEvidence> {
     let signed = sign_off(evaluation);

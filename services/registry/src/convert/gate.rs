@@ -110,6 +110,8 @@ pub fn health(health: &wire::CanaryHealth) -> CanaryHealth {
         open_alerts: health.open_alerts.clone(),
         traffic_percent: health.traffic_percent,
         longest_silence: health.longest_silence.as_ref().and_then(contracts::time::duration_from_wire),
+        triggers_now: health.triggers_now,
+        breaker_log_e: Some(health.breaker_log_e).filter(|log_e| log_e.is_finite()),
     }
 }
 

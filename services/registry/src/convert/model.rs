@@ -2,12 +2,15 @@
 
 use contracts::common::v1::{Task as WireTask, TensorSpec};
 use engine::{Dim, Inspection};
-use lifecycle::Bump;
 use lifecycle::acceptance::Task;
+use lifecycle::policy::Acceptance;
+use lifecycle::selection_criteria::Direction;
 use lifecycle::version::Makeup;
 use lifecycle::version_state::State;
+use lifecycle::{Bump, Rejection, retirement};
 
-use crate::wire::{self, ModelVersion, model_version::State as WireState};
+use super::evaluation;
+use crate::wire::{self, MetricDirection, Model, ModelVersion, model_version::State as WireState};
 
 /// The task of a model or plan.
 pub fn task(task: WireTask) -> Option<Task> {
@@ -55,6 +58,20 @@ pub fn in_state(version: &ModelVersion, state: State) -> ModelVersion {
         State::Revoked => WireState::Revoked,
     });
     next
+}
+
+/// Which way the primary metric of a model is better (reading 6).
+///
+/// # Errors
+/// `METRIC_DIRECTION` where neither §7.3 nor the model says so.
+pub fn primary_direction(model: &Model, policy: &Acceptance) -> Result<Direction, Rejection> {
+    let declared = match model.primary_metric_direction() {
+        MetricDirection::Unspecified => None,
+        MetricDirection::Higher => Some(Direction::Higher),
+        MetricDirection::Lower => Some(Direction::Lower),
+    };
+    let name = model.primary_metric.as_str();
+    retirement::primary_direction(name, evaluation::metric(name), declared, policy)
 }
 
 /// A bump on the wire.

@@ -1,10 +1,14 @@
 //! Projects: plan, selection, phases (§3, §4, §6.1).
 
+use contracts::time::to_wire;
+use lifecycle::phase::Reopened;
 use lifecycle::planning::{OutputRecord, Plan, Requirement, RequirementKind, Target};
 use lifecycle::selection::SelectionRecord;
 use lifecycle::slo::Objective;
 use lifecycle::verdict::Comparator;
 use lifecycle::{Approval, Role};
+use prost_types::Timestamp;
+use std::collections::BTreeMap;
 
 use super::{model, time, word};
 use crate::Error;
@@ -69,21 +73,8 @@ pub fn tolerance(project: &Project) -> Option<f64> {
 pub fn objective(project: &Project, floor: Objective) -> Objective {
     let inputs = project.inputs.as_ref().map_or(&[][..], |inputs| &inputs.performance_requirements);
     let required = project.requirements.iter().filter_map(|one| one.criterion.as_ref());
-    let mut named = Objective { latency_ms: f64::NAN, availability: f64::NAN, ..floor };
-    for one in inputs.iter().chain(required) {
-        if one.metric.contains("latency") {
-            let unit = if one.unit == "s" { 1000.0 } else { 1.0 };
-            named.latency_ms = named.latency_ms.min(one.value * unit); // the minimum with NaN is the other
-        } else if one.metric == "availability" {
-            named.availability = named.availability.max(one.value);
-        }
-    }
-    let or = |number: f64, floor: f64| if number.is_nan() { floor } else { number };
-    Objective {
-        latency_ms: or(named.latency_ms, floor.latency_ms),
-        availability: or(named.availability, floor.availability),
-        ..floor
-    }
+    let all = inputs.iter().chain(required);
+    Objective::stated(all.map(|one| (one.metric.as_str(), one.value, one.unit.as_str())), floor)
 }
 
 /// The type of a requirement.
@@ -106,6 +97,22 @@ fn requirement(requirement: &wire::Requirement) -> Option<Requirement> {
         document: requirement.document.clone(),
         document_digest: requirement.document_digest.clone(),
     })
+}
+
+/// When the line last went back to each phase (§3).
+///
+/// # Errors
+/// [`Error::Damaged`] for a stored phase that does not exist.
+pub fn reopened(project: &Project) -> Result<Reopened, Error> {
+    let one =
+        |(phase, at): (&String, &Timestamp)| Ok((phase.parse().map_err(Error::Damaged)?, time(Some(at))));
+    let times: Result<_, Error> = project.reopen_times.iter().map(one).collect();
+    Ok(Reopened::restore(times?))
+}
+
+/// The same on the wire.
+pub fn reopen_times(reopened: &Reopened) -> BTreeMap<String, Timestamp> {
+    reopened.times().iter().map(|(phase, at)| (phase.to_string(), to_wire(*at))).collect()
 }
 
 /// The planning outputs that were recorded (§4.3).

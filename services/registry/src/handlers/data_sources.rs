@@ -85,6 +85,7 @@ impl Verb for CreateDataSourceRequest {
             approvals: Vec::new(),
             confirmed_current_time: None,
             confirmed_current_by: String::new(),
+            confirmed_current_role: String::new(),
             owner: work.principal(),
             ..given
         };
@@ -168,9 +169,15 @@ impl Verb for ConfirmDataSourceCurrentRequest {
         if work.now() < convert::time(self.current_time.as_ref()) {
             return Err(Error::field("current_time", "must not lie in the future"));
         }
-        let confirmed_current_by = work.principal();
-        let next =
-            DataSource { confirmed_current_time: self.current_time, confirmed_current_by, ..(*seen).clone() };
+        let policy = work.policy();
+        let confirmers = &policy.quality.currency_confirmers;
+        let by = work.approval_under(&confirmers.clause, &confirmers.value)?;
+        let next = DataSource {
+            confirmed_current_time: self.current_time,
+            confirmed_current_by: by.principal,
+            confirmed_current_role: by.role.to_string(),
+            ..(*seen).clone()
+        };
         work.save(&seen, next, "confirm-current").await
     }
 }

@@ -287,7 +287,8 @@ impl Verb for ReleaseDatasetVersionRequest {
         let policy = work.policy();
         let sources = sources_hold(work, &seen, &self.name).await?; // as they are now: one may have been revoked
         let contributors = work.contributors(&self.name).await?;
-        let judgement = judge(&dataset::evidence(&seen, &sources, contributors), work.now(), &policy.quality);
+        let evidence = dataset::evidence(&seen, &sources, contributors, &policy.quality);
+        let judgement = judge(&evidence, work.now(), &policy.quality);
         let steps = dataset::steps(&seen)?;
         let state = release(dataset::state(&seen), &steps, seen.leaked_rows, &judgement, &policy.quality)?;
         let findings = judgement.dimensions.iter();

@@ -6,12 +6,12 @@ use contracts::registry::v1::{evaluation_service_server::EvaluationService, *};
 use lifecycle::acceptance::{self, Metric};
 use lifecycle::evaluation::{Slot, TestCategory};
 use lifecycle::separation::Action;
+use lifecycle::version_state::State;
 use lifecycle::{Finding, Rejection};
 use std::collections::BTreeSet;
 use storage::Digest;
 use tonic::{Request, Response, Status};
 
-use super::models::not_in_state;
 use crate::convert::{self, evaluation as domain, model};
 use crate::junit;
 use crate::store::{Resource, Stored};
@@ -82,7 +82,7 @@ impl Verb for CreateEvaluationRequest {
     async fn decide(self, work: &mut Work) -> Result<Evaluation, Error> {
         let version = work.read::<ModelVersion>(&self.parent).await?;
         work.authorize(Action::RunEvaluation, &[])?;
-        may_be_judged(&version)?;
+        model::state(&version).require(State::may_be_measured, &version.name)?;
         let given = self.evaluation.unwrap_or_default();
         let data = work.read::<DatasetVersion>(&given.dataset_version).await?;
         same_things(&given, &version, &data)?;
@@ -167,16 +167,6 @@ async fn judge(
     }
     policy.digest().clone_into(&mut evaluation.policy_digest);
     Ok(())
-}
-
-fn may_be_judged(version: &Stored<ModelVersion>) -> Result<(), Rejection> {
-    use model_version::State;
-    match version.state() {
-        State::Draft | State::Revoked | State::Retired => {
-            Err(not_in_state(version, "EVALUATING or later, in use"))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn check_evaluation(fields: &mut Fields, evaluation: &Evaluation) {

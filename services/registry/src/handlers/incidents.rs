@@ -3,14 +3,15 @@
 use async_trait::async_trait;
 use contracts::common::v1::{Finding as WireFinding, Verdict};
 use contracts::registry::v1::{
-    incident::{Severity, State},
+    incident::{Clock, ClockRunOut, Severity, State},
     incident_service_server::IncidentService,
     *,
 };
 use contracts::time::to_wire;
+use lifecycle::Policy;
 use lifecycle::documents::{Document as Template, Occasion, require, row};
-use lifecycle::incident::{Incident as Rules, Severity as RuleSeverity, State as RuleState};
-use lifecycle::{Finding, Policy, Rejection};
+use lifecycle::incident::{self, Incident as Rules, Severity as RuleSeverity, State as RuleState};
+use lifecycle::rollback::Timer;
 use tonic::{Request, Response, Status};
 
 use super::documents::Draft;
@@ -88,28 +89,19 @@ pub fn check_findings(fields: &mut Fields, field: &str, findings: &[WireFinding]
     });
 }
 
-/// Opens an incident: severity and timer are those of its trigger in the policy, unless a worse severity was given.
+/// Opens an incident with the severity and the timer of the rules.
 ///
 /// # Errors
 /// ALREADY_EXISTS.
 pub async fn open(work: &mut Work, given: Incident) -> Result<Incident, Error> {
-    let policy = work.policy();
-    let now = work.now();
-    let row = rollout::trigger(given.trigger())
-        .and_then(|trigger| policy.rollout.triggers.iter().find(|row| row.trigger == trigger));
-    let asked = severity(given.severity());
-    let ruled = row.map(|row| row.severity);
-    // the list begins with the worst
-    let worst = asked.into_iter().chain(ruled).min().unwrap_or(RuleSeverity::High);
-    let detected = optional_time(given.detect_time.as_ref()).unwrap_or(now).min(now);
-    let within = row.map(|row| row.within.get()).filter(|within| !within.is_zero());
-    let clock = policy.incidents.severities.iter().find(|row| row.severity == worst);
-    let within = within.or(clock.map(|row| row.acknowledge_within.get())).unwrap_or_default();
+    let (trigger, asked) = (rollout::trigger(given.trigger()), severity(given.severity()));
+    let detected = optional_time(given.detect_time.as_ref());
+    let opened = incident::opened(trigger, asked, detected, work.now(), &work.policy());
     let incident = Incident {
         state: State::Open.into(),
-        severity: to_severity(worst).into(),
-        detect_time: Some(to_wire(detected)),
-        respond_by_time: Some(to_wire(detected + within)),
+        severity: to_severity(opened.severity).into(),
+        detect_time: Some(to_wire(opened.detected)),
+        respond_by_time: Some(to_wire(opened.respond_by)),
         acknowledge_time: None,
         acknowledged_by: String::new(),
         escalate_time: None,
@@ -147,7 +139,7 @@ fn to_severity(severity: RuleSeverity) -> Severity {
 /// The incident as the rules look at it.
 fn rules(incident: &Incident) -> Rules {
     let mut rules = Rules::open(
-        severity(incident.severity()).unwrap_or(RuleSeverity::High),
+        severity(incident.severity()).unwrap_or(incident::UNSTATED),
         time(incident.detect_time.as_ref()),
     );
     rules.state = match incident.state() {
@@ -156,6 +148,14 @@ fn rules(incident: &Incident) -> Rules {
         State::Resolved => RuleState::Resolved,
         State::Closed => RuleState::Closed,
     };
+    let reached = [
+        (RuleState::Acknowledged, &incident.acknowledge_time),
+        (RuleState::Mitigated, &incident.mitigate_time),
+        (RuleState::Resolved, &incident.resolve_time),
+        (RuleState::Closed, &incident.close_time),
+    ];
+    let times = reached.into_iter().filter_map(|(state, at)| Some((state, optional_time(at.as_ref())?)));
+    rules.reached.extend(times);
     rules
 }
 
@@ -250,34 +250,50 @@ impl Verb for EscalateIncidentRequest {
     fn check(&self, fields: &mut Fields) {
         fields.name("name", &self.name, Incident::FORM);
         fields.optional_text("reason", &self.reason);
+        fields.optional_choice::<Clock>("clock", self.clock);
     }
 
     async fn decide(self, work: &mut Work) -> Result<Incident, Error> {
         let seen = work.open::<Incident>(&self.name, &self.etag).await?;
-        if seen.state() == State::Escalated {
-            return Ok(seen.into_inner()); // the timer runs out once
+        match self.clock() {
+            Clock::Unspecified | Clock::Answer => unanswered(work, &seen).await,
+            Clock::Mitigate => run_out(work, &seen, Clock::Mitigate, RuleState::Mitigated).await,
+            Clock::Close => run_out(work, &seen, Clock::Close, RuleState::Closed).await,
         }
-        let refuse = |subject: &str, required: &str, observed: String| {
-            let finding = Finding::new("§8.3", subject, required, observed);
-            Err(Rejection::one("TIMER_RUNNING", seen.name.clone(), finding).into())
-        };
-        if seen.state() != State::Open {
-            return refuse("incident", "without an answer", Resource::state(&*seen));
-        }
-        let due = time(seen.respond_by_time.as_ref());
-        if let Ok(left) = due.duration_since(work.now())
-            && !left.is_zero()
-        {
-            return refuse("time to answer", "run out", format!("{} s left", left.as_secs_f64()));
-        }
-        let mut next = Incident { escalate_time: work.wire_now(), ..(*seen).clone() };
-        next.set_state(State::Escalated);
-        work.save(&seen, next, "escalate").await
     }
 
     fn reason(&self) -> &str {
         &self.reason
     }
+}
+
+/// The timer of the answer (§8.3).
+async fn unanswered(work: &mut Work, seen: &Stored<Incident>) -> Result<Incident, Error> {
+    if seen.state() == State::Escalated {
+        return Ok((**seen).clone()); // the timer runs out once
+    }
+    let due = optional_time(seen.respond_by_time.as_ref());
+    let timer = Timer { due, answered: optional_time(seen.acknowledge_time.as_ref()) };
+    timer.run_out(&seen.name, work.now())?;
+    let mut next = Incident { escalate_time: work.wire_now(), ..(**seen).clone() };
+    next.set_state(State::Escalated);
+    work.save(seen, next, "escalate").await
+}
+
+/// A clock of the severity: what it waits for changes nothing of where the incident stands.
+async fn run_out(
+    work: &mut Work,
+    seen: &Stored<Incident>,
+    clock: Clock,
+    state: RuleState,
+) -> Result<Incident, Error> {
+    if seen.clocks_run_out.iter().any(|known| known.clock() == clock) {
+        return Ok((**seen).clone()); // each runs out once
+    }
+    rules(seen).run_out(state, &seen.name, work.now(), &work.policy().incidents)?;
+    let mut next = (**seen).clone();
+    next.clocks_run_out.push(ClockRunOut { clock: clock.into(), time: work.wire_now() });
+    work.save(seen, next, "escalate").await
 }
 
 #[async_trait]

@@ -5,11 +5,11 @@ use contracts::common::v1::ChecklistItem;
 use contracts::registry::v1::{review::State, review_service_server::ReviewService, *};
 use lifecycle::ethics::{self, EthicsItem, ItemRecord};
 use lifecycle::separation::{Action, authorize};
+use lifecycle::version_state::State as VersionState;
 use lifecycle::{Finding, Findings, Rejection, Role};
 use tonic::{Request, Response, Status};
 
-use super::models::not_in_state;
-use crate::convert::{review as domain, word};
+use crate::convert::{model, review as domain, word};
 use crate::store::{Read, Resource, Stored};
 use crate::work::{Verb, Work};
 use crate::{Error, Registry, parse::Fields};
@@ -65,10 +65,7 @@ impl Verb for CreateReviewRequest {
 
     async fn decide(self, work: &mut Work) -> Result<Review, Error> {
         let version = work.read::<ModelVersion>(&self.parent).await?;
-        let open = [model_version::State::Evaluating, model_version::State::Approved];
-        if !open.contains(&version.state()) {
-            return Err(not_in_state(&version, "EVALUATING or APPROVED").into());
-        }
+        model::state(&version).require(VersionState::may_be_judged, &version.name)?;
         let evaluation = newest_evaluation(work, &version).await?;
         let policy = work.policy();
         let items = match self.kind() {

@@ -44,6 +44,58 @@ async fn a_worse_version_is_refused_at_g2_for_good() {
     assert!(replay.same && !replay.passed);
 }
 
+/// What stands before its gates is a version that was handed in, and every call says so alike.
+#[tokio::test]
+async fn a_draft_is_neither_measured_nor_judged_nor_rolled_out() {
+    let line = Line::start().await;
+    let file = onnx(4, 1);
+    line.upload(&file).await.expect("an upload");
+    let artifact = storage::Digest::of(&file).to_string();
+    let draft = line.version("1.0.0", &artifact, "first").await.expect("a version");
+    line.deployment().await;
+    let parent = || draft.name.clone();
+    let gate = DecideGateRequest { parent: parent(), gate: Gate::G1TestsPass.into(), ..Default::default() };
+    let review = CreateReviewRequest {
+        parent: parent(),
+        review_id: "qa".into(),
+        kind: ReviewKind::Qa.into(),
+        ..Default::default()
+    };
+    for refused in [
+        line.gates("qa-engineer").decide_gate(gate).await.expect_err("a draft"),
+        line.reviews("qa-engineer").create_review(review).await.expect_err("a draft"),
+        line.open_rollout("first", &draft).await.expect_err("a draft"),
+    ] {
+        assert_eq!(reason(&refused), "VERSION_STATE");
+        assert!(
+            refused.message().contains("DRAFT, required EVALUATING or APPROVED"),
+            "{}",
+            refused.message()
+        );
+    }
+    let measured = line.evaluate(&draft, line.report(&draft, 0.97)).await.expect_err("a draft");
+    assert_eq!(reason(&measured), "VERSION_STATE");
+    assert!(measured.message().contains("or DEPRECATED"), "{}", measured.message());
+}
+
+/// §8.1: which gates come before traffic is the policy's word; a version that has passed them is approved.
+#[tokio::test]
+async fn the_gates_before_traffic_are_those_of_the_policy() {
+    let line = Line::start().await;
+    let after = "title: Canary stable, after: [g1, g2, g3]";
+    line.adopt(after, "title: Canary stable, after: [g1, g2]").await;
+    let version = line.submitted("1.0.0", 1).await;
+    line.evaluate(&version, line.report(&version, 0.97)).await.expect("an evaluation");
+    line.sign_off(&version).await;
+    for category in ["unit", "integration"] {
+        line.import(&version, category, JUNIT).await.expect("a report");
+    }
+    assert!(line.decide(&version, Gate::G1TestsPass).await.passed);
+    assert_eq!(line.get_version(&version.name).await.state(), model_version::State::Evaluating);
+    assert!(line.decide(&version, Gate::G2BenchmarksMet).await.passed);
+    assert_eq!(line.get_version(&version.name).await.state(), model_version::State::Approved);
+}
+
 #[tokio::test]
 async fn a_report_is_about_the_registered_things_and_its_numbers_are_numbers() {
     let line = Line::start().await;

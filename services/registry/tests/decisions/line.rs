@@ -55,15 +55,21 @@ impl Line {
     }
 
     pub async fn on(desk: Desk) -> Self {
-        Self::over(desk, &[]).await
+        Self::over(desk, &[], measured_by("accuracy", MetricDirection::Unspecified)).await
     }
 
     /// As [`Line::start`], with a sensitive column and a split to learn on.
     pub async fn with_groups() -> Self {
-        Self::over(Desk::start().await, &["sex"]).await
+        let model = measured_by("accuracy", MetricDirection::Unspecified);
+        Self::over(Desk::start().await, &["sex"], model).await
     }
 
-    async fn over(desk: Desk, sensitive: &[&str]) -> Self {
+    /// As [`Line::start`], with a model whose versions are compared by another metric than accuracy.
+    pub async fn compared_by(metric: &str, direction: MetricDirection) -> Self {
+        Self::over(Desk::start().await, &[], measured_by(metric, direction)).await
+    }
+
+    async fn over(desk: Desk, sensitive: &[&str], model: Model) -> Self {
         desk.project().await;
         desk.source().await;
         let notes = Dataset {
@@ -80,7 +86,7 @@ impl Line {
         let data = fit_data(sensitive);
         let draft = desk.draft_data("1.0.0", data).await.expect("data");
         desk.release(&draft.name, 0).await;
-        desk.model().await;
+        desk.open_model(model).await.expect("a model");
         desk.run("first").await;
         Self(desk)
     }

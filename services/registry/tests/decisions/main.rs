@@ -4,7 +4,13 @@
 #[allow(dead_code)]
 mod desk;
 mod gates;
+mod incidents;
 mod line;
+mod phases;
 mod retirement;
 mod revocation;
 mod rollout;
+#[path = "../registry/steps.rs"]
+#[allow(dead_code)]
+mod steps;
+mod traceability;

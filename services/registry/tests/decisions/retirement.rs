@@ -2,7 +2,7 @@
 
 use super::desk::*;
 use super::line::*;
-use contracts::common::v1::Verdict;
+use contracts::common::v1::{Measurement, Verdict};
 use contracts::registry::v1::*;
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -52,6 +52,72 @@ async fn criteria_hold_or_nothing_is_announced() {
     let declared =
         announce(&line, "ml-lead", ask(RetirementCriterion::Business)).await.expect_err("not the business");
     assert_eq!(declared.code(), Code::PermissionDenied);
+}
+
+/// The version measured on a metric of its own, beside what §7.3 asks for.
+async fn compare(line: &Line, version: &ModelVersion, metric: &str, value: f64) {
+    let mut report = line.report(version, 0.97);
+    report.measurements.push(Measurement {
+        metric: metric.into(),
+        value,
+        sample_size: 400,
+        lower: Some(value - 0.01),
+        upper: Some(value + 0.01),
+        confidence: 0.9,
+        ..Measurement::default()
+    });
+    let create = CreateEvaluationRequest {
+        parent: version.name.clone(),
+        evaluation_id: "compared".into(),
+        evaluation: Some(report),
+        ..Default::default()
+    };
+    line.evaluations("evaluator").create_evaluation(create).await.expect("an evaluation");
+}
+
+/// Reading 6: better is what the model declares of its metric, whatever the metric is called.
+#[tokio::test]
+async fn a_metric_s_name_does_not_say_which_way_it_is_better() {
+    for (metric, direction, values) in [
+        ("error_free_share", MetricDirection::Higher, [0.5, 0.8]),
+        ("surprise", MetricDirection::Lower, [0.8, 0.5]),
+    ] {
+        let line = Line::compared_by(metric, direction).await;
+        let first = line.approved("1.0.0", 1).await;
+        let second = line.approved("1.1.0", 2).await;
+        for (version, value) in [(&first, values[0]), (&second, values[1])] {
+            compare(&line, version, metric, value).await;
+        }
+        let supersede = |old: &ModelVersion, new: &ModelVersion| StartRetirementRequest {
+            parent: old.name.clone(),
+            criterion: RetirementCriterion::Superseded.into(),
+            facts: "as measured".into(),
+            successor: new.name.clone(),
+            ..Default::default()
+        };
+        let worse = announce(&line, "ml-lead", supersede(&second, &first)).await.expect_err("it is worse");
+        assert_eq!(reason(&worse), "CRITERION_NOT_MET", "{metric}");
+        let better = announce(&line, "ml-lead", supersede(&first, &second)).await.expect(metric);
+        assert!(better.facts.contains("against"), "{}", better.facts);
+    }
+}
+
+#[tokio::test]
+async fn a_model_declares_the_direction_of_a_metric_that_is_not_of_section_7_3() {
+    let desk = Desk::start().await;
+    desk.project().await;
+    for (metric, direction) in [
+        ("f1", MetricDirection::Unspecified),
+        ("mean_latency", MetricDirection::Unspecified),
+        ("accuracy", MetricDirection::Lower),
+        ("latency_p95_ms", MetricDirection::Higher),
+    ] {
+        let refused = desk.open_model(measured_by(metric, direction)).await.expect_err(metric);
+        assert_eq!(reason(&refused), "METRIC_DIRECTION", "{metric}");
+        assert!(refused.message().contains("reading 6"), "{}", refused.message());
+    }
+    let made = desk.open_model(measured_by("f1", MetricDirection::Higher)).await.expect("declared");
+    assert_eq!(made.primary_metric_direction(), MetricDirection::Higher);
 }
 
 async fn day(line: &Line, version: &ModelVersion, day: &str, below: bool) -> Result<ServiceDay, Status> {

@@ -54,28 +54,66 @@ async fn two_releases(line: &Line) -> (ModelVersion, ModelVersion) {
     (first, second)
 }
 
-#[tokio::test]
-async fn a_retired_version_does_not_come_back() {
-    let line = Line::start().await;
-    let (first, second) = two_releases(&line).await;
+async fn announce(
+    line: &Line,
+    who: &str,
+    criterion: RetirementCriterion,
+    version: &ModelVersion,
+) -> Retirement {
     let start = StartRetirementRequest {
-        parent: first.name.clone(),
-        criterion: RetirementCriterion::Business.into(),
-        facts: "discontinued".into(),
-        successor: second.name.clone(),
+        parent: version.name.clone(),
+        criterion: criterion.into(),
+        facts: "as declared".into(),
         ..Default::default()
     };
-    line.retirements("business-owner").start_retirement(start).await.expect("announced");
-    assert_eq!(state(&line, &first).await, State::Deprecated);
+    let begun = line.retirements(who).start_retirement(start).await.expect("announced").into_inner();
+    assert_eq!(state(line, version).await, State::Deprecated);
+    begun
+}
+
+/// Its users have their notice: a deployment that serves them does not go dark for it (§10.3 step 1).
+#[tokio::test]
+async fn a_version_whose_users_have_notice_comes_back_and_stays_announced() {
+    let line = Line::start().await;
+    let (first, second) = two_releases(&line).await;
+    announce(&line, "business-owner", RetirementCriterion::Business, &first).await;
     let gone = back(&line, "two", "monitor", RollbackTrigger::ErrorRate).await.expect("back");
     assert_eq!(
         (state(&line, &first).await, state(&line, &second).await),
         (State::Deprecated, State::RolledBack)
     );
-    assert_eq!(line.get_deployment().await.stable_version, "", "nothing takes its place");
-    assert_eq!(served(&line).await, Vec::<String>::new());
+    assert_eq!(served(&line).await, vec![first.name.clone()]);
     let told = incident(&line, &gone.incident).await;
-    assert!(told.findings.iter().any(|one| one.observed.contains("DEPRECATED")), "{:?}", told.findings);
+    assert!(told.findings.iter().all(|one| !one.observed.contains("serves nothing")), "{:?}", told.findings);
+}
+
+#[tokio::test]
+async fn a_version_that_must_not_serve_or_has_no_users_left_does_not_come_back() {
+    for (who, criterion) in
+        [("security", RetirementCriterion::Security), ("business-owner", RetirementCriterion::Business)]
+    {
+        let line = Line::start().await;
+        let (first, second) = two_releases(&line).await;
+        let begun = announce(&line, who, criterion, &first).await;
+        if criterion == RetirementCriterion::Business {
+            let migrated = AdvanceRetirementRequest {
+                name: begun.name,
+                step: "migrate-users".into(),
+                note: "no caller is left".into(),
+                ..Default::default()
+            };
+            line.retirements("ml-ops-engineer").advance_retirement(migrated).await.expect("migrated");
+        }
+        let gone = back(&line, "two", "monitor", RollbackTrigger::ErrorRate).await.expect("back");
+        assert_eq!(
+            (state(&line, &first).await, state(&line, &second).await),
+            (State::Deprecated, State::RolledBack)
+        );
+        assert_eq!(line.get_deployment().await.stable_version, "", "nothing takes its place");
+        assert_eq!(served(&line).await, Vec::<String>::new());
+        let told = incident(&line, &gone.incident).await;
+        assert!(told.findings.iter().any(|one| one.observed.contains("DEPRECATED")), "{:?}", told.findings);
+    }
 }
 
 #[tokio::test]
@@ -137,6 +175,12 @@ async fn a_rollback_for_security_revokes_what_was_rolled_back_before() {
     let (_, second) = two_releases(&line).await;
     let first_time = back(&line, "two", "gateway", RollbackTrigger::ErrorRate).await.expect("back");
     assert_eq!(state(&line, &second).await, State::RolledBack);
+    for who in ["monitor", "gateway"] {
+        let service =
+            back(&line, "two", who, RollbackTrigger::Security).await.expect_err("no service revokes");
+        assert_eq!((service.code(), reason(&service).as_str()), (Code::PermissionDenied, "ROLE_REQUIRED"));
+    }
+    assert_eq!(state(&line, &second).await, State::RolledBack, "nothing half-written");
     let again = back(&line, "two", "security", RollbackTrigger::Security).await.expect("unsafe as well");
     assert_eq!(state(&line, &second).await, State::Revoked);
     assert_eq!(line.table().await.revoked_digests, std::slice::from_ref(&second.artifact_digest));

@@ -124,6 +124,14 @@ async fn climb(line: &Line, version: &ModelVersion) {
         .await
         .expect_err("silence");
     assert_eq!(reason(&silent), "NO_EVIDENCE");
+    for doubt in [
+        CanaryHealth { triggers_now: 1, ..line.health(5, hour) },
+        CanaryHealth { breaker_log_e: 7.0, ..line.health(5, hour) },
+        CanaryHealth { breaker_log_e: f64::NAN, ..line.health(5, hour) },
+    ] {
+        let held = line.advance(ROLLOUT, doubt).await.expect_err("something speaks against it now");
+        assert_eq!(reason(&held), "UNHEALTHY");
+    }
     let pause = PauseRolloutRequest { name: ROLLOUT.into(), reason: "look".into(), ..Default::default() };
     line.rollouts("ml-lead").pause_rollout(pause).await.expect("paused");
     line.clock.advance(hour);
@@ -238,6 +246,29 @@ async fn a_rollback_is_final_and_opens_one_incident() {
     answer(&line, &gone.incident).await;
 }
 
+/// Severity high: closed within five days, mitigated within an hour, which it was when the canary went off traffic.
+async fn clocks(line: &Line, name: &str) {
+    let of = |clock| {
+        let mut request = EscalateIncidentRequest { name: name.into(), ..Default::default() };
+        request.set_clock(clock);
+        request
+    };
+    let early =
+        line.incidents("monitor").escalate_incident(of(incident::Clock::Close)).await.expect_err("in time");
+    assert_eq!(reason(&early), "TIMER_RUNNING");
+    line.clock.advance(Duration::from_hours(24 * 5));
+    let done =
+        line.incidents("monitor").escalate_incident(of(incident::Clock::Mitigate)).await.expect_err("done");
+    assert_eq!(reason(&done), "TIMER_RUNNING");
+    for _ in 0..2 {
+        let late =
+            line.incidents("monitor").escalate_incident(of(incident::Clock::Close)).await.expect("late");
+        let late = late.into_inner();
+        assert_eq!((late.state(), late.clocks_run_out.len()), (incident::State::Escalated, 1));
+        assert_eq!(late.clocks_run_out[0].clock(), incident::Clock::Close);
+    }
+}
+
 async fn answer(line: &Line, name: &str) {
     let get = GetIncidentRequest { name: name.into() };
     let incident = line.incidents("auditor").get_incident(get).await.expect("there").into_inner();
@@ -248,6 +279,7 @@ async fn answer(line: &Line, name: &str) {
     line.clock.advance(Duration::from_secs(301));
     let late = line.incidents("monitor").escalate_incident(escalate).await.expect("late").into_inner();
     assert_eq!(late.state(), incident::State::Escalated);
+    clocks(line, name).await;
     let resolve = ResolveIncidentRequest {
         name: name.into(),
         root_cause: "a bug".into(),

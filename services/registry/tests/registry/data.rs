@@ -96,6 +96,47 @@ async fn clean_data_becomes_ready_and_dirty_data_unfit() {
     assert_eq!(reason(&twice), "DATASET_NOT_DRAFT");
 }
 
+/// Reading 13: who confirms is the policy's word, at the confirmation and again when the data is released.
+#[tokio::test]
+async fn data_is_current_by_the_word_of_those_whom_the_policy_names() {
+    let desk = Desk::start().await;
+    desk.project().await;
+    let source = desk.source().await;
+    let confirmed = (source.confirmed_current_by.as_str(), source.confirmed_current_role.as_str());
+    assert_eq!(confirmed, ("data-owner", "data-owner"));
+    desk.dataset().await;
+    let first = desk.draft_data("1.0.0", clean_data()).await.expect("a version");
+    desk.adopt(
+        "currency_confirmers: { clause: \"reading 13\", value: [data-owner] }",
+        "currency_confirmers: { clause: \"reading 13\", value: [legal] }",
+    )
+    .await;
+    let confirm = ConfirmDataSourceCurrentRequest {
+        name: source.name,
+        current_time: Some(contracts::time::to_wire(desk.now())),
+        ..Default::default()
+    };
+    let owner = desk.sources("data-owner").confirm_data_source_current(confirm).await.expect_err("not named");
+    assert_eq!((owner.code(), reason(&owner).as_str()), (Code::PermissionDenied, "ROLE_REQUIRED"));
+    assert!(
+        owner.message().contains("reading 13") && owner.message().contains("legal"),
+        "{}",
+        owner.message()
+    );
+    let unfit = desk.release(&first.name, 0).await;
+    assert_eq!(unfit.state(), dataset_version::State::Unfit);
+    let against: Vec<_> = unfit
+        .findings
+        .iter()
+        .filter(|one| !matches!(one.verdict(), Verdict::Pass | Verdict::NotApplicable))
+        .map(|one| one.observed.as_str())
+        .collect();
+    assert!(
+        against.len() == 1 && against[0].contains("confirmed by data-owner, not by legal"),
+        "{against:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_dataset_version_needs_every_step_its_number_and_other_auditors() {
     let desk = Desk::start().await;

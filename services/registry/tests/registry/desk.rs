@@ -66,7 +66,7 @@ impl Desk {
 
     /// In a schema of its own, where a PostgreSQL is there for tests.
     pub async fn on_postgres() -> Option<Self> {
-        let url = std::env::var("WLP_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty())?;
+        let url = postgres(|name| std::env::var(name).ok())?;
         let schema = format!("registry_{}", uuid::Uuid::new_v4().simple());
         let joint = if url.contains('?') { '&' } else { '?' };
         Some(Self::on(&format!("{url}{joint}schema={schema}")).await)
@@ -230,15 +230,13 @@ impl Desk {
     }
 
     pub async fn model(&self) -> Model {
-        let model = Model {
-            project: "projects/line".into(),
-            task: Task::BinaryClassification.into(),
-            primary_metric: "accuracy".into(),
-            ..Model::default()
-        };
+        self.open_model(measured_by("accuracy", MetricDirection::Unspecified)).await.expect("a model")
+    }
+
+    pub async fn open_model(&self, model: Model) -> Result<Model, Status> {
         let create =
             CreateModelRequest { model_id: "screen".into(), model: Some(model), ..Default::default() };
-        self.models("ml-engineer").create_model(create).await.expect("a model").into_inner()
+        Ok(self.models("ml-engineer").create_model(create).await?.into_inner())
     }
 
     pub async fn version(&self, number: &str, artifact: &str, run: &str) -> Result<ModelVersion, Status> {
@@ -261,6 +259,27 @@ impl Desk {
             ..Default::default()
         }
     }
+}
+
+/// Where the PostgreSQL for tests is. Under CI it must be there: what needs it is not left out in silence.
+fn postgres(setting: impl Fn(&str) -> Option<String>) -> Option<String> {
+    const URL: &str = "WLP_TEST_POSTGRES_URL";
+    let url = setting(URL).filter(|url| !url.is_empty());
+    if url.is_none() {
+        assert!(setting("CI").is_none_or(|ci| ci != "true"), "{URL} is not set");
+        eprintln!("skipped on PostgreSQL: {URL} is not set");
+    }
+    url
+}
+
+#[test]
+fn without_a_postgres_tests_go_on_alone_and_never_under_ci() {
+    let set = |ci: &'static str, url: &'static str| {
+        move |name: &str| Some(if name == "CI" { ci } else { url }.to_owned()).filter(|text| !text.is_empty())
+    };
+    assert_eq!(postgres(set("true", "postgres://there")), Some("postgres://there".to_owned()));
+    assert_eq!(postgres(set("", "")), None);
+    assert!(std::panic::catch_unwind(|| postgres(set("true", ""))).is_err());
 }
 
 fn key(who: &str) -> String {
@@ -294,6 +313,17 @@ pub fn onnx(width: i64, seed: i64) -> Vec<u8> {
         outputs: vec![spec("label", DataType::Int64, vec![Dim::Fixed(1)])],
     };
     engine::fake::model(&signature, seed).to_vec()
+}
+
+/// A model whose versions are compared by `metric`.
+pub fn measured_by(metric: &str, direction: MetricDirection) -> Model {
+    Model {
+        project: "projects/line".into(),
+        task: Task::BinaryClassification.into(),
+        primary_metric: metric.into(),
+        primary_metric_direction: direction.into(),
+        ..Model::default()
+    }
 }
 
 pub fn whole_plan() -> Project {

@@ -7,4 +7,6 @@ mod data;
 mod desk;
 mod policies;
 mod project;
+#[allow(dead_code)]
+mod steps;
 mod versions;

@@ -1,60 +1,9 @@
 //! §3, §4, §6.1: plan, decision, selection, phases.
 
 use super::desk::*;
-use contracts::common::v1::Measurement;
+use super::steps::{advance, approve, decision, selection_step};
 use contracts::registry::v1::*;
 use tonic::Code;
-
-const ITEMS: [(&str, &str); 5] = [
-    ("project-charter", "business-owner"),
-    ("resource-allocation", "ml-lead"),
-    ("timeline", "ml-lead"),
-    ("risk-assessment", "ml-lead"),
-    ("ethics-pre-assessment", "ethics-reviewer"),
-];
-
-fn approve() -> ApprovePlanRequest {
-    ApprovePlanRequest { name: "projects/line".into(), ..Default::default() }
-}
-
-fn decision() -> DecideSelectionRequest {
-    let criteria = [
-        "task-performance",
-        "latency",
-        "resource-requirements",
-        "privacy-locality",
-        "cost",
-        "maintainability",
-    ];
-    let candidate = |id: &str, score: f64| Candidate {
-        candidate_id: id.into(),
-        scores: criteria.iter().map(|name| ((*name).to_owned(), score)).collect(),
-        evidence: criteria.iter().map(|name| ((*name).to_owned(), digest(name))).collect(),
-    };
-    DecideSelectionRequest {
-        name: "projects/line".into(),
-        candidates: vec![candidate("forest", 0.9), candidate("linear", 0.6)],
-        normalisation: "none".into(),
-        justification: "best in every criterion".into(),
-        ..Default::default()
-    }
-}
-
-fn advance(phase: Phase) -> AdvancePhaseRequest {
-    AdvancePhaseRequest { name: "projects/line".into(), phase: phase.into(), ..Default::default() }
-}
-
-async fn record_outputs(desk: &Desk) {
-    for (item, who) in ITEMS {
-        let record = RecordPlanningOutputRequest {
-            name: "projects/line".into(),
-            item: item.into(),
-            evidence_digest: digest(item),
-            ..Default::default()
-        };
-        desk.projects(who).record_planning_output(record).await.expect(item);
-    }
-}
 
 #[tokio::test]
 async fn a_plan_is_approved_by_another_and_opens_the_data_phase() {
@@ -69,7 +18,7 @@ async fn a_plan_is_approved_by_another_and_opens_the_data_phase() {
 
     desk.projects("ml-lead").approve_plan(approve()).await.expect("approved");
     desk.projects("ml-lead").decide_selection(decision()).await.expect("decided");
-    record_outputs(&desk).await;
+    desk.record_outputs().await;
     let next =
         desk.projects("ml-lead").advance_phase(advance(Phase::Data)).await.expect("advanced").into_inner();
     assert_eq!(next.phase(), Phase::Data);
@@ -217,39 +166,38 @@ async fn a_plan_promises_no_less_than_the_policy() {
 #[tokio::test]
 async fn the_five_selection_steps_keep_their_order_and_sizes() {
     let desk = Desk::with_data().await;
-    let step = |step: &str, candidates: &[&str]| RecordSelectionStepRequest {
-        name: "projects/line".into(),
-        step: Some(SelectionStep {
-            step: step.into(),
-            summary: format!("what {step} showed"),
-            candidates: candidates.iter().map(|one| (*one).to_owned()).collect(),
-            dataset_version: "datasets/rows/versions/1.0.0".into(),
-            seed: Some(0),
-            metrics: vec![Measurement { metric: "accuracy".into(), value: 0.9, ..Default::default() }],
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
     let engineer = || desk.projects("ml-engineer");
-    let early =
-        engineer().record_selection_step(step("selection", &["forest"])).await.expect_err("too early");
+    let early = engineer()
+        .record_selection_step(selection_step("selection", &["forest"]))
+        .await
+        .expect_err("too early");
     assert_eq!(reason(&early), "SELECTION_STEP_REFUSED");
-    engineer().record_selection_step(step("baseline", &[])).await.expect("baseline");
+    engineer().record_selection_step(selection_step("baseline", &[])).await.expect("baseline");
     let all = ["forest", "linear", "boosted", "neighbours", "bayes", "kernel"];
-    engineer().record_selection_step(step("literature_review", &all)).await.expect("review");
+    engineer().record_selection_step(selection_step("literature_review", &all)).await.expect("review");
     for size in [2, 6] {
-        let refused =
-            engineer().record_selection_step(step("quick_evaluation", &all[..size])).await.expect_err("size");
+        let refused = engineer()
+            .record_selection_step(selection_step("quick_evaluation", &all[..size]))
+            .await
+            .expect_err("size");
         assert!(refused.message().contains("required 3-5"), "{}", refused.message());
     }
-    engineer().record_selection_step(step("quick_evaluation", &all[..3])).await.expect("shortlist");
-    engineer().record_selection_step(step("detailed_evaluation", &all[..3])).await.expect("comparison");
-    let undecided =
-        engineer().record_selection_step(step("selection", &["forest"])).await.expect_err("no decision");
+    engineer().record_selection_step(selection_step("quick_evaluation", &all[..3])).await.expect("shortlist");
+    engineer()
+        .record_selection_step(selection_step("detailed_evaluation", &all[..3]))
+        .await
+        .expect("comparison");
+    let undecided = engineer()
+        .record_selection_step(selection_step("selection", &["forest"]))
+        .await
+        .expect_err("no decision");
     assert!(undecided.message().contains("weighted decision record"), "{}", undecided.message());
     desk.projects("ml-lead").decide_selection(decision()).await.expect("decided");
-    let done =
-        engineer().record_selection_step(step("selection", &["forest"])).await.expect("chosen").into_inner();
+    let done = engineer()
+        .record_selection_step(selection_step("selection", &["forest"]))
+        .await
+        .expect("chosen")
+        .into_inner();
     assert_eq!(done.selection_steps.len(), 5);
 }
 

@@ -7,10 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::Args;
-use engine::OnnxRuntime;
 use runtime::config::Telemetry;
 
-use super::up::telemetry;
+use super::embedded::{self, Embedded, INTERRUPTED};
 use crate::keys::{Keyring, files};
 use crate::mesh::{Mesh, MeshOptions, Sockets};
 use crate::python::{Python, PythonMakers};
@@ -27,37 +26,27 @@ pub struct Demo {
     /// Empty folder for all data; without it, a new one under the user's data folder.
     #[arg(long)]
     data_dir: Option<PathBuf>,
-    /// Ports that the system picks, in place of the usual ones.
-    #[arg(long)]
-    free_ports: bool,
-    /// OTLP over gRPC for traces, `http://127.0.0.1:4317`.
-    #[arg(long, env = "WLP_OTLP_ENDPOINT", default_value = "")]
-    otlp_endpoint: String,
+    #[command(flatten)]
+    embedded: Embedded,
 }
 
 impl Demo {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let sockets = Sockets { free_ports: self.free_ports, ..Sockets::USUAL };
+        let sockets = self.embedded.sockets(Sockets::USUAL.host);
         sockets.free(&mut Settings::default())?;
         let screen = Arc::new(Screen::new());
         let folder = self.folder()?;
         let quiet = Telemetry { filter: "error".into(), ..Telemetry::default() };
-        let _telemetry = runtime::telemetry::init("wlp", &telemetry(quiet, &self.otlp_endpoint))?;
+        let _telemetry = runtime::telemetry::init("wlp", &self.embedded.telemetry(quiet))?;
         let python = tokio::select! {
             python = set_up(&screen) => python?,
             () = runtime::shutdown_signal() => return Ok(interrupted(&screen)),
         };
         let pace = Arc::new(FilePace::create(folder.join("clock.json"))?);
         screen.begin("five services");
-        let mut mesh = Mesh::start(MeshOptions {
-            data_dir: Some(folder.clone()),
-            clock: pace.clock(),
-            engine: Arc::new(OnnxRuntime::new()),
-            keys: Keyring::development(&folder)?,
-            sockets: Some(sockets),
-            configured: false,
-        })
-        .await?;
+        let keys = Keyring::development(&folder)?;
+        let options = embedded::options(folder.clone(), sockets, pace.clock(), keys);
+        let mut mesh = Mesh::start(MeshOptions { configured: false, ..options }).await?;
         let reach: Arc<dyn Reach> = mesh.reach();
         let makers = PythonMakers::new(python, folder.join("work"), reach.clone())?;
         let story = Story::new(reach, Arc::new(makers), pace, screen.clone(), folder.clone());
@@ -69,7 +58,7 @@ impl Demo {
         screen.end();
         println!("\n{}", table(&story.outcomes()));
         let Some(told) = told else {
-            super::stop(mesh).await?;
+            embedded::stop(mesh).await?;
             return Ok(interrupted(&screen));
         };
         if let Err(error) = &told {
@@ -78,18 +67,13 @@ impl Demo {
         println!("\nwhere to look");
         kept(&folder);
         let good = told.is_ok() && story.as_expected();
-        if !self.exit && told.is_ok() {
+        if self.exit || told.is_err() {
+            embedded::stop(mesh).await?;
+        } else {
             self.show(&mesh, &folder);
             println!("\nthe mesh stays up; Ctrl-C ends it");
-            tokio::select! {
-                () = runtime::shutdown_signal() => {}
-                error = mesh.broken() => {
-                    super::stop(mesh).await?;
-                    return Err(error);
-                }
-            }
+            embedded::serve(mesh).await?;
         }
-        super::stop(mesh).await?;
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -114,13 +98,10 @@ impl Demo {
     /// What can be asked while the mesh is up.
     fn show(&self, mesh: &Mesh, folder: &Path) {
         let reach = mesh.reach();
-        let at = |to: To| reach.address(to).map_or_else(String::new, |at| at.to_string());
-        for to in To::ALL {
-            let metrics =
-                reach.metrics_address(to).map_or_else(String::new, |at| format!("http://{at}/metrics"));
-            let rest = reach.http_address(to).map_or_else(String::new, |at| format!("  http://{at}/v2"));
-            println!("  {:14} grpc {:16} {metrics}{rest}", to.name(), at(to));
+        for line in embedded::addresses(&reach, 16) {
+            println!("  {line}");
         }
+        let at = |to: To| embedded::address(&reach, to);
         let (wlp, registry, folder) = (command(), at(To::Registry), folder.display());
         println!(
             "  resources      {wlp} list models/digits/versions --names --registry http://{registry} --data-dir {folder}"
@@ -128,11 +109,11 @@ impl Demo {
         println!(
             "  decisions      {wlp} gate replay models/digits/versions/1.0.0/gateDecisions/g2-1 --registry http://{registry} --data-dir {folder}"
         );
-        match self.otlp_endpoint.as_str() {
-            "" => println!(
+        match self.embedded.traces() {
+            None => println!(
                 "  traces         give --otlp-endpoint http://127.0.0.1:4317, then look in Jaeger at http://127.0.0.1:16686"
             ),
-            endpoint => {
+            Some(endpoint) => {
                 println!("  traces         sent to {endpoint}; Jaeger shows them at http://127.0.0.1:16686");
             }
         }
@@ -162,7 +143,7 @@ async fn set_up(screen: &Screen) -> anyhow::Result<Python> {
 fn interrupted(screen: &Screen) -> ExitCode {
     screen.end();
     println!("\ninterrupted");
-    super::INTERRUPTED.into()
+    INTERRUPTED.into()
 }
 
 /// What is left in the folder, mesh or not.

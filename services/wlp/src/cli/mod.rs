@@ -2,6 +2,7 @@
 
 mod audit;
 mod demo;
+mod embedded;
 mod evaluate;
 mod gate;
 mod health;
@@ -138,17 +139,6 @@ async fn operation<M: prost::Message + Default>(
     begun: contracts::longrunning::Operation,
 ) -> anyhow::Result<M> {
     crate::story::operation(peer, begun).await
-}
-
-/// Exit status of a command that a signal ended.
-const INTERRUPTED: u8 = 130;
-
-/// Stops a mesh; whoever asks for it once more does not wait.
-async fn stop(mesh: crate::mesh::Mesh) -> anyhow::Result<()> {
-    tokio::select! {
-        stopped = mesh.stop() => stopped,
-        () = runtime::shutdown_signal() => anyhow::bail!("interrupted while stopping"),
-    }
 }
 
 /// Runs the command line; a refusal is printed with its reason and every bad field.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use contracts::name;
-use prost_reflect::Value;
+use serde_json::{Value, json};
 
 use super::Caller;
 use crate::dynamic;
@@ -81,6 +81,11 @@ const LIST: &[(&str, &str, &str)] = &[
         "parent",
     ),
     ("retirements", "/wlp.registry.v1.RetirementService/ListRetirements", ""),
+    (
+        "models/{m}/versions/{version}/serviceDays",
+        "/wlp.registry.v1.RetirementService/ListServiceDays",
+        "parent",
+    ),
     ("deployments", "/wlp.registry.v1.DeploymentService/ListDeployments", ""),
     ("deployments/{d}/rollouts", "/wlp.registry.v1.RolloutService/ListRollouts", "parent"),
     ("deployments/{d}/windows", "/wlp.monitor.v1.ObservationService/ListWindows", "deployment"),
@@ -106,14 +111,14 @@ fn serving(method: &str) -> anyhow::Result<To> {
 
 impl Get {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let (method, fields) = find(&self.name)?;
+        let (method, request) = find(&self.name)?;
         let peer = self.caller.peer(serving(method)?, "auditor")?;
-        let answer = dynamic::call(peer, method, &fields).await?;
+        let answer = dynamic::call(peer, method, request).await?;
         match &self.field {
             None => println!("{}", serde_json::to_string_pretty(&answer)?),
             Some(field) => match &answer[field] {
-                serde_json::Value::Null => anyhow::bail!("{} has no field {field:?}", self.name),
-                serde_json::Value::String(text) => println!("{text}"),
+                Value::Null => anyhow::bail!("{} has no field {field:?}", self.name),
+                Value::String(text) => println!("{text}"),
                 other => println!("{}", serde_json::to_string_pretty(other)?),
             },
         }
@@ -122,14 +127,13 @@ impl Get {
 }
 
 /// The method that gets what `text` names, and its request.
-fn find(text: &str) -> anyhow::Result<(&'static str, Vec<(&'static str, Value)>)> {
+fn find(text: &str) -> anyhow::Result<(&'static str, Value)> {
     if name::is_digest(text) {
-        let field = vec![("digest", Value::String(text.to_owned()))];
-        return Ok(("/wlp.registry.v1.ArtifactService/GetArtifact", field));
+        return Ok(("/wlp.registry.v1.ArtifactService/GetArtifact", json!({ "digest": text })));
     }
     let full = name::model_version("name", text).unwrap_or_else(|_| text.to_owned());
     if let Some((_, method)) = GET.iter().find(|(form, _)| name::parse("name", &full, form).is_ok()) {
-        return Ok((method, vec![("name", Value::String(full))]));
+        return Ok((method, json!({ "name": full })));
     }
     let forms: Vec<_> = GET.iter().map(|(form, _)| *form).collect();
     anyhow::bail!("{text:?} is no resource name; there are {}", forms.join(", "))
@@ -142,27 +146,51 @@ impl List {
             anyhow::bail!("{:?} is no collection; there are {}", self.collection, forms.join(", "))
         };
         let peer = self.caller.peer(serving(method)?, "auditor")?;
-        let mut token = String::new();
+        let mut request = parent.map_or_else(|| json!({}), |(field, text)| json!({ field: text }));
+        if method.ends_with("/ListWindows") {
+            request["page_size"] = json!(1000); // one page is all that there is
+        }
+        if let Some((.., first)) = following(method) {
+            request[first] = json!(true);
+        }
         loop {
-            let mut fields: Vec<(&str, Value)> =
-                parent.iter().map(|(field, text)| (*field, Value::String(text.clone()))).collect();
-            if !token.is_empty() {
-                fields.push(("page_token", Value::String(token.clone())));
-            }
-            let answer = dynamic::call(peer.clone(), method, &fields).await?;
-            print_items(&answer, self.names)?;
-            match answer["next_page_token"].as_str() {
-                Some(next) if !next.is_empty() => next.clone_into(&mut token),
+            let answer = dynamic::call(peer.clone(), method, request.clone()).await?;
+            let items = items(&answer);
+            print(&items, self.names)?;
+            let next = match following(method) {
+                Some((asked, told, first)) => {
+                    request[first] = Value::Null;
+                    items.last().map(|last| (asked, last[told].clone()))
+                }
+                None => Some(("page_token", answer["next_page_token"].clone())),
+            };
+            match next {
+                Some((field, next)) if !next.is_null() && next != json!("") => request[field] = next,
                 _ => return Ok(ExitCode::SUCCESS),
             }
         }
     }
 }
 
-/// Prints the items of a page: the one field of the answer that is a list.
-fn print_items(answer: &serde_json::Value, names: bool) -> anyhow::Result<()> {
-    let lists = answer.as_object().into_iter().flat_map(|fields| fields.values());
-    for item in lists.filter_map(|value| value.as_array()).flatten() {
+/// How a list without page tokens goes on: the field of the request that takes a field of the last item, and the field that
+/// asks for the first page.
+fn following(method: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    method.ends_with("/ListAuditEntries").then_some(("after_sequence", "sequence", "from_start"))
+}
+
+/// The items of a page: the one field of the answer that is a list.
+fn items(answer: &Value) -> Vec<&Value> {
+    answer
+        .as_object()
+        .into_iter()
+        .flat_map(|fields| fields.values())
+        .filter_map(Value::as_array)
+        .flatten()
+        .collect()
+}
+
+fn print(items: &[&Value], names: bool) -> anyhow::Result<()> {
+    for item in items {
         match item["name"].as_str() {
             Some(name) if names => println!("{name}"),
             _ => println!("{}", serde_json::to_string_pretty(item)?),
@@ -201,7 +229,7 @@ mod tests {
     fn the_procedures_id_is_a_name_too() {
         let (method, fields) = find("digits-v1.2.0").expect("a name");
         assert!(method.ends_with("/GetModelVersion"));
-        assert_eq!(fields[0].1, Value::String("models/digits/versions/1.2.0".into()));
+        assert_eq!(fields, json!({ "name": "models/digits/versions/1.2.0" }));
     }
 
     #[test]

@@ -3,15 +3,13 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
-use engine::OnnxRuntime;
-use runtime::config::{ClockConfig, Telemetry};
+use runtime::config::ClockConfig;
 
+use super::embedded::{self, Embedded, INTERRUPTED};
 use crate::keys::{Keyring, files};
-use crate::mesh::{Mesh, MeshOptions, Sockets};
-use crate::reach::{Reach, To};
+use crate::mesh::Mesh;
 use crate::settings::Settings;
 
 #[derive(Debug, Args)]
@@ -19,9 +17,6 @@ pub struct Up {
     /// Address to listen on; any but loopback needs real credentials.
     #[arg(long, default_value = "127.0.0.1")]
     listen: IpAddr,
-    /// Ports that the system picks, in place of the usual ones.
-    #[arg(long)]
-    free_ports: bool,
     /// Folder of all data.
     #[arg(long, env = "WLP_DATA_DIR", default_value = "data")]
     data_dir: PathBuf,
@@ -31,9 +26,8 @@ pub struct Up {
     /// JSON file `{"registry": "wlp_…", …}`: the keys by which the five call each other.
     #[arg(long, requires = "credentials")]
     service_keys: Option<PathBuf>,
-    /// OTLP over gRPC for traces, `http://127.0.0.1:4317`.
-    #[arg(long, env = "WLP_OTLP_ENDPOINT", default_value = "")]
-    otlp_endpoint: String,
+    #[command(flatten)]
+    embedded: Embedded,
     /// Virtual seconds in a real second.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
@@ -44,34 +38,19 @@ impl Up {
         let mut settings = Settings::read()?;
         settings.check(Some(self.listen))?;
         let configured = settings.telemetry()?.unwrap_or_default();
-        let _telemetry = runtime::telemetry::init("wlp", &telemetry(configured, &self.otlp_endpoint))?;
+        let _telemetry = runtime::telemetry::init("wlp", &self.embedded.telemetry(configured))?;
         let keys = self.keys()?;
         keys.credentials().fit_for((self.listen, 0).into())?;
-        let sockets = Sockets { host: self.listen, free_ports: self.free_ports };
+        let sockets = self.embedded.sockets(self.listen);
         sockets.free(&mut settings)?;
         tokio::select! {
             library = crate::onnxruntime::ensure() => library.map(|_| ())?,
-            () = runtime::shutdown_signal() => return Ok(super::INTERRUPTED.into()),
+            () = runtime::shutdown_signal() => return Ok(INTERRUPTED.into()),
         }
         let clock = ClockConfig { speed: self.speed, file: String::new() }.build()?;
-        let mut mesh = Mesh::start(MeshOptions {
-            data_dir: Some(self.data_dir.clone()),
-            clock,
-            engine: Arc::new(OnnxRuntime::new()),
-            keys,
-            sockets: Some(sockets),
-            configured: true,
-        })
-        .await?;
+        let mesh = Mesh::start(embedded::options(self.data_dir.clone(), sockets, clock, keys)).await?;
         show(&mesh, self.credentials.is_none().then_some(self.data_dir.as_path()));
-        tokio::select! {
-            () = runtime::shutdown_signal() => {}
-            error = mesh.broken() => {
-                super::stop(mesh).await?;
-                return Err(error);
-            }
-        }
-        super::stop(mesh).await?;
+        embedded::serve(mesh).await?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -87,22 +66,11 @@ impl Up {
     }
 }
 
-/// What is configured, with `RUST_LOG` and the endpoint of the command line before it.
-pub fn telemetry(configured: Telemetry, otlp_endpoint: &str) -> Telemetry {
-    let filter = std::env::var("RUST_LOG").unwrap_or(configured.filter);
-    let given = Some(otlp_endpoint).filter(|endpoint| !endpoint.is_empty()).map(str::to_owned);
-    let otlp_endpoint = given.unwrap_or(configured.otlp_endpoint);
-    Telemetry { filter, otlp_endpoint, ..configured }
-}
-
 /// Where everything is.
 fn show(mesh: &Mesh, development: Option<&Path>) {
     let reach = mesh.reach();
-    for to in To::ALL {
-        let rpc = reach.address(to).map_or_else(String::new, |at| at.to_string());
-        let metrics = reach.metrics_address(to).map_or_else(String::new, |at| format!("http://{at}/metrics"));
-        let rest = reach.http_address(to).map_or_else(String::new, |at| format!("  http://{at}/v2"));
-        println!("{:14} grpc {rpc:22} {metrics}{rest}", to.name());
+    for line in embedded::addresses(&reach, 22) {
+        println!("{line}");
     }
     if let Some(data_dir) = development {
         println!("\ndevelopment keys (also in {}):", files(data_dir).1.display());

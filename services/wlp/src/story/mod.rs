@@ -13,13 +13,16 @@ mod documents;
 mod drift;
 mod evaluation;
 mod feedback;
+mod findings;
 mod fragile;
 mod ladder;
 mod load;
 mod makers;
+pub mod names;
 mod pace;
 mod plan;
 mod proofs;
+mod refusals;
 mod retirement;
 mod reviews;
 mod source;
@@ -36,9 +39,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use contracts::common::v1::Finding;
 use storage::Digest;
-use tonic::{Code, Status};
 
 pub use actors::{Actors, operation_of as operation};
 pub use canary::climb;
@@ -49,6 +50,7 @@ pub use documents::document;
 pub use drift::drift;
 pub use evaluation::{evaluate, gate, import_tests};
 pub use feedback::{close_feedback, collect_feedback};
+pub use findings::{failures, finding_line};
 pub use fragile::fragile;
 pub use ladder::{Release, register, release};
 pub use load::{Burst, Load, Shape};
@@ -56,6 +58,7 @@ pub use makers::{Data, Makers, Shortlist, Suite, Trained, Variant};
 pub use pace::{FilePace, ManualPace, Pace};
 pub use plan::plan;
 pub use proofs::proofs;
+pub use refusals::status_of;
 pub use retirement::retire;
 pub use reviews::{ethics, quality};
 pub use source::source;
@@ -66,28 +69,7 @@ pub use worse::worse;
 
 use crate::reach::Reach;
 use crate::refusal;
-
-/// Names of what the story makes.
-pub mod names {
-    /// The model line.
-    pub const PROJECT: &str = "projects/digits";
-    /// Where the data comes from.
-    pub const SOURCE: &str = "dataSources/sklearn-digits";
-    /// The data.
-    pub const DATASET: &str = "datasets/digits";
-    /// Its fit version.
-    pub const DATASET_VERSION: &str = "datasets/digits/versions/1.0.0";
-    /// The model.
-    pub const MODEL: &str = "models/digits";
-    /// The endpoint: `model_name` of the Open Inference Protocol.
-    pub const ENDPOINT: &str = "digits";
-    /// The deployment.
-    pub const DEPLOYMENT: &str = "deployments/digits";
-    /// Who writes the plan: an ML engineer who is ML lead too.
-    pub const PLANNER: &str = "engineer-and-lead";
-    /// Who makes the versions: an ML engineer who is QA engineer too.
-    pub const AUTHOR: &str = "engineer-and-tester";
-}
+use refusals::{complete, meets, passing};
 
 /// Longest real time that a wait may take.
 const PATIENCE: Duration = Duration::from_mins(4);
@@ -252,73 +234,5 @@ impl Story {
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         std::fs::write(folder.join(format!("{name}.txt")), text).context("cannot keep evidence")?;
         Ok(Digest::of(text.as_bytes()).to_string())
-    }
-}
-
-/// Whether a refusal is the one that is wanted.
-fn meets(status: &Status, wanted: &str) -> bool {
-    let (reason, words) = wanted.split_once('/').unwrap_or((wanted, ""));
-    match runtime::status::reason(status) {
-        Some(told) => told == reason && status.message().contains(words),
-        // An operation keeps code and message of its failure: there the clause has to do.
-        None => status.message().starts_with(wanted),
-    }
-}
-
-/// Whether a refusal names its clause and what was required (what was observed stands between the two).
-fn complete(status: &Status) -> bool {
-    status.message().contains('§') && status.message().contains("required")
-}
-
-/// The refusal in a chain of causes.
-pub fn status_of(error: &anyhow::Error) -> Option<&Status> {
-    error.chain().find_map(|cause| cause.downcast_ref())
-}
-
-/// A service that is away, for the moment.
-fn passing(error: &anyhow::Error) -> bool {
-    let codes = [Code::Unavailable, Code::DeadlineExceeded, Code::Aborted, Code::Unknown];
-    status_of(error).is_some_and(|status| codes.contains(&status.code()))
-}
-
-/// A finding in one line: clause, what was looked at, what was required and observed.
-pub fn finding_line(finding: &Finding) -> String {
-    let Finding { clause, subject, required, observed, .. } = finding;
-    let verdict =
-        finding.verdict().as_str_name().trim_start_matches("VERDICT_").to_lowercase().replace('_', " ");
-    format!("{verdict:14} {clause} {subject} {observed}, required {required}")
-}
-
-/// The findings that do not pass, in one line.
-pub fn failures(findings: &[Finding]) -> String {
-    use contracts::common::v1::Verdict;
-    let open = |one: &&Finding| !matches!(one.verdict(), Verdict::Pass | Verdict::NotApplicable);
-    let told =
-        |one: &Finding| format!("{} {} {}, required {}", one.clause, one.subject, one.observed, one.required);
-    findings.iter().filter(open).map(told).collect::<Vec<_>>().join("; ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(message: &str) -> Status {
-        runtime::status(Code::FailedPrecondition, "PLAN_INCOMPLETE", message, [])
-    }
-
-    #[test]
-    fn a_refusal_is_known_by_reason_and_words() {
-        let separated = refusal("§4.3 plan approver a, required someone who did not contribute");
-        assert!(meets(&separated, "PLAN_INCOMPLETE"));
-        assert!(meets(&separated, "PLAN_INCOMPLETE/someone who did not contribute"));
-        assert!(!meets(&separated, "PLAN_INCOMPLETE/six inputs"));
-        assert!(!meets(&separated, "ROLE_REQUIRED"));
-        assert!(meets(&Status::failed_precondition("§5.1 source: required approved"), "§5.1"));
-    }
-
-    #[test]
-    fn a_refusal_without_clause_or_requirement_is_not_complete() {
-        assert!(complete(&refusal("§4.3 plan approver a, required someone else")));
-        assert!(!complete(&refusal("a may not do that")));
     }
 }

@@ -176,9 +176,13 @@ mod tests {
     /// Without a GPU this is the only provider whose placement can be read; the calls are the same.
     #[tokio::test]
     async fn placement_is_read_from_the_session() -> Result<(), EngineError> {
-        let Ok((environment, _)) = super::super::library::environment() else {
-            println!("skipped: ONNX Runtime is not installed");
-            return Ok(());
+        let environment = match super::super::library::environment() {
+            Ok((environment, _)) => environment,
+            Err(error) => {
+                assert!(std::env::var("CI").as_deref() != Ok("true"), "{error}");
+                println!("skipped: {error}");
+                return Ok(());
+            }
         };
         let spec = |name: &str| TensorSpec {
             name: name.into(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cited<T> {
-    /// Section of the procedure, or reading of MISSION, that gives the value.
+    /// Section of the procedure, or reading of ARCHITECTURE, that gives the value.
     pub clause: String,
     /// The value itself.
     pub value: T,

@@ -87,6 +87,8 @@ impl Gates {
         for (at, row) in self.gates.iter().enumerate() {
             let earlier = row.after.iter().all(|before| *before < row.gate);
             bad.require(earlier, format!("gates.gates[{at}].after"), "may only name earlier gates");
+            let opens = row.gate != Gate::G4 || !row.after.is_empty();
+            bad.require(opens, format!("gates.gates[{at}].after"), "must name what opens a canary's traffic");
         }
         bad.require(!self.g1_categories.value.is_empty(), "gates.g1_categories", "must not be empty");
         bad.require(!self.g3_approvers.value.is_empty(), "gates.g3_approvers", "must not be empty");

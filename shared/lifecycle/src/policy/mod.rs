@@ -1,4 +1,4 @@
-//! The policy: every number, list, role and trigger of the procedure, each with its clause (DESIGN §4).
+//! The policy: every number, list, role and trigger of the procedure, each with its clause.
 //!
 //! One file per section. A section checks its own values in `check`, naming every bad field.
 

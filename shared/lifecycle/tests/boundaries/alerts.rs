@@ -108,3 +108,26 @@ fn whose_fault_counts() {
         assert_eq!(counts(*fault, &policy().rollout.breaker), *fault == Fault::Model, "{fault}");
     }
 }
+
+/// Every row of the policy, the two triggers with a number, and the breaker.
+#[test]
+fn thresholds_are_strict() {
+    for rule in &policy().monitoring.alerts {
+        let measured = |value| Measurement { value, samples: rule.min_samples, window: rule.window.get() };
+        assert_eq!(judge(rule, &measured(Some(rule.threshold))), Judgement::Quiet, "{}", rule.metric);
+        let beyond = if rule.fires == Strict::Above { 1e-9 } else { -1e-9 };
+        let value = Some(rule.threshold + beyond * rule.threshold.max(1.0));
+        assert_eq!(judge(rule, &measured(value)), Judgement::Firing, "{}", rule.metric);
+        assert_eq!(judge(rule, &measured(Some(f64::NAN))), Judgement::Undefined);
+        let few = Measurement { samples: rule.min_samples - 1, ..measured(value) };
+        assert!(matches!(judge(rule, &few), Judgement::Inconclusive { .. }));
+    }
+    let rollout = &policy().rollout;
+    let seen =
+        |errors, p95| Observed { error_rate: Some(errors), latency_p95_ms: Some(p95), ..Observed::default() };
+    assert!(fired(&seen(0.05, 5_000.0), rollout).is_empty());
+    assert_eq!(fired(&seen(0.0501, 5_000.1), rollout).len(), 2);
+    assert_eq!(breaker(1_000.0_f64.ln() + 1e-9, &rollout.breaker), Breaker::Trip);
+    assert_eq!(breaker(999.0_f64.ln(), &rollout.breaker), Breaker::Hold);
+    assert_eq!(breaker(f64::NAN, &rollout.breaker), Breaker::Undefined);
+}

@@ -1,66 +1,16 @@
 //! G2: whoever asks for an evaluation does not choose what it is judged on; only READY data counts.
 
-use lifecycle::acceptance::{Metric, MetricEvidence, Task};
+use lifecycle::Measured;
+use lifecycle::acceptance::Task;
 use lifecycle::dataset;
-use lifecycle::evaluation::{Slot, SlotRecord};
 use lifecycle::gate::{Candidate, Conditions, Evidence, Gate, decide};
-use lifecycle::{Measured, NotApplicable};
 
+use super::given::gates::{benchmarks, candidate, evidence, ready_for};
 use super::*;
 
-fn candidate(task: Task) -> Candidate {
-    Candidate {
-        name: "models/m/versions/1.0.0".into(),
-        artifact_digest: digest('a'),
-        task,
-        contributors: vec!["author".into()],
-        decided: vec![],
-    }
-}
-
-fn metrics() -> Vec<MetricEvidence> {
-    let one = |metric: &Metric| {
-        let value = match metric {
-            Metric::TaskAccuracy | Metric::DemographicParity => 0.97,
-            Metric::LatencyP95 => 12.0,
-            Metric::AdversarialSuccessRate => 0.01,
-            Metric::HallucinationRate | Metric::HarmfulContentRate => {
-                let sign_off = Some(by(Role::QaEngineer, 1));
-                return MetricEvidence::not_applicable(
-                    *metric,
-                    NotApplicable { reason: "a number".into(), sign_off },
-                );
-            }
-        };
-        MetricEvidence {
-            attack: Some("square/linf/0.02/500".parse().expect("an attack")),
-            ..MetricEvidence::measured(
-                *metric,
-                Measured { value, samples: 500, low: value, high: value, confidence: 0.9 },
-            )
-        }
-    };
-    Metric::ALL.iter().map(one).collect()
-}
-
 fn passes(task: Task, conditions: Conditions, dataset_state: dataset::State, of: char) -> bool {
-    let slot = |slot: &Slot| SlotRecord {
-        slot: *slot,
-        metrics: vec!["metric".into()],
-        reason: String::new(),
-        sign_off: None,
-    };
-    let evidence = Evidence::Benchmarks {
-        evaluation_digest: digest('c'),
-        artifact_digest: digest(of),
-        evaluator_version: "0.1.0".into(),
-        dataset_state,
-        dataset_digest: digest('d'),
-        metrics: metrics(),
-        slots: Slot::ALL.iter().map(slot).collect(),
-        conditions,
-    };
-    decide(Gate::G2, &candidate(task), &evidence, policy()).passed
+    let candidate = Candidate { task, ..candidate(&[]) };
+    decide(Gate::G2, &candidate, &benchmarks(conditions, dataset_state, of), policy()).passed
 }
 
 proptest! {
@@ -97,4 +47,22 @@ fn whole_conditions_pass() {
         planned_tolerance: Some(0.5),
     };
     assert!(passes(Task::Regression, conditions, dataset::State::Ready, 'a'));
+}
+
+#[test]
+fn a_refusal_prints_clause_required_and_observed() {
+    let mut worse = evidence(Gate::G2);
+    let Evidence::Benchmarks { metrics, .. } = &mut worse else { panic!("G2 judges benchmarks") };
+    metrics[3].measured =
+        Some(Measured { value: 0.83, samples: 1520, low: 0.80, high: 0.86, confidence: 0.9 });
+    let refusal = decide(Gate::G2, &ready_for(Gate::G2), &worse, policy()).into_result().expect_err("0.83");
+    assert_eq!(
+        refusal.to_string(),
+        "G2 refused: §7.3 demographic parity 0.83 (n=1520, 0.8..0.86), required > 0.9"
+    );
+    assert_eq!((refusal.reason(), refusal.clause()), ("GATE_REFUSED", "§7.3"));
+    let mut unfit = evidence(Gate::G2);
+    let Evidence::Benchmarks { dataset_state, .. } = &mut unfit else { panic!("G2 judges benchmarks") };
+    *dataset_state = dataset::State::Unfit;
+    assert!(!decide(Gate::G2, &ready_for(Gate::G2), &unfit, policy()).passed);
 }

@@ -1,27 +1,19 @@
 //! G4 and the ladder: one hour at 5 %, 15 minutes at 25 % and 50 %, 100 requests, no trigger, no alert, no silence.
 
+use lifecycle::gate::{Evidence, Gate, decide};
 use lifecycle::health::CanaryHealth;
 use lifecycle::rollout::Rollout;
 
+use super::given::gates::{quiet_canary, ready_for};
+use super::given::rollout::healthy;
 use super::*;
-
-fn healthy(percent: u32) -> CanaryHealth {
-    CanaryHealth {
-        requests: 1_000,
-        model_faults: 0,
-        latency_p95_ms: Some(10.0),
-        soaked: Duration::from_hours(2),
-        windows: 60,
-        windows_with_trigger: 0,
-        windows_with_alert: 0,
-        open_alerts: Vec::new(),
-        traffic_percent: percent,
-        longest_silence: Some(Duration::ZERO),
-    }
-}
 
 fn sound(health: &CanaryHealth) -> bool {
     health.flaws(policy()).is_empty()
+}
+
+fn stable(health: CanaryHealth) -> bool {
+    decide(Gate::G4, &ready_for(Gate::G4), &Evidence::Canary { health }, policy()).passed
 }
 
 proptest! {
@@ -61,5 +53,77 @@ proptest! {
         let answer = running.advance(&health, None, at(0) + around(dwell, own), policy());
         let long = (own >= 0 && monitors >= 0) || dwell == 0;
         prop_assert_eq!(answer.is_ok(), long && requests >= 100, "{:?}", answer);
+    }
+}
+
+#[test]
+fn an_unquiet_or_hasty_canary_is_not_stable() {
+    let spoils: [fn(&mut CanaryHealth); 19] = [
+        |health| health.soaked -= Duration::from_secs(1),
+        |health| health.requests = 99,
+        |health| health.windows = 0,
+        |health| health.windows_with_trigger = 1,
+        |health| health.windows_with_alert = 1,
+        |health| health.open_alerts.push("latency".into()),
+        |health| health.traffic_percent = 25,
+        |health| health.latency_p95_ms = Some(f64::NAN),
+        |health| health.latency_p95_ms = None,
+        |health| health.model_faults = 2,   // 2 %: above the alert of 1 %
+        |health| health.model_faults = 100, // and above the trigger of 5 %
+        |health| health.model_faults = 101,
+        |health| health.latency_p95_ms = Some(2_000.1),
+        |health| health.longest_silence = None,
+        |health| health.longest_silence = Some(Duration::from_secs(5 * 60 + 1)),
+        |health| health.triggers_now = 1,
+        |health| health.breaker_log_e = None,
+        |health| health.breaker_log_e = Some(f64::NAN),
+        |health| health.breaker_log_e = Some(6.908), // a thousandth is -6.9078
+    ];
+    assert!(stable(quiet_canary()));
+    for (place, spoil) in spoils.into_iter().enumerate() {
+        let mut health = quiet_canary();
+        spoil(&mut health);
+        assert!(!stable(health), "spoil {place}");
+    }
+}
+
+/// The alert's own numbers raise nothing (reading 2), here as there; nor does the longest silence that is allowed.
+#[test]
+fn a_canary_on_the_thresholds_is_stable() {
+    assert!(stable(CanaryHealth {
+        model_faults: 1,
+        latency_p95_ms: Some(2_000.0),
+        longest_silence: Some(Duration::from_mins(5)),
+        breaker_log_e: Some(6.907),
+        ..quiet_canary()
+    }));
+}
+
+/// Health that was stored without these fields says no more against the canary than it did.
+#[test]
+fn stored_health_is_judged_as_it_was() {
+    let mut stored = serde_norway::to_value(quiet_canary()).expect("stored");
+    let fields = stored.as_mapping_mut().expect("fields");
+    fields.remove("triggers_now").and(fields.remove("breaker_log_e")).expect("both were there");
+    assert!(stable(serde_norway::from_value(stored).expect("read")));
+}
+
+/// Every step looks at the same numbers as G4: 3 % errors and a P95 of 3 s are no health, however quiet the windows.
+#[test]
+fn no_step_takes_a_canary_that_alerts_would_fire_for() {
+    let policy = policy();
+    let fine = CanaryHealth { model_faults: 10, soaked: Duration::from_hours(1), ..healthy(25) };
+    let spoiled = [
+        CanaryHealth { model_faults: 11, ..fine.clone() },
+        CanaryHealth { latency_p95_ms: Some(2_000.5), ..fine.clone() },
+        CanaryHealth { latency_p95_ms: None, ..fine.clone() },
+        CanaryHealth { longest_silence: None, ..fine.clone() },
+        CanaryHealth { longest_silence: Some(Duration::from_secs(301)), ..fine.clone() },
+    ];
+    let second = Rollout::Running { step: 1, since: at(0) };
+    assert!(second.advance(&fine, None, at(900), policy).is_ok());
+    for health in spoiled {
+        let why = second.advance(&health, None, at(900), policy).expect_err("unhealthy");
+        assert_eq!(why.reason(), "UNHEALTHY", "{why}");
     }
 }

@@ -1,6 +1,8 @@
 //! §9.2: 500 samples, p at most 1 % after correction, an effect beyond its limit; a p-value alone is no drift.
 
-use lifecycle::drift::{Column, DriftKind, DriftTest, DriftVerdict, judge};
+use lifecycle::drift::{
+    Column, ColumnKind, DriftKind, DriftTest, DriftVerdict, judge, not_applicable, weigh,
+};
 use lifecycle::policy::monitoring::DriftRule;
 
 use super::*;
@@ -76,4 +78,58 @@ proptest! {
         let answer = judge(&[column(test, Some(0.5), 0.0, 500)], "d", "d", rule(kind));
         prop_assert_eq!(answer.is_ok(), named);
     }
+}
+
+#[test]
+fn drift_needs_significance_effect_and_samples() {
+    let rule = rule(DriftKind::Data);
+    let tested = |p, effect, samples| column(DriftTest::KolmogorovSmirnov, Some(p), effect, samples);
+    let verdict = |columns: &[Column]| judge(columns, "d", "d", rule).expect("right reference");
+    assert!(matches!(verdict(&[tested(1e-6, 0.3, 500)]), DriftVerdict::Drift { .. }));
+    assert_eq!(verdict(&[tested(1e-6, 0.05, 500)]), DriftVerdict::Stable);
+    assert_eq!(verdict(&[tested(1e-6, 0.3, 499)]), DriftVerdict::Inconclusive { needed: 500 });
+    assert!(matches!(verdict(&[tested(f64::NAN, 0.3, 500)]), DriftVerdict::Undefined { .. }));
+    assert!(matches!(verdict(&[]), DriftVerdict::Undefined { .. }));
+    assert_eq!(verdict(&vec![tested(0.009, 0.3, 500); 20]), DriftVerdict::Stable); // corrected for twenty
+    assert_eq!(judge(&[], "other", "d", rule).expect_err("another reference").reason(), "WRONG_REFERENCE");
+}
+
+/// A column is named once, however many of its tests say that it drifted, and the correction is over all of them.
+#[test]
+fn many_tests_of_one_column() {
+    use DriftTest as T;
+    let rule = rule(DriftKind::Data);
+    let named =
+        |name: &str, test, p, effect| Column { name: name.into(), ..column(test, Some(p), effect, 500) };
+    let columns = [
+        named("a", T::KolmogorovSmirnov, 0.004, 0.3),
+        named("a", T::PopulationStability, 0.001, 0.3),
+        named("a", T::Wasserstein, 0.001, 0.3),
+        named("b", T::KolmogorovSmirnov, 0.9, 0.01),
+    ];
+    let weighed = weigh(&columns, rule);
+    let adjusted: Vec<f64> = weighed.iter().filter_map(|one| one.adjusted).collect();
+    let close = adjusted.iter().zip([0.008, 0.004, 0.004, 0.9]).all(|(got, want)| (got - want).abs() < 1e-12);
+    assert!(close, "{adjusted:?}");
+    assert_eq!(weighed.iter().map(|one| one.drifted).collect::<Vec<_>>(), [true, true, true, false]);
+    let verdict = judge(&columns, "d", "d", rule).expect("the right reference");
+    assert_eq!(verdict, DriftVerdict::Drift { columns: vec!["a".into()] });
+}
+
+/// §9.2 names six tests for data: each fits one kind of column, and those that fit none say so.
+#[test]
+fn tests_fit_the_kind_of_a_column() {
+    use ColumnKind as K;
+    let rule = rule(DriftKind::Data);
+    let of = |kind: K| kind.tests(rule).map(DriftTest::as_str).collect::<Vec<_>>();
+    assert_eq!(of(K::Numeric), ["kolmogorov-smirnov", "population-stability", "wasserstein"]);
+    assert_eq!(of(K::Categorical), ["chi-squared", "population-stability", "jensen-shannon"]);
+    assert_eq!(of(K::Embedding), ["maximum-mean-discrepancy"]);
+    let made: Vec<DriftTest> =
+        [K::Numeric, K::Categorical].into_iter().flat_map(|one| one.tests(rule)).collect();
+    let left = not_applicable(&made, rule);
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0].subject, "maximum-mean-discrepancy");
+    assert_eq!(left[0].observed, "not applicable: no embedding column");
+    assert_eq!(not_applicable(&[], rule).len(), 6);
 }

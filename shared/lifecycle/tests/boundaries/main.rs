@@ -7,38 +7,27 @@ mod attack;
 mod benchmarks;
 mod canary;
 mod carry;
+mod choice;
+mod classifier;
 mod clocks;
 mod drift;
+mod measured;
 mod quality;
 mod records;
 mod retirement;
 mod service_levels;
 mod versions;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+#[path = "../given/mod.rs"]
+mod given;
 
-use lifecycle::{Approval, Policy, Role, Strict};
+use std::time::{Duration, SystemTime};
+
+use given::{DAY, at, by, digest, done, exact, policy};
+use lifecycle::{Approval, Role, Strict};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-
-const DAY: u64 = 86_400;
-
-fn policy() -> &'static Policy {
-    Policy::builtin()
-}
-
-fn at(seconds: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds) // 2026-01-01
-}
-
-fn digest(letter: char) -> String {
-    format!("sha256:{}", letter.to_string().repeat(64))
-}
-
-fn by(role: Role, seconds: u64) -> Approval {
-    Approval::new(role.as_str(), role, at(seconds))
-}
 
 /// How far a value lies from a boundary, as a share of it: zero stands for the very next number.
 fn distance() -> impl Strategy<Value = f64> {

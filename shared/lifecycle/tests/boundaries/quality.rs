@@ -1,40 +1,9 @@
 //! §5.2: accuracy > 99 %, missing < 5 %, younger than 30 days, duplicates < 1 %; the policy's own for the other four.
 
-use lifecycle::quality::{Applicable, Audit, Count, Currency, GroupShare, QualityEvidence, Relevance, judge};
+use lifecycle::quality::{Applicable, Count, Currency, GroupShare, QualityEvidence, Relevance, judge};
 
+use super::given::data::{NOW, audit, excused_data, groups, measured_data};
 use super::*;
-
-const NOW: u64 = 100 * DAY;
-
-fn good() -> QualityEvidence {
-    QualityEvidence {
-        audit: Some(audit(500, 0)),
-        missing_cells: Count { bad: 0, all: 100 },
-        inconsistent_rows: Applicable::Measured(Count { bad: 0, all: 100 }),
-        currency: Currency::NewestEvent(at(NOW)),
-        duplicate_rows: Count { bad: 0, all: 100 },
-        invalid_rows: Count { bad: 0, all: 100 },
-        relevance: Some(Relevance { signal: 0.5, sign_off: Some(by(Role::MlLead, 1)) }),
-        groups: Applicable::Measured(groups(0.5)),
-        contributors: vec!["data-engineer".into()],
-    }
-}
-
-fn audit(rows: u64, wrong_rows: u64) -> Audit {
-    Audit {
-        rows,
-        wrong_rows,
-        method: "against the source's arrays".into(),
-        auditor: "qa-engineer".into(),
-        sample_digest: digest('a'),
-    }
-}
-
-/// Two groups of which one should be a half.
-fn groups(share: f64) -> Vec<GroupShare> {
-    let one = |group: &str, share| GroupShare { group: group.into(), share, reference: 0.5 };
-    vec![one("sex=a", share), one("sex=b", 1.0 - share)]
-}
 
 /// The dimensions that miss their target.
 fn missed(data: &QualityEvidence) -> Vec<&'static str> {
@@ -42,6 +11,8 @@ fn missed(data: &QualityEvidence) -> Vec<&'static str> {
 }
 
 type Set = fn(&mut QualityEvidence, Count);
+
+type Spoil = fn(&mut QualityEvidence);
 
 /// The counted dimensions, one bad of how many is their number.
 const COUNTED: &[(&str, u64, Set)] = &[
@@ -57,13 +28,13 @@ proptest! {
     fn counts_from_both_sides((dimension, one_of, set) in select(COUNTED), bad in 1u64..1_000_000) {
         let all = bad * one_of;
         for (bad, met) in [(bad - 1, true), (bad, false), (bad + 1, false)] {
-            let mut data = good();
+            let mut data = measured_data();
             set(&mut data, Count { bad, all });
             let want: &[&str] = if met { &[] } else { &[dimension] };
             prop_assert_eq!(missed(&data), want, "{} of {}", bad, all);
         }
         for senseless in [Count { bad: 0, all: 0 }, Count { bad: all + 1, all }] {
-            let mut data = good();
+            let mut data = measured_data();
             set(&mut data, senseless);
             prop_assert_eq!(missed(&data), [dimension]);
         }
@@ -77,7 +48,7 @@ proptest! {
         } else {
             Currency::NewestEvent(time)
         };
-        let mut data = good();
+        let mut data = measured_data();
         data.currency = current(at(NOW) - around(30 * DAY, nanos));
         let want: &[&str] = if nanos < 0 { &[] } else { &["timeliness"] };
         prop_assert_eq!(missed(&data), want);
@@ -85,11 +56,31 @@ proptest! {
         prop_assert_eq!(missed(&data), ["timeliness"]);
     }
 
+    /// Reading 13: data is as current as its oldest source; one source that nobody confirmed, or that somebody confirmed who may
+    /// not, leaves all of it without a confirmation.
+    #[test]
+    fn every_source_is_confirmed_by_one_who_may(
+        sources in vec(prop::option::weighted(0.9, (prop::bool::weighted(0.9), 0u64..40)), 0..5),
+    ) {
+        let one = |(owner, days): (bool, u64)| by(if owner { Role::DataOwner } else { Role::DataEngineer }, NOW - days * DAY);
+        let confirmations: Vec<Option<Approval>> = sources.iter().map(|source| source.map(one)).collect();
+        let mut data = measured_data();
+        data.currency = Currency::confirmed(&confirmations, &policy().quality);
+        let whole = sources.iter().all(|source| source.is_some_and(|(owner, _)| owner)) && !sources.is_empty();
+        let oldest = sources.iter().flatten().map(|(_, days)| *days).max();
+        let want: &[&str] = if whole && oldest < Some(30) { &[] } else { &["timeliness"] };
+        prop_assert_eq!(missed(&data), want, "{:?}", data.currency);
+        if whole {
+            let told = oldest.map(|days| by(Role::DataOwner, NOW - days * DAY));
+            prop_assert_eq!(Some(data.currency), told.map(Currency::Confirmed));
+        }
+    }
+
     /// Relevance is a signal above nothing and at most all, signed off by one of four roles.
     #[test]
     fn relevance_from_both_sides(signal in prop_oneof![0.0..=1.0f64, Just(0.0f64.next_up())], beyond in distance()) {
         let with = |signal| {
-            let mut data = good();
+            let mut data = measured_data();
             data.relevance = Some(Relevance { signal, sign_off: Some(by(Role::QaEngineer, 1)) });
             missed(&data)
         };
@@ -105,7 +96,7 @@ proptest! {
     fn imbalance_from_both_sides(reference in 0u64..=1_000, share in 0u64..=1_000, edge in any::<bool>()) {
         let share = if edge && reference >= 200 { reference - 200 } else { share };
         let of = |part: u64| part as f64 / 1_000.0;
-        let mut data = good();
+        let mut data = measured_data();
         let one = |group: &str, share, reference| GroupShare { group: group.into(), share, reference };
         data.groups = Applicable::Measured(vec![
             one("sex=a", of(share), of(reference)),
@@ -121,7 +112,7 @@ proptest! {
         let mut spoiled = groups(0.5);
         if reference { spoiled[0].reference = bad } else { spoiled[0].share = bad }
         for flawed in [spoiled, groups(0.5).split_off(1), vec![]] {
-            let mut data = good();
+            let mut data = measured_data();
             data.groups = Applicable::Measured(flawed);
             prop_assert_eq!(missed(&data), ["fairness"]);
         }
@@ -135,7 +126,7 @@ fn audits_from_both_sides() {
     let least = [300, 473, 628, 773, 913, 1049, 1182]; // the first one lifted to the policy's 300
     for (wrong, rows) in (0..).zip(least) {
         let with = |rows| {
-            let mut data = good();
+            let mut data = measured_data();
             data.audit = Some(audit(rows, wrong));
             missed(&data)
         };
@@ -146,8 +137,36 @@ fn audits_from_both_sides() {
         }
     }
     for flawed in [None, Some(audit(0, 0)), Some(audit(300, 301))] {
-        let mut data = good();
+        let mut data = measured_data();
         data.audit = flawed;
         assert_eq!(missed(&data), ["accuracy"]);
     }
+}
+
+/// Each dimension on its number, or without its evidence, where two do not apply.
+#[test]
+fn values_exactly_on_a_target_do_not_pass() {
+    let judged = judge(&excused_data(), at(NOW), &policy().quality);
+    assert!(missed(&excused_data()).is_empty(), "{judged:?}");
+    let cases: [(&str, Spoil); 11] = [
+        ("accuracy", |d| d.audit.as_mut().expect("given").rows = 299),
+        ("accuracy", |d| d.audit.as_mut().expect("given").wrong_rows = 3),
+        ("accuracy", |d| d.audit = None),
+        ("completeness", |d| d.missing_cells = Count { bad: 5, all: 100 }),
+        ("completeness", |d| d.missing_cells = Count { bad: 0, all: 0 }),
+        ("timeliness", |d| d.currency = Currency::NewestEvent(at(NOW - 30 * DAY))),
+        ("timeliness", |d| d.currency = Currency::Confirmed(by(Role::DataEngineer, NOW))),
+        ("timeliness", |d| d.currency = Currency::Unknown),
+        ("uniqueness", |d| d.duplicate_rows = Count { bad: 10, all: 1000 }),
+        ("relevance", |d| d.relevance.as_mut().expect("given").signal = f64::NAN),
+        ("fairness", |d| d.groups = Applicable::Absent),
+    ];
+    for (dimension, spoil) in cases {
+        let mut data = excused_data();
+        spoil(&mut data);
+        assert_eq!(missed(&data), [dimension]);
+    }
+    let mut young = excused_data();
+    young.currency = Currency::NewestEvent(at(NOW - 30 * DAY + 1));
+    assert!(missed(&young).is_empty());
 }

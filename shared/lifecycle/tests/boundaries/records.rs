@@ -1,27 +1,18 @@
-//! What a record must hold to count: slots and test reports of §7, documents of §11, courses of people.
+//! What a record must hold to count: requirements of §4.1, slots and test reports of §7, documents of §11, courses of
+//! people.
 
 use std::collections::BTreeMap;
 
+use lifecycle::Verdict;
 use lifecycle::documents::{Document, Made, Occasion, require};
 use lifecycle::evaluation::{Slot, SlotRecord, TestCategory, TestReport, missing_slots, report_flaws};
 use lifecycle::policy::Span;
 use lifecycle::policy::people::{CourseRow, People};
+use lifecycle::traceability::{Evidence, Requirement, trace};
 use lifecycle::training_record::{TrainingRecord, check};
 
+use super::given::gates::report;
 use super::*;
-
-/// A report of tests as the registry counts it.
-fn report(category: TestCategory, tool: &str, passed: u64, failed: u64) -> TestReport {
-    TestReport {
-        category,
-        tool: tool.into(),
-        digest: digest('b'),
-        passed,
-        failed,
-        skipped: 0,
-        artifact_digest: digest('a'),
-    }
-}
 
 proptest! {
     /// Of the fifteen slots each is measured, or empty with a reason that somebody signed who did not contribute.
@@ -67,8 +58,9 @@ proptest! {
             TestCategory::Fairness => tool == "fairlearn",
             TestCategory::Benchmark | TestCategory::Ab => false,
         };
+        let report = TestReport { tool: tool.into(), passed, failed, ..report(category) };
         let of = digest(if same { 'a' } else { 'f' });
-        let flaws = report_flaws(&report(category, tool, passed, failed), &of, &policy().evaluation);
+        let flaws = report_flaws(&report, &of, &policy().evaluation);
         prop_assert_eq!(flaws.is_empty(), known && passed > 0 && failed == 0 && same, "{:?}", flaws);
     }
 
@@ -130,4 +122,30 @@ proptest! {
         prop_assert_eq!(trained(&[ahead], at(0)).is_ok(), !asked);
         prop_assert!(check("person", role, &[], "2", at(0), &policy().people).is_ok(), "the procedure asks for none");
     }
+}
+
+#[test]
+fn a_stale_or_incomplete_document_is_not_signed() {
+    let rows = &policy().documents;
+    let parts: BTreeMap<String, String> =
+        rows[1].parts.iter().map(|part| (part.clone(), "text".into())).collect();
+    let card =
+        Made { document: Document::DataCard, parts, digest: digest('b'), when: at(5), newest_record: at(5) };
+    let owner = Approval::new("data-engineer-1", Role::DataEngineer, at(6));
+    assert!(card.sign(&owner, rows).is_ok());
+    let stale = Made { newest_record: at(6), ..card.clone() };
+    assert_eq!(stale.sign(&owner, rows).expect_err("stale").reason(), "DOCUMENT_STALE");
+    let mut empty = card;
+    empty.parts.insert("composition".into(), "  ".into());
+    assert_eq!(empty.sign(&owner, rows).expect_err("incomplete").reason(), "DOCUMENT_INCOMPLETE");
+}
+
+/// §4.1: a requirement is open until something that passes speaks for it.
+#[test]
+fn a_requirement_is_resolved_by_a_pass() {
+    let requirement = Requirement { id: "r1".into(), text: "latency < 2 s".into() };
+    let evidence = |verdict| Evidence { requirement: "r1".into(), name: "load test".into(), verdict };
+    let one = std::slice::from_ref(&requirement);
+    assert!(trace(one, &[evidence(Verdict::Fail)]).require_resolved().is_err());
+    assert!(trace(one, &[evidence(Verdict::Fail), evidence(Verdict::Pass)]).require_resolved().is_ok());
 }

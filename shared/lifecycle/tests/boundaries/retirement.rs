@@ -1,11 +1,51 @@
 //! §10.2: 30 days in a row, 10 % and more; §10.3: 30 days of notice, records kept for years.
 
+use lifecycle::acceptance::Metric;
+use lifecycle::alert::{Category, Judgement};
 use lifecycle::deployment::Done;
 use lifecycle::retirement::{
-    Comparison, Criterion, Fact, Retirement, degraded_days, is_degraded, may_delete_records,
+    Comparison, Criterion, Fact, Retirement, day, degraded_days, is_degraded, judges_performance,
+    may_delete_records, primary_direction,
 };
+use lifecycle::selection_criteria::Direction;
 
 use super::*;
+
+/// One rule that would fire makes a day bad; too few samples of everything make it no day at all.
+#[test]
+fn a_day_is_judged_by_what_has_enough_samples() {
+    let few = Judgement::Inconclusive { needed: 100 };
+    assert_eq!(day(&[few, Judgement::Undefined]), None);
+    assert_eq!(day(&[few, Judgement::Quiet]), Some(false));
+    assert_eq!(day(&[Judgement::Quiet, Judgement::Firing, few]), Some(true));
+    for rule in &policy().monitoring.alerts {
+        let performance = matches!(rule.category, Category::Performance | Category::Quality);
+        assert_eq!(judges_performance(rule), performance, "{}", rule.metric);
+    }
+}
+
+/// Reading 6: §7.3 says which way its metrics are better; any other metric is declared, whatever it is called.
+#[test]
+fn the_direction_of_the_primary_metric_is_never_guessed() {
+    let policy = &policy().acceptance;
+    let told = |metric: Metric, declared| primary_direction(metric.as_str(), Some(metric), declared, policy);
+    for metric in Metric::ALL.iter().copied() {
+        let more = matches!(metric, Metric::TaskAccuracy | Metric::DemographicParity);
+        let (right, wrong) =
+            if more { (Direction::Higher, Direction::Lower) } else { (Direction::Lower, Direction::Higher) };
+        assert_eq!(told(metric, None), Ok(right), "{metric}");
+        assert_eq!(told(metric, Some(right)), Ok(right), "{metric}");
+        let contradicts = told(metric, Some(wrong)).expect_err("§7.3 says otherwise");
+        assert_eq!(contradicts.reason(), "METRIC_DIRECTION");
+    }
+    for name in ["f1", "error_free_share", "loss", "rmse", "latency_score"] {
+        for declared in Direction::ALL.iter().copied() {
+            assert_eq!(primary_direction(name, None, Some(declared), policy), Ok(declared), "{name}");
+        }
+        let silent = primary_direction(name, None, None, policy).expect_err("nothing says so");
+        assert_eq!((silent.reason(), silent.clause()), ("METRIC_DIRECTION", "reading 6"));
+    }
+}
 
 proptest! {
     /// Day 29 no, day 30 yes; a good day, or one that nobody measured, begins the count anew.
@@ -49,10 +89,15 @@ proptest! {
         let policy = &policy().retirement;
         let done = |when| Done { evidence: "proof".into(), who: "ml-ops-engineer".into(), when };
         let moment = at(0) + around(30 * DAY, nanos);
-        let ready = Retirement::new(criterion)
+        let announced = Retirement::new(criterion)
             .complete(&Fact::Announced, done(at(0)), at(0), policy)
-            .and_then(|saga| saga.complete(&Fact::Migrated { remaining: vec![] }, done(at(1)), at(1), policy))
-            .expect("announced and migrated");
+            .expect("announced");
+        let harmful = [Criterion::SecurityVulnerability, Criterion::ComplianceIssue].contains(&criterion);
+        prop_assert_eq!(announced.promises_service(policy), !harmful);
+        let ready = announced
+            .complete(&Fact::Migrated { remaining: vec![] }, done(at(1)), at(1), policy)
+            .expect("migrated");
+        prop_assert!(!ready.promises_service(policy), "nobody is left to serve");
         let security = criterion == Criterion::SecurityVulnerability;
         let early = if nanos < 0 && !security { Duration::from_nanos(nanos.unsigned_abs()) } else { Duration::ZERO };
         prop_assert_eq!(ready.notice_left(moment, policy), early);
@@ -70,4 +115,26 @@ proptest! {
         let answer = may_delete_records(class, hold, at(0), now, &policy().retirement);
         prop_assert_eq!(answer.is_ok(), nanos >= 0 && !hold && class != "for-a-while");
     }
+}
+
+#[test]
+fn day_29_no_day_30_yes_and_9_99_percent_no() {
+    let policy = &policy().retirement;
+    assert!(!is_degraded(&[Some(true); 29], policy));
+    assert!(is_degraded(&[Some(true); 30], policy));
+    let mut gap = vec![Some(true); 40];
+    gap[20] = None;
+    assert!(!is_degraded(&gap, policy));
+    let better = |new| Comparison {
+        old: 0.8,
+        new,
+        uncertainty: 0.01,
+        higher_is_better: true,
+        old_dataset: "d".into(),
+        new_dataset: "d".into(),
+    };
+    assert!(better(0.88).supersedes(policy));
+    assert!(!better(0.8 * 1.0999).supersedes(policy));
+    assert!(!Comparison { uncertainty: f64::NAN, ..better(0.9) }.supersedes(policy));
+    assert!(!Comparison { new_dataset: "e".into(), ..better(0.9) }.supersedes(policy));
 }

@@ -48,3 +48,31 @@ proptest! {
         prop_assert_eq!(objective().burn_rate(requests + 1, requests), None);
     }
 }
+
+/// The strictest latency and availability that a plan names, in whatever unit; what it does not name is the policy's.
+#[test]
+fn a_plan_states_its_promise() {
+    let floor = objective();
+    let stated = |criteria: &[(&str, f64, &str)]| {
+        let one = Objective::stated(criteria.iter().copied(), floor);
+        (one.latency_ms, one.availability)
+    };
+    assert_eq!(stated(&[]), (2_000.0, 0.999));
+    assert_eq!(stated(&[("latency_p95_ms", 300.0, "ms"), ("latency", 0.2, "s")]), (200.0, 0.999));
+    assert_eq!(stated(&[("availability", 0.9995, ""), ("throughput", 50.0, "rows/s")]), (2_000.0, 0.9995));
+}
+
+/// A promise is never weakened by another, and what is no promise changes nothing.
+#[test]
+fn the_stricter_promise_counts() {
+    let floor = objective();
+    let with = |latency_ms, availability| {
+        let one = floor.stricter(Objective { latency_ms, availability, ..floor });
+        (one.latency_ms, one.availability)
+    };
+    assert_eq!(with(300.0, 0.9995), (300.0, 0.9995));
+    assert_eq!(with(9_000.0, 0.5), (2_000.0, 0.999));
+    for (latency, share) in [(0.0, 1.0), (f64::NAN, f64::NAN), (-1.0, 2.0)] {
+        assert_eq!(with(latency, share), (2_000.0, 0.999), "{latency} ms, {share}");
+    }
+}

@@ -1,7 +1,9 @@
-//! §6.4: what kind of change asks for which number; §5.3.7: numbers of datasets.
+//! §6.4: how a number is written, and what kind of change asks for which; §5.3.7: numbers of datasets.
 
 use lifecycle::training::{Technique, default_bump};
-use lifecycle::version::{Makeup, classify, next_dataset_version, next_model_version};
+use lifecycle::version::{
+    Makeup, ModelVersionId, classify, next_dataset_version, next_model_version, successor,
+};
 use lifecycle::{Bump, Version};
 
 use super::*;
@@ -51,6 +53,21 @@ fn techniques_ask_for_a_bump() {
     }
 }
 
+#[test]
+fn a_bump_may_be_raised_never_lowered() {
+    let (first, taken) = (Version::new(1, 0, 0), [Version::new(1, 0, 0), Version::new(1, 1, 0)]);
+    let base = |least| Some((Version::new(1, 1, 0), least));
+    assert_eq!(next_model_version(&taken, base(Bump::Minor), Version::new(2, 0, 0), first), Ok(Bump::Major));
+    let low =
+        next_model_version(&taken, base(Bump::Major), Version::new(1, 2, 0), first).expect_err("too low");
+    assert_eq!(low.reason(), "VERSION_BUMP_TOO_LOW");
+    assert!(low.to_string().contains("required at least a major change: 2.0.0"), "{low}");
+    let gap = next_model_version(&taken, base(Bump::Patch), Version::new(1, 3, 0), first).expect_err("a gap");
+    assert_eq!(gap.reason(), "VERSION_NOT_SUCCESSOR");
+    assert_eq!(successor(&taken, Version::new(1, 0, 0), Bump::Patch), Some(Version::new(1, 0, 1)));
+    assert!(next_model_version(&[], None, Version::new(0, 1, 0), first).is_err());
+}
+
 proptest! {
     /// A number is accepted when it raises by what the change asks for or more, one step, and is free.
     #[test]
@@ -71,6 +88,37 @@ proptest! {
         let step = steps.iter().find(|(_, next)| *next == asked).map(|(bump, _)| *bump);
         let answer = next_model_version(&[base], Some((base, least)), asked, Version::new(1, 0, 0));
         prop_assert_eq!(answer.ok(), step.filter(|bump| *bump >= least));
+    }
+
+    /// A printed version reads back as itself, and no other spelling reads at all.
+    #[test]
+    fn versions_have_one_spelling(major: u32, minor: u32, patch: u32) {
+        let version = Version::new(major, minor, patch);
+        prop_assert_eq!(version.to_string().parse::<Version>().expect("a version"), version);
+        for wrong in [format!("v{version}"), format!("0{version}"), format!("{version}.0"), format!("{version} ")] {
+            prop_assert!(wrong.parse::<Version>().is_err(), "{}", wrong);
+        }
+        let id = ModelVersionId { model: "a-v1".into(), version };
+        prop_assert_eq!(id.to_string().parse::<ModelVersionId>().expect("an id"), id);
+    }
+
+    /// However versions are asked for, the accepted ones are unique and each has its direct predecessor.
+    #[test]
+    fn accepted_versions_leave_no_gap(asked in vec((0u32..4, 0u32..4, 0u32..4, 0usize..8), 1..60)) {
+        let first = policy().versioning.first_version.value;
+        let mut taken: Vec<Version> = Vec::new();
+        for (major, minor, patch, base) in asked {
+            let want = Version::new(major, minor, patch);
+            let base = (!taken.is_empty()).then(|| (taken[base % taken.len()], Bump::Patch));
+            if next_model_version(&taken, base, want, first).is_ok() {
+                prop_assert!(!taken.contains(&want));
+                taken.push(want);
+            }
+        }
+        for version in taken.iter().filter(|version| **version != first) {
+            let reached = taken.iter().any(|earlier| earlier.bump_to(*version).is_some());
+            prop_assert!(reached, "{} has no predecessor", version);
+        }
     }
 
     /// A dataset begins at 1.0.0, and each version is one step after the latest.

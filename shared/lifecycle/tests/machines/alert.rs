@@ -1,6 +1,6 @@
 //! §9.1 the life of an alert: only quiet windows in a row close it.
 
-use lifecycle::alert::{Alert, Judgement, step};
+use lifecycle::alert::{Alert, Judgement, step, volume_drop};
 
 use super::*;
 
@@ -50,4 +50,18 @@ proptest! {
             prop_assert_eq!(seen(alert.as_ref()), want);
         }
     }
+}
+
+#[test]
+fn only_quiet_windows_close_an_alert() {
+    let open = step(None, Judgement::Firing, at(0), 3);
+    let open = step(open, Judgement::Undefined, at(60), 3);
+    let open = step(open, Judgement::Quiet, at(120), 3);
+    let open = step(open, Judgement::Inconclusive { needed: 100 }, at(180), 3);
+    let open = step(open, Judgement::Quiet, at(240), 3);
+    assert_eq!(open.as_ref().map(Alert::as_str), Some("OPEN"));
+    let closed = step(open, Judgement::Quiet, at(300), 3);
+    assert_eq!(closed.as_ref().map(Alert::as_str), Some("CLOSED"));
+    assert_eq!(volume_drop(80, &[100, 90, 400]), Some(0.2));
+    assert_eq!(volume_drop(80, &[]), None);
 }

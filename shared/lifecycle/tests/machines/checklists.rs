@@ -1,7 +1,11 @@
-//! §8.2 the deployment and post-deployment lists: in order, each once, with proof, the canary watched for an hour.
+//! §8.2 the three lists: before the deployment all at once, in it and after it in order, each once, with proof, the
+//! canary watched for an hour.
 
-use lifecycle::checklist::{Checklist, DeployItem, PostItem};
+use lifecycle::checklist::{
+    Acknowledgement, Checklist, DeployItem, PostItem, PreFacts, Rehearsal, check_pre,
+};
 
+use super::given::rollout::facts;
 use super::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -63,4 +67,22 @@ proptest! {
         );
         prop_assert_eq!(answer.is_ok(), ahead == 0);
     }
+}
+
+#[test]
+fn every_missing_pre_item_is_refused() {
+    let policy = &policy().deployment;
+    assert_eq!(
+        check_pre(&PreFacts::default(), at(1), policy).expect_err("nothing is there").findings().len(),
+        7
+    );
+    let mut late = facts();
+    late.newest_record = Some(at(1));
+    assert!(check_pre(&late, at(2), policy).is_err());
+    let mut unrehearsed = facts();
+    unrehearsed.rollback_plan = unrehearsed.rollback_plan.map(|r| Rehearsal { restored: false, ..r });
+    assert!(check_pre(&unrehearsed, at(2), policy).is_err());
+    let mut silent = facts();
+    silent.on_call = Some(Acknowledgement { notified: at(0), acknowledged: None });
+    assert!(check_pre(&silent, at(2), policy).is_err());
 }

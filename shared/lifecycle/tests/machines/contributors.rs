@@ -3,32 +3,11 @@
 use lifecycle::NotApplicable;
 use lifecycle::acceptance::{self, Metric, MetricEvidence, Task};
 use lifecycle::ethics::{EthicsItem, EthicsReview, ItemRecord, record_item, vote};
-use lifecycle::gate::{Candidate, EarlierDecision, Evidence, Gate, decide};
-use lifecycle::separation::{Action, break_glass, may_hold};
+use lifecycle::gate::{Candidate, Evidence, Gate, decide};
+use lifecycle::separation::{Action, approve, authorize, break_glass, may_hold, quorum};
 
+use super::given::gates::{ready_for, review};
 use super::*;
-
-fn candidate(contributors: &[String]) -> Candidate {
-    let passed = |gate| EarlierDecision { gate, passed: true, artifact_digest: digest('a') };
-    Candidate {
-        name: "models/m/versions/1.0.0".into(),
-        artifact_digest: digest('a'),
-        task: Task::BinaryClassification,
-        contributors: contributors.to_vec(),
-        decided: vec![passed(Gate::G1), passed(Gate::G2)],
-    }
-}
-
-fn review(contributors: &[String], items: Vec<ItemRecord>) -> EthicsReview {
-    EthicsReview {
-        artifact_digest: digest('a'),
-        intended_use: "screening".into(),
-        contributors: contributors.to_vec(),
-        items,
-        votes: vec![],
-        rejected: false,
-    }
-}
 
 proptest! {
     /// G3: a QA engineer who did not contribute, and nobody else.
@@ -39,7 +18,8 @@ proptest! {
         let names: Vec<String> = contributors.iter().map(|one| format!("person-{one}")).collect();
         let approval = Some(Approval::new(format!("person-{person}"), role, at(1)));
         let evidence = Evidence::Qa { approval, artifact_digest: digest('a'), carried: None };
-        let decision = decide(Gate::G3, &candidate(&names), &evidence, policy());
+        let candidate = Candidate { contributors: names, ..ready_for(Gate::G3) };
+        let decision = decide(Gate::G3, &candidate, &evidence, policy());
         prop_assert_eq!(decision.passed, role == Role::QaEngineer && !contributors.contains(&person));
     }
 
@@ -54,14 +34,16 @@ proptest! {
         let who = |role| Approval::new(format!("person-{person}"), role, at(2));
         let record = ItemRecord { item, evidence_digest: digest('b'), assessor: who(role) };
         let assesses = role == Role::EthicsReviewer || (role == Role::Legal && item == EthicsItem::PrivacyImpact);
-        let recorded = record_item(&review(&names, vec![]), &record, &policy().ethics);
+        let empty = EthicsReview { contributors: names, ..review() };
+        let recorded = record_item(&empty, &record, &policy().ethics);
         prop_assert_eq!(recorded.is_ok(), assesses && !own);
         let items = EthicsItem::ALL.iter().map(|item| ItemRecord {
             item: *item,
             evidence_digest: digest('b'),
             assessor: Approval::new("somebody-else", Role::EthicsReviewer, at(1)),
         });
-        let voted = vote(&review(&names, items.collect()), &who(role), &policy().ethics);
+        let assessed = EthicsReview { items: items.collect(), ..empty };
+        let voted = vote(&assessed, &who(role), &policy().ethics);
         prop_assert_eq!(voted.is_ok(), role == Role::EthicsBoard && !own);
     }
 
@@ -118,10 +100,31 @@ proptest! {
     fn an_action_is_taken_by_its_roles(action in any_of(Action::ALL), role in any_of(Role::ALL)) {
         let row = policy().people.matrix.iter().find(|row| row.action == action).expect("a row");
         let may = row.roles.contains(&role) || row.each_of.contains(&role);
-        let answer = lifecycle::separation::authorize(action, &by(role, 1), &[], &policy().people);
+        let answer = authorize(action, &by(role, 1), &[], &policy().people);
         prop_assert_eq!(answer.is_ok(), may);
         let own = [role.as_str().to_owned()];
-        let answer = lifecycle::separation::authorize(action, &by(role, 1), &own, &policy().people);
+        let answer = authorize(action, &by(role, 1), &own, &policy().people);
         prop_assert_eq!(answer.is_ok(), may && !row.bars_contributors);
+    }
+
+    /// A person who contributed never approves; one person is one approval, in whatever role.
+    #[test]
+    fn contributors_never_approve(people in vec((0_u8..5, 0_usize..24), 0..12), contributor in 0_u8..5) {
+        let policy = &policy().people;
+        let contributors = vec![format!("person-{contributor}")];
+        for action in [Action::ApproveQuality, Action::ApproveEthics, Action::RollOut, Action::AssessEthics] {
+            let mut given = Vec::new();
+            for (person, role) in &people {
+                let role = Role::ALL[*role % Role::ALL.len()];
+                let new = Approval::new(format!("person-{person}"), role, at(0));
+                prop_assert!(*person != contributor || authorize(action, &new, &contributors, policy).is_err());
+                given = approve(action, given.clone(), new, &contributors, policy).unwrap_or(given);
+            }
+            let persons: BTreeSet<&String> = given.iter().map(|a| &a.principal).collect();
+            prop_assert_eq!(persons.len(), given.len());
+            prop_assert!(!persons.contains(&contributors[0]));
+            let needed = policy.matrix.iter().find(|row| row.action == action).map_or(1, |row| row.persons);
+            prop_assert_eq!(quorum(action, &given, &contributors, policy).is_ok(), given.len() >= needed);
+        }
     }
 }

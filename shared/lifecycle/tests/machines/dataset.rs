@@ -2,26 +2,10 @@
 
 use lifecycle::Verdict;
 use lifecycle::dataset::{Dimension, State, Step, StepRecord, release};
-use lifecycle::quality::{DimensionVerdict, Judgement};
+use lifecycle::quality::{Count, DimensionVerdict, Judgement, judge};
 
+use super::given::data::{NOW, excused_data, steps};
 use super::*;
-
-fn steps() -> Vec<StepRecord> {
-    let link = |place: usize| format!("sha256:{place:064x}");
-    let one = |(place, step): (usize, &Step)| StepRecord {
-        step: *step,
-        input_digest: link(place),
-        code_digest: digest('c'),
-        parameters: "{}".into(),
-        seed: 7,
-        output_digest: link(place + 1),
-        rows_in: 10,
-        rows_out: 10,
-        rejects: 0,
-        not_applicable: String::new(),
-    };
-    Step::ALL.iter().enumerate().map(one).collect()
-}
 
 fn judgement(verdicts: &[Verdict]) -> Judgement {
     let one = |(dimension, verdict): (&Dimension, &Verdict)| DimensionVerdict {
@@ -97,4 +81,35 @@ proptest! {
             state = released.unwrap_or(state);
         }
     }
+}
+
+#[test]
+fn a_dataset_version_is_released_once_and_only_whole() {
+    let judged = judge(&excused_data(), at(NOW), &policy().quality);
+    let quality = &policy().quality;
+    let released = |state, steps: &[StepRecord], leaked| release(state, steps, leaked, &judged, quality);
+    assert_eq!(released(State::Draft, &steps(), Some(0)), Ok(State::Ready));
+    assert!(released(State::Ready, &steps(), Some(0)).is_err());
+    assert!(released(State::Draft, &steps(), None).is_err());
+    assert!(released(State::Draft, &steps(), Some(1)).is_err());
+    for place in 0..7 {
+        let mut less = steps();
+        less.remove(place);
+        assert!(released(State::Draft, &less, Some(0)).is_err());
+        let mut twisted = steps();
+        twisted.swap(place, (place + 1) % 7);
+        assert!(released(State::Draft, &twisted, Some(0)).is_err());
+        let mut skipped = steps();
+        skipped[place].not_applicable = "not needed".into();
+        let may = Step::ALL[place] == Step::Augmentation;
+        if may {
+            skipped[place + 1].input_digest = skipped[place - 1].output_digest.clone();
+        }
+        assert_eq!(released(State::Draft, &skipped, Some(0)).is_ok(), may);
+    }
+    let mut dirty = excused_data();
+    dirty.duplicate_rows = Count { bad: 50, all: 100 };
+    let unfit = judge(&dirty, at(NOW), quality);
+    let state = release(State::Draft, &steps(), Some(0), &unfit, quality);
+    assert_eq!(state, Ok(State::Unfit));
 }

@@ -92,3 +92,21 @@ fn a_change_asks_for_its_documentation() {
         assert_eq!(due, documents.then_some((at(5), at(5 + 7 * DAY))), "{}", row.activity);
     }
 }
+
+#[test]
+fn duties_over_a_virtual_year() {
+    let policy = &policy().duties;
+    let expected = [52, 12, 12, 0, 4];
+    for (row, count) in policy.activities.iter().zip(expected) {
+        let year = at(365 * DAY);
+        let duties = schedule(row, at(0), year);
+        let due = duties.iter().filter(|duty| duty.due <= year).count();
+        assert_eq!(due, count, "{}", row.activity);
+        let late = duties.iter().filter(|duty| duty.standing(year) == Standing::Overdue).count();
+        assert_eq!(late, duties.iter().filter(|duty| duty.due < year).count());
+        for one in duties {
+            let by = Approval::new("somebody", row.role, one.due);
+            assert_eq!(one.complete(by, policy).expect("right role").standing(year), Standing::Done);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! §9.3 an item of feedback: COLLECT, ANALYZE, DECIDE, ACTION, closed; none is skipped.
 
-use lifecycle::feedback::{ActionKind, Analysis, Decision, FindingKind, Item};
+use lifecycle::feedback::{ActionKind, Analysis, Decision, FindingKind, Item, deciders, may_decide};
 
 use super::*;
 
@@ -72,4 +72,51 @@ proptest! {
             state = want.unwrap_or(state);
         }
     }
+}
+
+#[test]
+fn no_decision_without_finding_and_no_close_without_action() {
+    let policy = &policy().monitoring.feedback;
+    let lead = Approval::new("ml-lead-1", Role::MlLead, at(3));
+    let item = Item::Collected { at: at(0) };
+    assert_eq!(
+        item.clone().decide(Decision::Retrain, lead.clone(), policy).expect_err("refused").reason(),
+        "OUT_OF_ORDER"
+    );
+    let finding = Analysis { kind: FindingKind::RootCause, text: "drifted input".into() };
+    let item = item.analyze(finding, at(1), policy).expect("a finding");
+    let qa = Approval::new("qa-engineer-1", Role::QaEngineer, at(2));
+    assert_eq!(
+        item.clone().decide(Decision::Retrain, qa, policy).expect_err("refused").reason(),
+        "ROLE_MAY_NOT_DECIDE"
+    );
+    let item = item.decide(Decision::Retrain, lead, policy).expect("a decision");
+    assert_eq!(item.clone().close(at(4)).expect_err("refused").reason(), "OUT_OF_ORDER");
+    assert_eq!(
+        item.clone().act(ActionKind::UpdateModel, " ", at(4)).expect_err("refused").reason(),
+        "LINK_MISSING"
+    );
+    assert!(item.overdue(at(3 + 30 * DAY), policy).is_none());
+    assert!(item.overdue(at(4 + 30 * DAY), policy).is_some());
+    let item = item.act(ActionKind::UpdateModel, "models/digits/versions/1.1.0", at(4)).expect("an action");
+    assert_eq!(item.close(at(5)).expect("closed").as_str(), "CLOSED");
+}
+
+/// §9.3: each decision has its deciders, and nobody else takes it; the next version rests on two of the four.
+#[test]
+fn a_decision_is_taken_by_its_deciders() {
+    let policy = &policy().monitoring.feedback;
+    for decision in Decision::ALL.iter().copied() {
+        for role in Role::ALL.iter().copied() {
+            let answer = may_decide(decision, &by(role, 1), policy);
+            assert_eq!(answer.is_ok(), decides(role, decision), "{decision} by {role}");
+            assert_eq!(deciders(decision, policy).1.contains(&role), decides(role, decision));
+        }
+        assert_eq!(decision.iterates(), ["retrain", "adjust"].contains(&decision.as_str()), "{decision}");
+    }
+    let ops = may_decide(Decision::Retrain, &by(Role::MlOpsEngineer, 1), policy).expect_err("the lead's");
+    assert_eq!((ops.reason(), ops.clause()), ("ROLE_MAY_NOT_DECIDE", "§9.3, §10.1"));
+    let mut nobody = policy.clone();
+    nobody.deciders.clear();
+    assert!(may_decide(Decision::Adjust, &by(Role::MlLead, 1), &nobody).is_err(), "no row, no decider");
 }

@@ -69,3 +69,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_incident_closes_with_its_whole_report() {
+    let policy = &policy().incidents;
+    let mut incident = Incident::open(Severity::High, at(0));
+    assert!(incident.clone().advance(State::Closed, &by(Role::OnCall, 1), Role::OnCall, policy).is_err());
+    for state in [State::Acknowledged, State::Mitigated, State::Resolved] {
+        incident = incident.advance(state, &by(Role::OnCall, 1), Role::OnCall, policy).expect("in order");
+    }
+    let refused = incident
+        .clone()
+        .advance(State::Closed, &by(Role::OnCall, 2), Role::OnCall, policy)
+        .expect_err("no report");
+    assert_eq!(refused.findings().len(), 7);
+    for part in Part::ALL {
+        incident = incident.write(*part, "known").expect("text");
+    }
+    assert!(incident.clone().advance(State::Closed, &by(Role::MlLead, 2), Role::OnCall, policy).is_err());
+    assert!(incident.advance(State::Closed, &by(Role::OnCall, 2), Role::OnCall, policy).is_ok());
+}

@@ -6,7 +6,9 @@ mod checklists;
 mod contributors;
 mod dataset;
 mod duty;
+mod ethics;
 mod feedback;
+mod gates;
 mod incident;
 mod phase;
 mod pipeline;
@@ -18,37 +20,18 @@ mod selection;
 mod source;
 mod training;
 
-use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+#[path = "../given/mod.rs"]
+mod given;
 
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use given::{DAY, at, by, digest, done, policy};
 use lifecycle::deployment::Done;
-use lifecycle::{Approval, Policy, Rejection, Role};
+use lifecycle::{Approval, Rejection, Role};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-
-const DAY: u64 = 86_400;
-
-fn policy() -> &'static Policy {
-    Policy::builtin()
-}
-
-fn at(seconds: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds) // 2026-01-01
-}
-
-fn digest(letter: char) -> String {
-    format!("sha256:{}", letter.to_string().repeat(64))
-}
-
-/// An approval by a person who is named after the role.
-fn by(role: Role, seconds: u64) -> Approval {
-    Approval::new(role.as_str(), role, at(seconds))
-}
-
-fn done(seconds: u64) -> Done {
-    Done { evidence: "proof".into(), who: "ml-ops-engineer".into(), when: at(seconds) }
-}
 
 fn any_of<T: Copy + std::fmt::Debug>(all: &'static [T]) -> impl Strategy<Value = T> {
     select(all)

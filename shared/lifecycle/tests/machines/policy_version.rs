@@ -80,3 +80,27 @@ proptest! {
         prop_assert_eq!(draft.is_ok(), new > old);
     }
 }
+
+#[test]
+fn a_policy_needs_three_persons_and_a_greater_number() {
+    let people = &policy().people;
+    let named = |who: &str, role| Approval::new(who, role, at(1));
+    let draft = PolicyVersion::draft("1.1", &digest('b'), None).expect("a draft");
+    assert!(draft.clone().activate(None).is_err());
+    let one = draft.sign(Signature::Owner, &digest('b'), named("a", Role::MlLead), people).expect("owner");
+    assert!(one.clone().sign(Signature::Reviewer, &digest('b'), named("a", Role::QaLead), people).is_err());
+    assert!(
+        one.clone().sign(Signature::Reviewer, &digest('b'), named("b", Role::QaEngineer), people).is_err()
+    );
+    let two =
+        one.sign(Signature::Reviewer, &digest('b'), named("b", Role::QaLead), people).expect("reviewer");
+    let three = two
+        .sign(Signature::Approver, &digest('b'), named("c", Role::ChiefAiOfficer), people)
+        .expect("approver");
+    assert_eq!(three.state, State::Approved);
+    let (active, _) = three.activate(None).expect("active");
+    for version in ["1.1", "1.0", "1.1.0", "0.9", "x"] {
+        assert!(PolicyVersion::draft(version, &digest('b'), Some(&active)).is_err(), "{version}");
+    }
+    assert!(PolicyVersion::draft("1.10", &digest('b'), Some(&active)).is_ok());
+}

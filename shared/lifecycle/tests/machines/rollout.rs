@@ -1,11 +1,13 @@
 //! §8.2, §8.3 a rollout: PENDING, the steps of the ladder, PAUSED, and three ends without a way back.
 
-use lifecycle::acceptance::Task;
-use lifecycle::checklist::{Acknowledgement, PreDeployment, PreFacts, Rehearsal, check_pre};
-use lifecycle::gate::{Candidate, EarlierDecision, Gate, GateDecision};
+use lifecycle::Policy;
+use lifecycle::gate::{Candidate, Gate, before_traffic};
 use lifecycle::health::CanaryHealth;
+use lifecycle::policy::BUILTIN;
 use lifecycle::rollout::Rollout;
 
+use super::given::gates::{candidate, ready_for};
+use super::given::rollout::{checked, g4, healthy};
 use super::*;
 
 /// The ladder: traffic in percent, and how long a step lasts.
@@ -71,57 +73,15 @@ impl Model {
     }
 }
 
-fn checked() -> PreDeployment {
-    let facts = PreFacts {
-        tests: Some(done(0)),
-        benchmarks: Some(done(0)),
-        ethics: Some(done(0)),
-        scan: Some(done(0)),
-        open_scan_findings: 0,
-        documents: Some(done(0)),
-        newest_record: Some(at(0)),
-        rollback_plan: Some(Rehearsal { done: done(0), took: Duration::from_secs(3), restored: true }),
-        on_call: Some(Acknowledgement { notified: at(0), acknowledged: Some(done(0)) }),
-    };
-    check_pre(&facts, at(1), &policy().deployment).expect("every item holds")
-}
-
-fn candidate(gates: bool) -> Candidate {
-    let decision = |gate: &Gate| EarlierDecision { gate: *gate, passed: gates, artifact_digest: digest('a') };
-    Candidate {
-        name: "models/digits/versions/1.0.0".into(),
-        artifact_digest: digest('a'),
-        task: Task::BinaryClassification,
-        contributors: vec!["ml-engineer".into()],
-        decided: [Gate::G1, Gate::G2, Gate::G3].iter().map(decision).collect(),
-    }
-}
-
-fn g4(passed: bool) -> GateDecision {
-    GateDecision {
-        gate: Gate::G4,
-        passed,
-        findings: Vec::new(),
-        judged: Vec::new(),
-        policy_digest: String::new(),
-        evidence_digests: Vec::new(),
-        carried_from: None,
-    }
+/// What was decided at the three gates before a canary.
+fn judged(passed: bool) -> Candidate {
+    let mut candidate = ready_for(Gate::G4);
+    candidate.decided.iter_mut().for_each(|decision| decision.passed = passed);
+    candidate
 }
 
 fn health(requests: u64, percent: u32) -> CanaryHealth {
-    CanaryHealth {
-        requests,
-        model_faults: 0,
-        latency_p95_ms: Some(10.0),
-        soaked: Duration::from_hours(2),
-        windows: 60,
-        windows_with_trigger: 0,
-        windows_with_alert: 0,
-        open_alerts: Vec::new(),
-        traffic_percent: percent,
-        longest_silence: Some(Duration::ZERO),
-    }
+    CanaryHealth { requests, ..healthy(percent) }
 }
 
 fn calls() -> impl Strategy<Value = Vec<(Call, u64)>> {
@@ -146,7 +106,7 @@ proptest! {
         for (call, wait) in calls {
             now += wait;
             let answer = match call {
-                Call::Start { gates } => rollout.start(&candidate(gates), &checked(), at(now), &whole.rollout),
+                Call::Start { gates } => rollout.start(&judged(gates), &checked(), at(now), whole),
                 Call::Advance { requests, g4: stable } => {
                     rollout.advance(&health(requests, model.traffic()), Some(&g4(stable)), at(now), whole)
                 }
@@ -170,5 +130,93 @@ proptest! {
         let running = Rollout::Running { step, since: at(0) };
         let answer = running.advance(&health(500, observed), Some(&g4(true)), at(7_200), policy());
         prop_assert_eq!(answer.is_ok(), observed == LADDER[step].0);
+    }
+
+    /// However health behaves, traffic never skips a step upward, silence never advances, an end is final.
+    #[test]
+    fn traffic_climbs_one_step_at_a_time(
+        calls in vec((0_u8..8, 0_u64..300, 0_u64..20, 0_u64..5_000, any::<bool>()), 0..80),
+    ) {
+        let whole = policy();
+        let policy = &whole.rollout;
+        let ladder: Vec<u32> = std::iter::once(0).chain(policy.steps.iter().map(|s| s.traffic_percent)).collect();
+        let mut began = 0;
+        let rung = |percent: u32| ladder.iter().position(|p| *p == percent).expect("a step of the policy");
+        let (mut state, mut now) = (Rollout::Pending, 10);
+        for (call, requests, faults, wait, gate) in calls {
+            now += wait;
+            let percent = state.traffic_percent(policy);
+            // The monitor's own clock says that it was long enough: the state must still know when it was not.
+            let health = CanaryHealth {
+                model_faults: faults, soaked: Duration::from_secs(wait + 3_600), ..health(requests, percent)
+            };
+            let next = match call {
+                0 => state.start(&ready_for(Gate::G4), &checked(), at(now), whole),
+                1..=4 => state.advance(&health, Some(&g4(gate)), at(now), whole),
+                5 => state.pause(at(now)),
+                6 => state.resume(at(now)),
+                _ => if gate { state.roll_back() } else { state.abort() },
+            };
+            if let Ok(next) = next {
+                prop_assert!(!matches!(state, Rollout::RolledBack | Rollout::Aborted));
+                let after = next.traffic_percent(policy);
+                prop_assert!(after <= percent || rung(after) == rung(percent) + 1);
+                if (1..=4).contains(&call) {
+                    prop_assert!(requests >= 100 && (percent != 5 || gate));
+                    prop_assert!(faults * 100 <= requests, "{} of {} failed", faults, requests);
+                    let dwell = policy.steps[rung(percent) - 1].dwell.get().as_secs();
+                    prop_assert!(now - began >= dwell, "{} s after the start or the last pause", now - began);
+                }
+                if call != 5 {
+                    began = now; // a step begins at its start, and anew after a pause
+                }
+                state = next;
+            }
+        }
+    }
+
+    /// No set of gates but G1, G2, G3 together starts a canary.
+    #[test]
+    fn a_canary_needs_its_gates(flags in vec(any::<bool>(), 4)) {
+        let gates: Vec<Gate> = Gate::ALL.iter().zip(&flags).filter(|(_, on)| **on).map(|(gate, _)| *gate).collect();
+        let started = Rollout::Pending.start(&candidate(&gates), &checked(), at(2), policy());
+        prop_assert_eq!(started.is_ok(), flags[0] && flags[1] && flags[2]);
+    }
+}
+
+/// Which gates those are is the policy's word: what it puts before G4, and without a row of G4 nothing starts.
+#[test]
+fn the_policy_says_which_gates_come_before_traffic() {
+    let three = "after: [g1, g2, g3], clause: \"§8.1 G4\"";
+    assert_eq!(before_traffic(&policy().gates), [Gate::G1, Gate::G2, Gate::G3]);
+    let two = BUILTIN.replace(three, "after: [g1, g2], clause: \"§8.1 G4\"");
+    let two = Policy::parse(&two).expect("a policy");
+    assert_eq!(before_traffic(&two.gates), [Gate::G1, Gate::G2]);
+    let without_qa = candidate(&[Gate::G1, Gate::G2]);
+    assert!(Rollout::Pending.start(&without_qa, &checked(), at(2), &two).is_ok());
+    let closed = Rollout::Pending.start(&without_qa, &checked(), at(2), policy()).expect_err("QA is missing");
+    assert_eq!(closed.reason(), "GATES_CLOSED");
+    let none = BUILTIN.replace(three, "after: [], clause: \"§8.1 G4\"");
+    assert!(Policy::parse(&none).is_err(), "something must open a canary's traffic");
+    let mut lost = policy().clone();
+    lost.gates.gates.retain(|row| row.gate != Gate::G4);
+    assert!(Rollout::Pending.start(&ready_for(Gate::G4), &checked(), at(2), &lost).is_err());
+}
+
+/// 59 minutes, a pause, a minute more: that is a minute, and what was seen before the pause has no say (reading 7).
+#[test]
+fn a_pause_begins_the_step_anew() {
+    let policy = policy();
+    let seen = CanaryHealth { soaked: Duration::from_hours(1), ..health(500, 5) };
+    let started = Rollout::Pending.start(&ready_for(Gate::G4), &checked(), at(0), policy).expect("started");
+    let paused = started.pause(at(3_540)).expect("paused");
+    assert_eq!(paused.soaked(at(9_000)), Duration::from_mins(59));
+    let resumed = paused.resume(at(9_000)).expect("resumed");
+    for (second, opens) in [(9_060, false), (12_599, false), (12_600, true)] {
+        let next = resumed.advance(&seen, Some(&g4(true)), at(second), policy);
+        match next {
+            Ok(next) => assert!(opens && next.traffic_percent(&policy.rollout) == 25, "at {second}"),
+            Err(why) => assert!(!opens && why.reason() == "SOAK_TOO_SHORT", "at {second}: {why}"),
+        }
     }
 }

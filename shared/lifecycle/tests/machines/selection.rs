@@ -65,7 +65,7 @@ fn record(step: usize, flaw: Flaw) -> SelectionRecord {
         seed: (flaw != Flaw::NoSeed).then_some(7),
         metrics: if flaw == Flaw::NoMetrics { vec![] } else { vec!["accuracy".into()] },
         principal: "ml-engineer".into(),
-        time: at(if flaw == Flaw::Earlier { 0 } else { 10 + step as u64 }),
+        time: at(if flaw == Flaw::Earlier && step >= 1 { 0 } else { 10 + step as u64 }), // the first is after none
     }
 }
 

@@ -21,6 +21,17 @@ fn source(kind: SourceKind) -> Source {
     }
 }
 
+/// As the policy's row of its type asks, with notes in snake case.
+fn whole(kind: SourceKind) -> Source {
+    let row = policy().sources.types.iter().find(|row| row.kind == kind).expect("a row");
+    let noted = row.considerations.iter().map(|name| (name.replace('-', "_"), "looked at".into()));
+    Source {
+        considerations: noted.collect(),
+        approvals: row.approvals.iter().map(|role| by(*role, 1)).collect(),
+        ..source(kind)
+    }
+}
+
 fn approvers(kind: SourceKind) -> &'static [Role] {
     match kind {
         SourceKind::Internal => &[Role::DataOwner],
@@ -94,4 +105,24 @@ fn a_blank_note_is_no_consideration() {
     assert_eq!(source_usable(&source, at(2), &policy().sources), Ok(()));
     source.considerations.insert("quality".into(), "  ".into());
     assert!(source_usable(&source, at(2), &policy().sources).is_err());
+}
+
+#[test]
+fn every_source_type_needs_every_one_of_its_approvals() {
+    for kind in SourceKind::ALL {
+        let whole = whole(*kind);
+        assert_eq!(source_usable(&whole, at(999), &policy().sources), Ok(()), "{kind}");
+        for missing in 0..whole.approvals.len() {
+            let mut less = whole.clone();
+            less.approvals.remove(missing);
+            assert!(source_usable(&less, at(999), &policy().sources).is_err());
+        }
+        let mut same = whole.clone();
+        same.approvals.iter_mut().for_each(|approval| approval.principal = "person-0".into());
+        assert!(!fully_approved(&same, &policy().sources), "registrant approves");
+        assert!(source_usable(&whole, at(1_000), &policy().sources).is_err(), "contract ended");
+    }
+    let mut one_person = whole(SourceKind::ThirdParty);
+    one_person.approvals.iter_mut().for_each(|approval| approval.principal = "legal".into());
+    assert!(source_usable(&one_person, at(999), &policy().sources).is_err());
 }

@@ -2,20 +2,22 @@
 
 mod data;
 mod deployment;
+mod entry;
 mod evaluation;
 mod model;
 mod monitoring;
+mod people;
 mod phases;
 mod planning;
 mod policy_file;
 mod rollout;
 mod upkeep;
 
-use lifecycle::{Policy, approval::join, policy::Span};
+#[path = "../given/mod.rs"]
+mod given;
 
-fn policy() -> &'static Policy {
-    Policy::builtin()
-}
+use given::{DAY, policy};
+use lifecycle::{Policy, approval::join, policy::Span};
 
 fn seconds(span: Span) -> u64 {
     span.get().as_secs()
@@ -23,4 +25,3 @@ fn seconds(span: Span) -> u64 {
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;

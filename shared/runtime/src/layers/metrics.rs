@@ -1,8 +1,8 @@
 //! Counts RPCs and their durations for Prometheus.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -64,18 +64,57 @@ struct Called {
     method: String,
 }
 
-/// `wlp_rpc_handled_total{service,method,code}` and `wlp_rpc_duration_seconds{service,method}`.
+/// Codes of gRPC, 0 to 16.
+const CODES: usize = 17;
+
 #[derive(Clone)]
-pub struct RpcMetrics<S> {
-    inner: S,
+struct Families {
     service: &'static str,
-    known: Arc<HashSet<String>>,
     handled: Family<Handled, Counter>,
     duration: Family<Called, Histogram>,
 }
 
+/// The series of one method: found by its labels once, at its first call (a series that nobody has called is not shown),
+/// and counted in from then on without making labels.
+struct Series {
+    families: Families,
+    method: String,
+    duration: OnceLock<Histogram>,
+    handled: [OnceLock<Counter>; CODES],
+}
+
+impl Series {
+    fn new(families: &Families, method: &str) -> Arc<Self> {
+        let (duration, handled) = (OnceLock::new(), std::array::from_fn(|_| OnceLock::new()));
+        Arc::new(Self { families: families.clone(), method: method.to_owned(), duration, handled })
+    }
+
+    fn duration(&self) -> &Histogram {
+        self.duration.get_or_init(|| {
+            let labels = Called { service: self.families.service, method: self.method.clone() };
+            self.families.duration.get_or_create(&labels).clone()
+        })
+    }
+
+    fn handled(&self, code: Code) -> &Counter {
+        self.handled[code as usize].get_or_init(|| {
+            let (service, method) = (self.families.service, self.method.clone());
+            self.families.handled.get_or_create(&Handled { service, method, code: name(code) }).clone()
+        })
+    }
+}
+
+/// `wlp_rpc_handled_total{service,method,code}` and `wlp_rpc_duration_seconds{service,method}`.
+#[derive(Clone)]
+pub struct RpcMetrics<S> {
+    inner: S,
+    known: Arc<HashMap<String, Arc<Series>>>,
+    unknown: Arc<Series>,
+}
+
 impl<S> RpcMetrics<S> {
     /// Only paths in `known` become labels; a caller cannot invent any.
+    #[allow(clippy::needless_pass_by_value)] // the builder has no other use for it
     pub fn new(inner: S, service: &'static str, known: Arc<HashSet<String>>, metrics: &Metrics) -> Self {
         let handled = Family::<Handled, Counter>::default();
         let duration = Family::<Called, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
@@ -83,7 +122,10 @@ impl<S> RpcMetrics<S> {
             registry.register("wlp_rpc_handled", "RPCs answered, by code", handled.clone());
             registry.register("wlp_rpc_duration_seconds", "Time to the end of the answer", duration.clone());
         });
-        Self { inner, service, known, handled, duration }
+        let families = Families { service, handled, duration };
+        let series = |path: &String| (path.clone(), Series::new(&families, path.trim_start_matches('/')));
+        let known = Arc::new(known.iter().map(series).collect());
+        Self { inner, known, unknown: Series::new(&families, "unknown") }
     }
 }
 
@@ -97,23 +139,46 @@ impl<S: Inner> Service<Request<Body>> for RpcMetrics<S> {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answer {
-        let path = request.uri().path();
-        let method = if self.known.contains(path) {
-            path.trim_start_matches('/').to_owned()
-        } else {
-            "unknown".into()
-        };
-        let (service, start) = (self.service, Instant::now());
-        let (handled, duration) = (self.handled.clone(), self.duration.clone());
+        let series = self.known.get(request.uri().path()).unwrap_or(&self.unknown).clone();
+        let start = Instant::now();
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = answer.await?;
             Ok(observe(response, Span::current(), move |code: Code| {
-                duration
-                    .get_or_create(&Called { service, method: method.clone() })
-                    .observe(start.elapsed().as_secs_f64());
-                handled.get_or_create(&Handled { service, method, code: name(code) }).inc();
+                series.duration().observe(start.elapsed().as_secs_f64());
+                series.handled(code).inc();
             }))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_found_once_and_shown_only_when_it_was_called() {
+        let metrics = Metrics::new();
+        let known = ["/a.Service/Called", "/a.Service/Silent"].map(String::from);
+        let layer = RpcMetrics::new((), "a", Arc::new(known.into()), &metrics);
+        let series = |path: &str| layer.known.get(path).unwrap_or(&layer.unknown);
+        for code in [Code::Ok, Code::Ok, Code::Unauthenticated] {
+            series("/a.Service/Called").handled(code).inc();
+        }
+        series("/invented").handled(Code::Unimplemented).inc();
+        series("/a.Service/Called").duration().observe(0.5);
+        let called = series("/a.Service/Called");
+        assert!(std::ptr::eq(called.handled(Code::Ok), called.handled(Code::Ok)));
+        assert_eq!(called.handled(Code::Ok).get(), 2);
+        let text = metrics.encode().expect("text");
+        for line in [
+            r#"wlp_rpc_handled_total{service="a",method="a.Service/Called",code="OK"} 2"#,
+            r#"wlp_rpc_handled_total{service="a",method="a.Service/Called",code="UNAUTHENTICATED"} 1"#,
+            r#"wlp_rpc_handled_total{service="a",method="unknown",code="UNIMPLEMENTED"} 1"#,
+            r#"wlp_rpc_duration_seconds_count{service="a",method="a.Service/Called"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert!(!text.contains("Silent") && !text.contains("invented"), "{text}");
     }
 }

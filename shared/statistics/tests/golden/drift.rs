@@ -22,7 +22,7 @@ pub fn run(check: &mut Check) {
     for (name, expected) in scipy.as_object().unwrap() {
         match name.split_once('|') {
             Some((x, y)) if name.starts_with("cat_") => {
-                categories(check, name, expected, &inputs[x], &inputs[y])
+                categories(check, name, expected, &inputs[x], &inputs[y]);
             }
             Some((x, y)) => samples(check, name, expected, &floats(&inputs[x]), &floats(&inputs[y])),
             None => {}
@@ -66,7 +66,9 @@ fn samples(check: &mut Check, name: &str, expected: &Value, x: &[f64], y: &[f64]
 fn binned(check: &mut Check, id: &str, expected: &Value, edges: &[f64], x: &[f64], y: &[f64]) {
     let count = |values: &[f64]| {
         let mut histogram = Histogram::new(edges).unwrap();
-        values.iter().for_each(|v| histogram.add(*v));
+        for value in values {
+            histogram.add(*value);
+        }
         histogram.counts().to_vec()
     };
     let (p, q) = (count(x), count(y));

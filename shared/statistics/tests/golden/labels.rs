@@ -154,7 +154,7 @@ fn fairness(check: &mut Check, case: &Case) {
     let parity = fairness::demographic_parity(groups.values());
     let key = |name: &str| format!("{name}@between_groups");
     if single {
-        // fairlearn answers 0 and 1; a single group is undefined here (MISSION, reading 1)
+        // fairlearn answers 0 and 1; a single group is undefined here (ARCHITECTURE, reading 1)
         check.truth(&case.id, "single group is undefined", parity.is_err());
         return;
     }

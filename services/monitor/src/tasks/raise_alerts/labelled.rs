@@ -1,14 +1,13 @@
 //! Rules about labels that became known: accuracy, hallucination, and disparity where the gateway sees no groups.
 
-use lifecycle::alert::Metric;
 use lifecycle::policy::monitoring::AlertRule;
 
-use super::{Back, Span, key, settle};
+use super::{Span, key, settle};
 use crate::rules::alerts::{by_window, judged};
+use crate::rules::labelled::measure;
 use crate::rules::reference;
 use crate::store::labels::{self, Labels};
 use crate::windows::Scope;
-use crate::windows::groups::largest_gap;
 use crate::windows::join::{Stretch, join};
 use crate::{Error, Monitor};
 
@@ -17,16 +16,9 @@ pub(super) async fn quality(
     monitor: &Monitor,
     rule: &AlertRule,
     scope: &Scope,
-    back: &Back,
+    span: Span,
 ) -> Result<(), Error> {
-    let Some(span) = Span::of(monitor, rule, &[&scope.deployment, &scope.version], back).await? else {
-        return Ok(());
-    };
-    let measure = |all: &Labels| match rule.metric {
-        Metric::HallucinationRate => (all.hallucination(), all.judged),
-        _ => (all.accuracy(), all.labelled),
-    };
-    say(monitor, rule, scope, span, measure).await
+    say(monitor, rule, scope, span, &[]).await
 }
 
 /// The groups of labelled rows, by whether their prediction is favourable to the person concerned.
@@ -42,15 +34,7 @@ pub(super) async fn disparity(
     } else {
         Vec::new()
     };
-    let measure = |all: &Labels| {
-        let groups = all.groups.iter().map(|(group, predictions)| {
-            let good = predictions.iter().filter(|(prediction, _)| favourable.contains(prediction));
-            (group.as_str(), predictions.values().sum(), good.map(|(_, rows)| rows).sum())
-        });
-        let (value, rows) = largest_gap(groups, rule.min_samples);
-        (value.filter(|_| !favourable.is_empty()), rows)
-    };
-    say(monitor, rule, scope, span, measure).await
+    say(monitor, rule, scope, span, &favourable).await
 }
 
 async fn say(
@@ -58,13 +42,13 @@ async fn say(
     rule: &AlertRule,
     scope: &Scope,
     span: Span,
-    measure: impl Fn(&Labels) -> (Option<f64>, u64),
+    favourable: &[String],
 ) -> Result<(), Error> {
     let known = labels::between(monitor.db().connection(), scope, span.from, span.to).await?;
     let windows = by_window(known, rule.window.get(), add)?;
-    let joined = join(windows, add, |all| measure(all).1 >= rule.min_samples)?;
+    let joined = join(windows, add, |all| measure(rule, all, favourable).1 >= rule.min_samples)?;
     let one = |window: &Stretch<Labels>| {
-        let (value, samples) = measure(&window.seen);
+        let (value, samples) = measure(rule, &window.seen, favourable);
         judged(rule, value, samples, window.end, &scope.version)
     };
     let said = joined.enough.iter().map(one).collect();

@@ -37,18 +37,18 @@ pub async fn run_once(monitor: &Monitor) -> Result<(), Error> {
     for rule in &policy.monitoring.alerts {
         match rule.metric {
             Metric::LatencyP95 | Metric::ErrorRate => {
-                for scope in &observed {
-                    go_on(requests::judge(monitor, rule, scope, &back).await, rule, &scope.version);
+                for (scope, span) in due(monitor, rule, &observed, &back).await? {
+                    go_on(requests::judge(monitor, rule, scope, span).await, rule, &scope.version);
                 }
             }
             Metric::Disparity => {
-                for scope in &groups {
-                    go_on(requests::disparity(monitor, rule, scope, &back).await, rule, &scope.version);
+                for (scope, span) in due(monitor, rule, &groups, &back).await? {
+                    go_on(requests::disparity(monitor, rule, scope, span).await, rule, &scope.version);
                 }
             }
             Metric::Accuracy | Metric::HallucinationRate => {
-                for scope in &labelled {
-                    go_on(labelled::quality(monitor, rule, scope, &back).await, rule, &scope.version);
+                for (scope, span) in due(monitor, rule, &labelled, &back).await? {
+                    go_on(labelled::quality(monitor, rule, scope, span).await, rule, &scope.version);
                 }
             }
             Metric::GpuUtilization | Metric::OomEvents => {
@@ -66,11 +66,25 @@ fn go_on(judged: Result<(), Error>, rule: &AlertRule, about: &str) {
     }
 }
 
+/// Versions of which something is over that a rule has not judged yet.
+async fn due<'a>(
+    monitor: &Monitor,
+    rule: &AlertRule,
+    scopes: impl IntoIterator<Item = &'a Scope>,
+    back: &Back,
+) -> Result<Vec<(&'a Scope, Span)>, Error> {
+    let mut due = Vec::new();
+    for scope in scopes {
+        let subject = [scope.deployment.as_str(), scope.version.as_str()];
+        due.extend(Span::of(monitor, rule, &subject, back).await?.map(|span| (scope, span)));
+    }
+    Ok(due)
+}
+
 /// How far the loop looks back: to where it stood, at most as long as it waits for windows to have enough samples.
 struct Back {
     from: SystemTime,
     now: SystemTime,
-    lag: Duration,
 }
 
 impl Back {
@@ -79,12 +93,7 @@ impl Back {
         let longest = policy.monitoring.alerts.iter().map(|rule| rule.window.get()).max().unwrap_or_default();
         // A monitor that was down for a day judges that day when it is back.
         let reach = (longest * 2).max(Duration::from_hours(24)) + monitor.lag();
-        Self { from: now.checked_sub(reach).unwrap_or(SystemTime::UNIX_EPOCH), now, lag: monitor.lag() }
-    }
-
-    /// The end of the last window of this length that is over.
-    fn through(&self, length: Duration) -> SystemTime {
-        floor(self.now.checked_sub(self.lag).unwrap_or(SystemTime::UNIX_EPOCH), length)
+        Self { from: now.checked_sub(reach).unwrap_or(SystemTime::UNIX_EPOCH), now }
     }
 }
 
@@ -107,7 +116,7 @@ impl Span {
         let name = cursor_of(rule.metric, subject);
         let stood = cursors::cursor(monitor.db().connection(), &name).await?;
         let from = stood.unwrap_or(back.from).max(floor(back.from, rule.window.get()));
-        let to = back.through(rule.window.get());
+        let to = monitor.settled(rule.window.get());
         Ok((from < to).then_some(Self { name, stood, from, to }))
     }
 

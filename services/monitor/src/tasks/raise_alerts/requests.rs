@@ -3,7 +3,7 @@
 use contracts::monitor::v1::VersionObservation;
 use lifecycle::policy::monitoring::AlertRule;
 
-use super::{Back, Span, key, labelled, settle};
+use super::{Span, key, labelled, settle};
 use crate::rules::alerts::{by_window, judged};
 use crate::store::windows as rows;
 use crate::windows::health::{by_rule, measure};
@@ -16,11 +16,8 @@ pub(super) async fn judge(
     monitor: &Monitor,
     rule: &AlertRule,
     scope: &Scope,
-    back: &Back,
+    span: Span,
 ) -> Result<(), Error> {
-    let Some(span) = Span::of(monitor, rule, &[&scope.deployment, &scope.version], back).await? else {
-        return Ok(());
-    };
     let joined = by_rule(rule, merged(monitor, rule, scope, &span).await?)?;
     say(monitor, rule, scope, span, &joined).await
 }
@@ -30,11 +27,8 @@ pub(super) async fn disparity(
     monitor: &Monitor,
     rule: &AlertRule,
     scope: &Scope,
-    back: &Back,
+    span: Span,
 ) -> Result<(), Error> {
-    let Some(span) = Span::of(monitor, rule, &[&scope.deployment, &scope.version], back).await? else {
-        return Ok(());
-    };
     let seen = merged(monitor, rule, scope, &span).await?;
     if seen.iter().all(|window| window.seen.groups.is_empty()) {
         return labelled::disparity(monitor, rule, scope, span).await;

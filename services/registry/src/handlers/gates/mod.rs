@@ -5,13 +5,13 @@ pub mod evidence;
 use async_trait::async_trait;
 use contracts::registry::v1::{gate_service_server::GateService, *};
 use ed25519_dalek::Signature;
-use lifecycle::gate::{Gate as Rule, all_passed};
+use lifecycle::gate::{Gate as Rule, all_passed, before_traffic};
 use lifecycle::separation::Action;
+use lifecycle::version_state::State;
 use storage::Digest;
 use tonic::{Request, Response, Status};
 
 use super::audit::key_id;
-use super::models::not_in_state;
 use crate::convert::gate::{self as domain, Judged};
 use crate::convert::model;
 use crate::store::{Resource, Stored};
@@ -113,10 +113,7 @@ impl Verb for DecideGateRequest {
         } else {
             // anybody of the row may ask; what G1 and G2 say nobody chooses
             work.authorize(Action::DecideMachineGate, &[])?;
-            let open = [model_version::State::Evaluating, model_version::State::Approved];
-            if !open.contains(&version.state()) {
-                return Err(not_in_state(&version, "EVALUATING or APPROVED").into());
-            }
+            model::state(&version).require(State::may_be_judged, &version.name)?;
         }
         let gathered = gather(work, &version, gate, health).await?;
         let decision = store(work, &version, &gathered).await?;
@@ -165,7 +162,7 @@ pub async fn store(
 }
 
 /// The version keeps the decision's name. A refusal of G1 or G2 on complete evidence rejects it for good; where evidence
-/// is only missing it stays EVALUATING. The last of G1, G2 and G3 approves it.
+/// is only missing it stays EVALUATING. The last of the gates before traffic approves it.
 async fn record_on_version(
     work: &mut Work,
     version: &Stored<ModelVersion>,
@@ -174,13 +171,14 @@ async fn record_on_version(
 ) -> Result<(), Error> {
     let mut next = (**version).clone();
     let gate = gathered.judged.gate;
-    if version.state() == model_version::State::Evaluating {
+    let state = model::state(version);
+    if state == State::Evaluating {
         let mut candidate = gathered.judged.candidate.clone();
         candidate.decided.extend(domain::earlier(decision));
         if !decision.passed && gathered.complete && matches!(gate, Rule::G1 | Rule::G2) {
-            next = model::in_state(version, model::state(version).reject()?);
-        } else if all_passed(&candidate, &[Rule::G1, Rule::G2, Rule::G3]) {
-            next = model::in_state(version, model::state(version).approve()?);
+            next = model::in_state(version, state.reject()?);
+        } else if all_passed(&candidate, before_traffic(&work.policy().gates)) {
+            next = model::in_state(version, state.approve()?);
         }
     }
     next.gate_decisions.push(decision.name.clone());

@@ -6,12 +6,11 @@ mod export;
 use async_trait::async_trait;
 use contracts::registry::v1::{model_service_server::ModelService, *};
 use lifecycle::separation::Action;
-use lifecycle::{Finding, Rejection};
 use tonic::{Request, Response, Status};
 
 use super::rollouts::revocation;
 use crate::convert::model;
-use crate::store::{Resource, Stored};
+use crate::store::Resource;
 use crate::work::{Verb, Work};
 use crate::{Error, Registry, parse::Fields};
 
@@ -98,6 +97,8 @@ impl Verb for CreateModelRequest {
             fields.name("model.project", &model.project, Project::FORM);
             fields.choice::<contracts::common::v1::Task>("model.task", model.task);
             fields.text("model.primary_metric", &model.primary_metric);
+            let direction = model.primary_metric_direction;
+            fields.optional_choice::<MetricDirection>("model.primary_metric_direction", direction);
             fields.optional_text("model.display_name", &model.display_name);
             fields.optional_text("model.description", &model.description);
             fields.texts("model.intended_uses", &model.intended_uses);
@@ -109,6 +110,8 @@ impl Verb for CreateModelRequest {
         let given = self.model.unwrap_or_default();
         let model = Model { name: format!("models/{}", self.model_id), owner: work.principal(), ..given };
         work.read::<Project>(&model.project).await?;
+        // versions are compared by it (§10.2): a direction that nobody declared cannot be told later
+        model::primary_direction(&model, &work.policy().acceptance)?;
         work.insert(model, "create").await
     }
 }
@@ -149,10 +152,4 @@ impl Verb for RevokeModelVersionRequest {
     fn reason(&self) -> &str {
         &self.reason
     }
-}
-
-/// The refusal of a call that a version's state does not allow.
-pub fn not_in_state(version: &Stored<ModelVersion>, required: &str) -> Rejection {
-    let finding = Finding::new("§6.4", "model version", required, Resource::state(&**version));
-    Rejection::one("VERSION_STATE", version.name.clone(), finding)
 }

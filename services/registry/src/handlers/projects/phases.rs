@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use contracts::common::v1::Verdict;
 use contracts::registry::v1::*;
-use lifecycle::phase::{self as domain, Record};
+use lifecycle::approval::Approval;
+use lifecycle::feedback::{self, Decision};
+use lifecycle::phase::{self as domain, Record, Reopened};
 use lifecycle::planning::{finish_planning, missing_inputs, missing_requirements};
 use lifecycle::selection::selection_complete;
 use lifecycle::source::missing_for_use;
@@ -11,11 +13,22 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::evidence::{Evidence, gather};
-use crate::convert::{data_source, dataset, optional_time, project, time};
+use crate::convert::{data_source, dataset, optional_time, project, time, word};
 use crate::handlers::rollouts::checks;
 use crate::store::{Resource, Stored};
 use crate::work::{Verb, Work};
 use crate::{Error, parse::Fields};
+
+/// The caller as one who may take the decision on which the next version rests (§9.3): no other carries a finding of the monitor
+/// into the line.
+fn decider(work: &Work, given: &IterationDecision) -> Result<Approval, Error> {
+    let decision: Decision = word("iteration.decision", &given.decision)?;
+    let policy = work.policy();
+    let (clause, roles) = feedback::deciders(decision, &policy.monitoring.feedback);
+    let by = work.approval_under(clause, roles)?;
+    feedback::may_decide(decision, &by, &policy.monitoring.feedback)?;
+    Ok(by)
+}
 
 #[async_trait]
 impl Verb for AdvancePhaseRequest {
@@ -27,8 +40,8 @@ impl Verb for AdvancePhaseRequest {
         fields.optional_text("reason", &self.reason);
         if let Some(iteration) = &self.iteration {
             fields.name("iteration.finding", &iteration.finding, "findings/{finding}");
-            let known = matches!(iteration.decision.as_str(), "retrain" | "adjust");
-            fields.require(known, "iteration.decision", "must be retrain or adjust");
+            let iterates = iteration.decision.parse().is_ok_and(Decision::iterates);
+            fields.require(iterates, "iteration.decision", "must be retrain or adjust");
             let leaves = self.phase() == Phase::Iterate;
             fields.require(leaves, "iteration", "belongs to the way from MONITOR to ITERATE");
         }
@@ -42,7 +55,8 @@ impl Verb for AdvancePhaseRequest {
         let evidence = gather(work, &self.name).await?;
         let mut next = (*seen).clone();
         if let Some(given) = self.iteration {
-            let (principal, time) = (work.principal(), work.wire_now());
+            let by = decider(work, &given)?;
+            let (principal, time) = (by.principal, work.wire_now());
             next.iteration = Some(IterationDecision { principal, time, ..given });
         }
         let contributors = work.contributors(&self.name).await?;
@@ -51,7 +65,8 @@ impl Verb for AdvancePhaseRequest {
             None => false,
         };
         let line = Line { project: &seen, it: &evidence, contributors, ethics };
-        let mut records = records(work, &line)?;
+        let reopened = project::reopened(&seen)?;
+        let mut records = records(work, &line, &reopened)?;
         if next.iteration.is_some() {
             records.insert(Record::IterationDecided);
         }
@@ -63,11 +78,7 @@ impl Verb for AdvancePhaseRequest {
             next.iteration = None; // the next version needs a decision of its own
         }
         next.set_phase(phase_of(to));
-        if to < from
-            && let Some(now) = work.wire_now()
-        {
-            next.reopen_times.insert(to.to_string(), now);
-        }
+        next.reopen_times = project::reopen_times(&reopened.moved(from, to, work.now()));
         if to < from && to <= domain::Phase::Model {
             next.selection_steps.clear(); // the audit log keeps that they were recorded
         }
@@ -94,29 +105,16 @@ struct Line<'a> {
 }
 
 /// The records that hold for the version in work. What was done again counts only from when the line went back to it.
-fn records(work: &Work, line: &Line<'_>) -> Result<BTreeSet<Record>, Error> {
+fn records(work: &Work, line: &Line<'_>, reopened: &Reopened) -> Result<BTreeSet<Record>, Error> {
     let policy = work.policy();
     let mut held = BTreeSet::new();
     for record in policy.phases.transitions.iter().flat_map(|arrow| &arrow.records) {
-        let since = since(line.project, record.record, &policy.phases);
+        let since = reopened.since(record.record, &policy.phases).unwrap_or(UNIX_EPOCH);
         if holds(record.record, work, line, since)? {
             held.insert(record.record);
         }
     }
     Ok(held)
-}
-
-/// From when on evidence counts: the line went back to the phase that needs it, or to one before.
-fn since(project: &Project, record: Record, policy: &lifecycle::policy::phases::PhasePolicy) -> SystemTime {
-    let needed = policy.transitions.iter().filter(|arrow| arrow.from < arrow.to);
-    let first = needed
-        .filter(|arrow| arrow.records.iter().any(|one| one.record == record))
-        .map(|arrow| arrow.from)
-        .min();
-    let reopened =
-        domain::Phase::ALL.iter().copied().filter(|phase| first.is_some_and(|first| *phase <= first));
-    let times = reopened.filter_map(|phase| optional_time(project.reopen_times.get(phase.as_str())));
-    times.max().unwrap_or(UNIX_EPOCH)
 }
 
 fn holds(record: Record, work: &Work, line: &Line<'_>, since: SystemTime) -> Result<bool, Error> {

@@ -2,11 +2,13 @@
 
 use contracts::common::v1::Measurement;
 use contracts::registry::v1::*;
-use lifecycle::Verdict;
+use lifecycle::evaluation::report_flaws;
 use lifecycle::traceability::{self as domain, trace};
+use lifecycle::{Policy, Verdict};
 
 use super::evidence::{Evidence, gather};
 use super::phases::passes;
+use crate::convert::evaluation::{measured, same_metric, test_report};
 use crate::convert::project::target;
 use crate::store::Stored;
 use crate::{Error, Registry};
@@ -18,8 +20,10 @@ impl Registry {
     /// Of the database.
     pub(super) async fn traceability(&self, project: &Project) -> Result<Traceability, Error> {
         let found = gather(self, &project.name).await?;
+        let policy = self.policies().active().await?;
         let requirements: Vec<_> = project.requirements.iter().map(requirement).collect();
-        let evidence: Vec<_> = project.requirements.iter().flat_map(|one| evidence(one, &found)).collect();
+        let all = project.requirements.iter().map(|one| evidence(one, &found, &policy));
+        let evidence: Vec<_> = all.collect::<Result<Vec<_>, Error>>()?.concat();
         let matrix = trace(&requirements, &evidence);
         let rows = matrix.rows.iter().zip(&project.requirements).map(|(row, one)| TraceabilityRow {
             requirement_id: one.requirement_id.clone(),
@@ -47,45 +51,37 @@ fn shown(row: &domain::Row) -> Vec<String> {
 }
 
 /// What was measured by the criterion's metric, what the type of the requirement asks for, and what was named by hand.
-fn evidence(one: &Requirement, found: &Evidence) -> Vec<domain::Evidence> {
+fn evidence(one: &Requirement, found: &Evidence, policy: &Policy) -> Result<Vec<domain::Evidence>, Error> {
     let mut all = Vec::new();
     let mut add = |name: String, verdict: Verdict| {
         all.push(domain::Evidence { requirement: one.requirement_id.clone(), name, verdict });
     };
     if let (Some(criterion), Some(evaluation)) = (&one.criterion, found.evaluation()) {
-        for measured in
-            evaluation.measurements.iter().filter(|it| it.metric == criterion.metric && it.slice.is_empty())
-        {
+        let own = |it: &&Measurement| it.slice.is_empty() && same_metric(&it.metric, &criterion.metric);
+        for measured in evaluation.measurements.iter().filter(own) {
             add(
                 format!("{} {} = {}", evaluation.name, measured.metric, measured.value),
-                judged(criterion, measured),
+                judged(criterion, measured, policy),
             );
         }
     } else if one.criterion.is_none() {
         for (name, passed) in by_type(one.r#type(), found) {
-            add(name, if passed { Verdict::Pass } else { Verdict::Fail });
+            add(name, verdict(passed));
         }
     }
     for name in &one.evidence {
-        add(name.clone(), named(name, found));
+        add(name.clone(), named(name, found, policy)?);
     }
-    all
+    Ok(all)
 }
 
-/// The point and its bound must hold; a number on the boundary does not (reading 3).
-fn judged(criterion: &Criterion, measured: &Measurement) -> Verdict {
+/// By the rule of the plan's own targets; what is undefined says why.
+fn judged(criterion: &Criterion, one: &Measurement, policy: &Policy) -> Verdict {
     let Some(target) = target(criterion) else { return Verdict::undefined("no comparator") };
-    if measured.value.is_nan() {
-        return Verdict::undefined(measured.undefined_reason.clone());
+    if one.value.is_nan() {
+        return Verdict::undefined(one.undefined_reason.clone());
     }
-    let all = [Some(measured.value), measured.lower, measured.upper];
-    let held: Vec<bool> =
-        all.into_iter().flatten().map(|value| target.comparator.holds(value, target.value)).collect();
-    match (held.iter().all(|held| *held), held.first()) {
-        (true, _) => Verdict::Pass,
-        (false, Some(false)) => Verdict::Fail,
-        _ => Verdict::Inconclusive { needed: None },
-    }
+    target.judge(&measured(one), &policy.acceptance)
 }
 
 fn by_type(kind: RequirementType, found: &Evidence) -> Vec<(String, bool)> {
@@ -107,12 +103,14 @@ fn reviews(found: &Evidence, kind: ReviewKind) -> Vec<(String, bool)> {
 }
 
 /// What a resource that was named by hand says; one that is not evidence of this line says nothing.
-fn named(name: &str, found: &Evidence) -> Verdict {
+fn named(name: &str, found: &Evidence, policy: &Policy) -> Result<Verdict, Error> {
+    if let Some(report) = found.test_reports.iter().find(|one| one.name == name) {
+        return Ok(verdict(report_passes(report, found, policy)?));
+    }
     let said = found
         .evaluations
         .iter()
         .map(|one| (&one.name, passes(one)))
-        .chain(found.test_reports.iter().map(|one| (&one.name, report_passes(one))))
         .chain(found.reviews.iter().map(|one| (&one.name, one.state() == review::State::Approved)))
         .chain(found.gates.iter().map(|one| (&one.name, one.passed)))
         .chain(
@@ -128,13 +126,16 @@ fn named(name: &str, found: &Evidence) -> Verdict {
                 .map(|one| (&one.name, one.state() == dataset_version::State::Ready)),
         )
         .find(|(known, _)| known.as_str() == name);
-    match said {
-        Some((_, true)) => Verdict::Pass,
-        Some((_, false)) => Verdict::Fail,
-        None => Verdict::undefined("no evidence of this line"),
-    }
+    Ok(said.map_or_else(|| Verdict::undefined("no evidence of this line"), |(_, passed)| verdict(passed)))
 }
 
-fn report_passes(report: &TestReport) -> bool {
-    0 < report.passed && report.failed == 0
+fn verdict(passed: bool) -> Verdict {
+    if passed { Verdict::Pass } else { Verdict::Fail }
+}
+
+/// Whether a report shows that tests pass, as G1 looks at it: of the bytes of the version in work (§7.2).
+fn report_passes(report: &TestReport, found: &Evidence, policy: &Policy) -> Result<bool, Error> {
+    let Some(version) = &found.version else { return Ok(false) };
+    let counted = test_report(report)?;
+    Ok(report_flaws(&counted, &version.artifact_digest, &policy.evaluation).is_empty())
 }

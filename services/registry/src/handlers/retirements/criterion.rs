@@ -1,15 +1,17 @@
 //! Whether a criterion of §10.2 holds: on the registry's own records where it has them, else as the right role declares.
 
+use contracts::common::v1::Measurement;
 use contracts::registry::v1::*;
-use lifecycle::acceptance::Metric;
 use lifecycle::approval::Approval;
 use lifecycle::retirement::{Comparison, Criterion, declare, degraded_days, is_degraded};
+use lifecycle::selection_criteria::Direction;
 use lifecycle::separation::Action;
+use lifecycle::version_state::State;
 use lifecycle::{Finding, Findings, Rejection};
 
 use super::service_days;
 use crate::Error;
-use crate::convert::{evaluation::metric, model};
+use crate::convert::{evaluation::same_metric, model as model_domain};
 use crate::store::{Read, Resource, Stored};
 use crate::work::Work;
 
@@ -37,7 +39,7 @@ pub async fn may_succeed(work: &Work, version: &Stored<ModelVersion>, successor:
     let mut found = Findings::new();
     let same = next.parent() == version.parent();
     found.require(same, "§10.2", "model of the successor", version.parent(), next.parent());
-    let (state, required) = (model::state(&next), "APPROVED, CANARY or PRODUCTION");
+    let (state, required) = (model_domain::state(&next), State::named(State::succeeds));
     found.require(state.succeeds(), "§10.2", "state of the successor", required, state.as_str());
     Ok(found.into_result("SUCCESSOR_UNFIT", "retirement")?)
 }
@@ -96,10 +98,7 @@ async fn measured(
     let model = work.read::<Model>(version.parent()).await?;
     let policy = work.policy();
     let split = &policy.evaluation.split.value; // what G2 judges on
-    let same = |name: &str| {
-        name == model.primary_metric
-            || (metric(name).is_some() && metric(name) == metric(&model.primary_metric))
-    };
+    let direction = model_domain::primary_direction(&model, &policy.acceptance)?;
     let mut olds = work.children::<Evaluation>(&version.name).await?;
     let mut news = work.children::<Evaluation>(successor).await?;
     for all in [&mut olds, &mut news] {
@@ -111,10 +110,13 @@ async fn measured(
             .filter(|old| old.dataset_digest == new.dataset_digest && [&old.split, &new.split] == [split; 2])
         {
             let value = |evaluation: &Evaluation| {
-                evaluation.measurements.iter().find(|one| one.slice.is_empty() && same(&one.metric)).cloned()
+                let own = |one: &&Measurement| {
+                    one.slice.is_empty() && same_metric(&one.metric, &model.primary_metric)
+                };
+                evaluation.measurements.iter().find(own).cloned()
             };
             let (Some(before), Some(after)) = (value(old), value(new)) else { continue };
-            let half = |one: &contracts::common::v1::Measurement| {
+            let half = |one: &Measurement| {
                 one.upper.zip(one.lower).map_or(f64::INFINITY, |(upper, lower)| (upper - lower) / 2.0)
             };
             return Ok(Some(Comparison {
@@ -122,21 +124,11 @@ async fn measured(
                 new: after.value,
                 // of a difference of two that were measured apart: the root of the sum of squares
                 uncertainty: half(&before).hypot(half(&after)),
-                higher_is_better: higher_is_better(&before.metric),
+                higher_is_better: direction == Direction::Higher,
                 old_dataset: old.dataset_digest.clone(),
                 new_dataset: new.dataset_digest.clone(),
             }));
         }
     }
     Ok(None)
-}
-
-fn higher_is_better(name: &str) -> bool {
-    match metric(name) {
-        Some(Metric::TaskAccuracy | Metric::DemographicParity) => true,
-        Some(_) => false,
-        None => {
-            !["latency", "error", "loss", "rmse", "mae", "perplexity"].iter().any(|low| name.contains(low))
-        }
-    }
 }

@@ -129,6 +129,17 @@ impl Verb for StartRetirementRequest {
     }
 }
 
+/// Whether service is still promised to the users of a version whose retirement is announced.
+///
+/// # Errors
+/// Of the records.
+pub async fn promises_service(work: &Work, version: &str) -> Result<bool, Error> {
+    let Some(retirement) = work.find::<Retirement>(&format!("{version}/retirement")).await? else {
+        return Ok(false);
+    };
+    Ok(rules(&retirement)?.promises_service(&work.policy().retirement))
+}
+
 /// The retirement as the rules look at it.
 fn rules(retirement: &Retirement) -> Result<Rules, Error> {
     let damaged = || Error::Damaged(format!("criterion of {}", retirement.name));

@@ -38,7 +38,7 @@ impl Verb for StartRolloutRequest {
         let facts = checks::pre_facts(work, &version, &next).await?;
         let checked = check_pre(&facts, now, &policy.deployment)?;
         let candidate = evidence::candidate(work, &version).await?;
-        let ladder = domain::ladder(&seen).start(&candidate, &checked, now, &policy.rollout)?;
+        let ladder = domain::ladder(&seen).start(&candidate, &checked, now, &policy)?;
         let canary = model::in_state(&version, model::state(&version).canary()?);
         checks::tick_pre(&mut next, &facts);
         next.started_by.clone_from(&by.principal);

@@ -13,12 +13,12 @@ use async_trait::async_trait;
 use contracts::registry::v1::{rollout::State, rollout_service_server::RolloutService, *};
 use lifecycle::approval::Approval;
 use lifecycle::separation::Action;
+use lifecycle::version_state::State as VersionState;
 use lifecycle::{Finding, Rejection};
 use runtime::Caller;
 use tonic::{Request, Response, Status};
 
-use super::models::not_in_state;
-use crate::convert::rollout as domain;
+use crate::convert::{model, rollout as domain};
 use crate::store::{Resource, Stored};
 use crate::work::{Verb, Work};
 use crate::{Error, Registry, parse::Fields};
@@ -158,7 +158,6 @@ impl Verb for CreateRolloutRequest {
     }
 
     async fn decide(self, work: &mut Work) -> Result<Rollout, Error> {
-        use model_version::State as VersionState;
         let deployment = work.read::<Deployment>(&self.parent).await?;
         let version = work.read::<ModelVersion>(&self.version).await?;
         if version.parent() != deployment.model {
@@ -170,9 +169,7 @@ impl Verb for CreateRolloutRequest {
                 Finding::new("§8.2", "rollouts in progress", "none", deployment.active_rollout.clone());
             return Err(Rejection::one("ROLLOUT_IN_PROGRESS", deployment.name.clone(), finding).into());
         }
-        if !matches!(version.state(), VersionState::Evaluating | VersionState::Approved) {
-            return Err(not_in_state(&version, "EVALUATING or APPROVED").into());
-        }
+        model::state(&version).require(VersionState::may_be_prepared, &version.name)?;
         may_roll_out(work, &version).await?;
         let policy = work.policy();
         let lists = &policy.deployment;
@@ -200,13 +197,6 @@ impl Verb for CreateRolloutRequest {
 /// The caller as the one who rolls out: in a role of the policy, and nobody who contributed (§12).
 pub async fn may_roll_out(work: &Work, version: &ModelVersion) -> Result<Approval, Error> {
     work.authorize(Action::RollOut, &work.contributors(&version.name).await?)
-}
-
-/// Roles that the policy names for an action.
-pub fn roles_of(work: &Work, action: Action) -> Vec<lifecycle::Role> {
-    let policy = work.policy();
-    let row = policy.people.matrix.iter().find(|row| row.action == action);
-    row.map(|row| row.roles.clone()).unwrap_or_default()
 }
 
 /// A deleted deployment takes no calls any more.

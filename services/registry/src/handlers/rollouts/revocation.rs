@@ -7,7 +7,7 @@ use lifecycle::rollout::Rollout as Ladder;
 
 use crate::Error;
 use crate::convert::{self, model, rollout as domain};
-use crate::handlers::incidents;
+use crate::handlers::{incidents, retirements};
 use crate::store::{Read, Resource, Stored};
 use crate::work::Work;
 
@@ -39,6 +39,7 @@ pub async fn off_traffic(
         trigger: RollbackTrigger::Security.into(),
         subject: version.name.clone(),
         findings,
+        mitigate_time: work.wire_now(), // no route serves it from here on
         reported_by: by.to_owned(),
         state: incident::State::Open.into(),
         ..Incident::default()
@@ -72,8 +73,8 @@ async fn stands(work: &Work, rollout: &Stored<Rollout>) -> Result<bool, Error> {
     })
 }
 
-/// The deployment goes back to the version before, if that was superseded by this one alone; else it is left without a
-/// stable version. It is free for another rollout.
+/// The deployment goes back to the version before, if that was superseded by this one alone and is still promised to its
+/// users; else it is left without a stable version. It is free for another rollout.
 ///
 /// # Errors
 /// Of the records.
@@ -85,11 +86,11 @@ pub async fn give_back(work: &mut Work, rollout: &Stored<Rollout>) -> Result<(),
     }
     if next.stable_version == rollout.version {
         next.stable_version.clear();
-        if !rollout.previous_version.is_empty() {
-            let before = work.read::<ModelVersion>(&rollout.previous_version).await?;
-            if let Ok(state) = model::state(&before).restore() {
-                next.stable_version.clone_from(&before.name);
-                work.save(&before, model::in_state(&before, state), "production-again").await?;
+        if let Ok((before, state)) = way_back(work, rollout).await? {
+            next.stable_version.clone_from(&before.name);
+            let again = model::in_state(&before, state);
+            if again != *before {
+                work.save(&before, again, "production-again").await?;
             }
         }
     }
@@ -108,17 +109,24 @@ pub async fn no_way_back(work: &Work, rollout: &Stored<Rollout>) -> Result<Optio
     if deployment.stable_version != rollout.version {
         return Ok(None);
     }
-    let observed = match rollout.previous_version.as_str() {
-        "" => "no version before: the deployment serves nothing".to_owned(),
-        name => {
-            let before = work.read::<ModelVersion>(name).await?;
-            if model::state(&before).restore().is_ok() {
-                return Ok(None);
-            }
-            format!("{name} is {}: the deployment serves nothing", Resource::state(&*before))
-        }
-    };
-    let subject = format!("stable version of {}", deployment.name);
+    let Err(why) = way_back(work, rollout).await? else { return Ok(None) };
+    let (subject, observed) =
+        (format!("stable version of {}", deployment.name), format!("{why}: the deployment serves nothing"));
     let finding = Finding::new("§8.3", subject, "a version that was superseded", observed);
     Ok(Some(convert::finding(&finding, Verdict::Fail)))
 }
+
+/// The version before and the state in which it takes its place again, or why it does not.
+async fn way_back(work: &Work, rollout: &Stored<Rollout>) -> Result<WayBack, Error> {
+    if rollout.previous_version.is_empty() {
+        return Ok(Err("no version before".to_owned()));
+    }
+    let before = work.read::<ModelVersion>(&rollout.previous_version).await?;
+    let promised = retirements::promises_service(work, &before.name).await?;
+    Ok(match model::state(&before).restore(promised) {
+        Ok(state) => Ok((before, state)),
+        Err(_) => Err(format!("{} is {}", before.name, Resource::state(&*before))),
+    })
+}
+
+type WayBack = Result<(Stored<ModelVersion>, lifecycle::version_state::State), String>;

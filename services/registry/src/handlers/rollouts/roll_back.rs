@@ -7,7 +7,6 @@ use lifecycle::rollout::Rollout as Ladder;
 use lifecycle::separation::Action;
 
 use super::revocation::{give_back, no_way_back};
-use super::roles_of;
 use crate::convert::{model, rollout as domain};
 use crate::handlers::incidents;
 use crate::store::{Resource, Stored};
@@ -40,7 +39,7 @@ impl Verb for RollBackRequest {
         }
         let by = may(work, security)?;
         let took_traffic = domain::ladder(&seen) != Ladder::Pending;
-        let next_version = self.version_off(work, &seen, &version, took_traffic && !over).await?;
+        let next_version = version_off(work, &self, &seen, &version, took_traffic && !over).await?;
         let mut next = Rollout { cause: self.reason.clone(), trigger: self.trigger, ..(*seen).clone() };
         if !over {
             let before = domain::ladder(&seen);
@@ -49,7 +48,7 @@ impl Verb for RollBackRequest {
             domain::move_to(&mut next, ladder, work.now(), &self.reason, "", &policy.rollout);
         }
         if took_traffic || security {
-            let incident = self.incident(work, &seen, &by.principal).await?;
+            let incident = incident_of(work, &self, &seen, &by.principal).await?;
             next.incident = incidents::open(work, incident).await?.name;
         }
         if !over {
@@ -66,72 +65,59 @@ impl Verb for RollBackRequest {
     }
 }
 
-/// The caller as one who may take traffic back; a service may report a security issue that it saw.
+/// The caller as one who may take traffic back; a security rollback revokes, and has a row of its own (§8.3).
 fn may(work: &Work, security: bool) -> Result<Approval, Error> {
-    if !security {
-        return work.authorize(Action::RollBack, &[]);
-    }
-    let mut roles = roles_of(work, Action::RollBackForSecurity);
-    roles.extend(roles_of(work, Action::RollBack));
-    work.approval(&roles)
+    work.authorize(if security { Action::RollBackForSecurity } else { Action::RollBack }, &[])
 }
 
-trait TakesOff {
-    async fn version_off(
-        &self,
-        work: &Work,
-        rollout: &Stored<Rollout>,
-        version: &Stored<ModelVersion>,
-        took_traffic: bool,
-    ) -> Result<Option<ModelVersion>, Error>;
-
-    async fn incident(&self, work: &Work, rollout: &Stored<Rollout>, by: &str) -> Result<Incident, Error>;
+/// The version is ROLLED_BACK, or REVOKED where it is not safe; one that was revoked before stays so, and one that took no
+/// traffic keeps its state.
+async fn version_off(
+    work: &Work,
+    request: &RollBackRequest,
+    rollout: &Stored<Rollout>,
+    version: &Stored<ModelVersion>,
+    took_traffic: bool,
+) -> Result<Option<ModelVersion>, Error> {
+    let state = model::state(version);
+    if request.trigger() == RollbackTrigger::Security {
+        let Ok(gone) = state.revoke() else { return Ok(None) };
+        let revoke_reason = request.reason.clone();
+        return Ok(Some(ModelVersion { revoke_reason, ..model::in_state(version, gone) }));
+    }
+    if !took_traffic || state.revoke().is_err() {
+        return Ok(None);
+    }
+    let deployment = work.read::<Deployment>(rollout.parent()).await?;
+    let stable = deployment.stable_version == version.name;
+    let canary = matches!(rollout.state(), State::Running | State::Paused);
+    let gone = state.roll_back(stable || canary)?;
+    Ok(Some(model::in_state(version, gone)))
 }
 
-impl TakesOff for RollBackRequest {
-    /// The version is ROLLED_BACK, or REVOKED where it is not safe; one that was revoked before stays so, and one that took
-    /// no traffic keeps its state.
-    async fn version_off(
-        &self,
-        work: &Work,
-        rollout: &Stored<Rollout>,
-        version: &Stored<ModelVersion>,
-        took_traffic: bool,
-    ) -> Result<Option<ModelVersion>, Error> {
-        let state = model::state(version);
-        if self.trigger() == RollbackTrigger::Security {
-            let Ok(gone) = state.revoke() else { return Ok(None) };
-            let revoke_reason = self.reason.clone();
-            return Ok(Some(ModelVersion { revoke_reason, ..model::in_state(version, gone) }));
-        }
-        if !took_traffic || state.revoke().is_err() {
-            return Ok(None);
-        }
-        let deployment = work.read::<Deployment>(rollout.parent()).await?;
-        let stable = deployment.stable_version == version.name;
-        let canary = matches!(rollout.state(), State::Running | State::Paused);
-        let gone = state.roll_back(stable || canary)?;
-        Ok(Some(model::in_state(version, gone)))
-    }
-
-    /// What the rollback opens; its name follows from the rollout and from whether the version is unsafe, so that there is
-    /// never a second one.
-    async fn incident(&self, work: &Work, rollout: &Stored<Rollout>, by: &str) -> Result<Incident, Error> {
-        let id = storage::Digest::of(rollout.name.as_bytes()).to_hex();
-        let kind = if rollout.incident.is_empty() { "rollback" } else { "security" };
-        let mut findings = self.findings.clone();
-        findings.extend(no_way_back(work, rollout).await?);
-        Ok(Incident {
-            name: format!("incidents/{kind}-{}", &id[..16]),
-            title: format!("{} rolled back: {}", rollout.version, self.reason),
-            trigger: self.trigger,
-            subject: rollout.name.clone(),
-            findings,
-            detect_time: self.detect_time,
-            mitigate_time: self.off_traffic_time,
-            reported_by: by.to_owned(),
-            state: incident::State::Open.into(),
-            ..Incident::default()
-        })
-    }
+/// What the rollback opens; its name follows from the rollout and from whether the version is unsafe, so that there is never a
+/// second one.
+async fn incident_of(
+    work: &Work,
+    request: &RollBackRequest,
+    rollout: &Stored<Rollout>,
+    by: &str,
+) -> Result<Incident, Error> {
+    let id = storage::Digest::of(rollout.name.as_bytes()).to_hex();
+    let kind = if rollout.incident.is_empty() { "rollback" } else { "security" };
+    let mut findings = request.findings.clone();
+    findings.extend(no_way_back(work, rollout).await?);
+    Ok(Incident {
+        name: format!("incidents/{kind}-{}", &id[..16]),
+        title: format!("{} rolled back: {}", rollout.version, request.reason),
+        trigger: request.trigger,
+        subject: rollout.name.clone(),
+        findings,
+        detect_time: request.detect_time,
+        // A gateway that acted before says when; otherwise no route serves it from here on.
+        mitigate_time: request.off_traffic_time.or(work.wire_now()),
+        reported_by: by.to_owned(),
+        state: incident::State::Open.into(),
+        ..Incident::default()
+    })
 }

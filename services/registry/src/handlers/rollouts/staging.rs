@@ -1,18 +1,18 @@
 //! Staging and the rehearsed rollback (§8.2): the plan is verified once gateways have really gone back and forth.
 
 use async_trait::async_trait;
-use contracts::registry::v1::{model_version, rollout::State, *};
+use contracts::registry::v1::{rollout::State, *};
 use contracts::time::duration_to_wire;
 use lifecycle::checklist::DeployItem;
 use lifecycle::deployment::{Activity, Done};
+use lifecycle::version_state::State as VersionState;
 use lifecycle::{Finding, Rejection};
 use runtime::{Caller, Clock};
 use std::time::Duration;
 use storage::{Digest, Query};
 
 use super::{checks, may_roll_out, wrong_state};
-use crate::convert::{rollout as domain, time};
-use crate::handlers::models::not_in_state;
+use crate::convert::{model, rollout as domain, time};
 use crate::handlers::routes::STAGING;
 use crate::store::{Read, Resource, Stored, serving};
 use crate::verbs::Mutation;
@@ -28,15 +28,12 @@ impl Verb for StageRolloutRequest {
     }
 
     async fn decide(self, work: &mut Work) -> Result<Rollout, Error> {
-        use model_version::State as VersionState;
         let seen = work.open::<Rollout>(&self.name, &self.etag).await?;
         if seen.state() != State::Preparing || seen.staged {
             return Err(wrong_state(&seen, "PREPARING, not staged yet").into());
         }
         let version = work.read::<ModelVersion>(&seen.version).await?;
-        if !matches!(version.state(), VersionState::Evaluating | VersionState::Approved) {
-            return Err(not_in_state(&version, "EVALUATING or APPROVED").into());
-        }
+        model::state(&version).require(VersionState::may_be_prepared, &version.name)?;
         let by = may_roll_out(work, &version).await?;
         let policy = work.policy();
         let now = work.now();

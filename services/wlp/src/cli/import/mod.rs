@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use contracts::common::v1::Task;
 use contracts::registry::v1::project_service_client::ProjectServiceClient;
-use contracts::registry::v1::{CreateProjectRequest, Project};
+use contracts::registry::v1::{CreateProjectRequest, MetricDirection, Project};
 use storage::Digest;
 use tonic::Code;
 
@@ -46,6 +46,22 @@ enum TaskName {
     Regression,
     TextClassification,
     TextGeneration,
+}
+
+/// Which way a metric is better.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DirectionName {
+    Higher,
+    Lower,
+}
+
+impl From<DirectionName> for MetricDirection {
+    fn from(name: DirectionName) -> Self {
+        match name {
+            DirectionName::Higher => Self::Higher,
+            DirectionName::Lower => Self::Lower,
+        }
+    }
 }
 
 impl From<TaskName> for Task {

@@ -11,12 +11,12 @@ use contracts::registry::v1::training_run_service_client::TrainingRunServiceClie
 use contracts::registry::v1::{
     Checkpointing, CompleteTrainingRunRequest, ComputeResources, CreateModelRequest,
     CreateModelVersionRequest, CreateTrainingRunRequest, GetTrainingRunRequest, LogTrainingMetricsRequest,
-    MetricPoint, Model as WireModel, ModelVersion, SubmitModelVersionRequest, Technique, TrainingData,
-    TrainingRun, UploadArtifactRequest, training_run::State,
+    MetricDirection, MetricPoint, Model as WireModel, ModelVersion, SubmitModelVersionRequest, Technique,
+    TrainingData, TrainingRun, UploadArtifactRequest, training_run::State,
 };
 use contracts::time::duration_to_wire;
 
-use super::{Caller, TaskName, number, pair, pieces, project, read, unless_there};
+use super::{Caller, DirectionName, TaskName, number, pair, pieces, project, read, unless_there};
 use crate::reach::To;
 
 /// Said wherever the importer knows nothing better.
@@ -42,6 +42,9 @@ pub struct Model {
     /// By which versions are compared.
     #[arg(long, default_value = "accuracy")]
     primary_metric: String,
+    /// Which way that metric is better; needed where it is none of those of §7.3.
+    #[arg(long, value_enum)]
+    metric_direction: Option<DirectionName>,
     /// Dataset version that it was trained on: `datasets/{d}/versions/{v}`, released.
     #[arg(long)]
     dataset_version: String,
@@ -207,6 +210,10 @@ impl Model {
             project: project.into(),
             task: task.into(),
             primary_metric: self.primary_metric.clone(),
+            primary_metric_direction: self
+                .metric_direction
+                .map_or(MetricDirection::Unspecified, MetricDirection::from)
+                .into(),
             description: format!("imported from {}", self.file.file_name().unwrap_or_default().display()),
             intended_uses: vec![self.intended_use.clone()],
             limitations: vec![format!("{DECLARED}: none named")],
