@@ -1,6 +1,6 @@
 //! Reading requests: every field is looked at, and all bad ones go into one answer.
 //!
-//! ```ignore
+//! ```text
 //! fn check(&self, fields: &mut Fields) {
 //!     fields.name("name", &self.name, Project::FORM);
 //!     fields.text("justification", &self.justification);

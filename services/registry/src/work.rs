@@ -2,7 +2,7 @@
 //!
 //! A handler is one line, `self.0.carry_out(request).await`; what the call does is the [`Verb`] of its request:
 //!
-//! ```ignore
+//! ```text
 //! #[async_trait]
 //! impl Verb for ApprovePlanRequest {
 //!     type Answer = Project;
