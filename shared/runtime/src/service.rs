@@ -32,7 +32,7 @@ use crate::trace::ServerTrace;
 /// The handlers of a service behind all its layers: what a TCP server and an in-process peer call.
 pub type Stack = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-type Hook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+type Hook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// Why a service could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -231,7 +231,7 @@ impl ServiceBuilder {
 
     /// Work for the very end of the shutdown, after the tasks: closing databases, flushing spools.
     #[must_use]
-    pub fn on_stop<F>(mut self, work: impl FnOnce() -> F + Send + 'static) -> Self
+    pub fn on_stop<F>(mut self, work: impl FnOnce() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {

@@ -40,10 +40,15 @@ impl Embedded {
 
     /// What is configured, with `RUST_LOG` and the endpoint of the command line before it.
     pub fn telemetry(&self, configured: Telemetry) -> Telemetry {
-        let filter = std::env::var("RUST_LOG").unwrap_or(configured.filter);
-        let otlp_endpoint = self.traces().map_or(configured.otlp_endpoint, str::to_owned);
-        Telemetry { filter, otlp_endpoint, ..configured }
+        telemetry(configured, self.traces())
     }
+}
+
+/// What is configured, with `RUST_LOG` and an endpoint for traces before it.
+pub fn telemetry(configured: Telemetry, traces: Option<&str>) -> Telemetry {
+    let filter = std::env::var("RUST_LOG").unwrap_or(configured.filter);
+    let otlp_endpoint = traces.map_or(configured.otlp_endpoint, str::to_owned);
+    Telemetry { filter, otlp_endpoint, ..configured }
 }
 
 /// A configured mesh over ONNX Runtime, with its data in `folder`.

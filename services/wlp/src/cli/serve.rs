@@ -18,6 +18,8 @@ use runtime::config::Telemetry;
 use runtime::{Bound, Clock, Credentials, Listen, Peer, Service};
 use tokio::sync::Notify;
 
+use super::embedded;
+
 #[derive(Debug, Args)]
 pub struct Serve {
     /// An ONNX file, a folder of them, or a Triton model repository.
@@ -83,14 +85,14 @@ enum ModelControl {
 impl Serve {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         self.check()?;
-        let _telemetry = runtime::telemetry::init("wlp", &super::up::telemetry(Telemetry::default(), ""))?;
+        let _telemetry = runtime::telemetry::init("wlp", &embedded::telemetry(Telemetry::default(), None))?;
         // Taken before anything is loaded: what cannot listen is known at once.
         let listen = Listen { rpc: self.grpc, metrics: Some(self.metrics), http: Some(self.rest) };
         let bound = runtime::bind(listen).await?;
         let scratch = tempfile::tempdir().context("cannot make a folder for what is being worked on")?;
         let service = tokio::select! {
             service = self.build(scratch.path().display().to_string()) => service?,
-            () = runtime::shutdown_signal() => return Ok(super::INTERRUPTED.into()),
+            () = runtime::shutdown_signal() => return Ok(embedded::INTERRUPTED.into()),
         };
         show(&service, &bound).await?;
         serve(bound, service).await?;
