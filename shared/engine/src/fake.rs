@@ -160,6 +160,9 @@ impl Session for FakeSession {
                 () = tokio::time::sleep(behaviour.delay) => {}
                 () = options.cancelled() => return Err(EngineError::Cancelled),
                 () = session::until(options.deadline) => return Err(EngineError::Deadline { running: true }),
+                () = session::until(options.limit.and_then(|limit| started_at.checked_add(limit))) => {
+                    return Err(EngineError::TooLong { limit: options.limit.unwrap_or_default() });
+                }
             }
         }
         let run = self.runs.fetch_add(1, Ordering::Relaxed) as f64;

@@ -208,6 +208,7 @@ async fn nothing_is_run_for_those_who_are_gone() {
             sent.push(one);
         } else {
             one.abort();
+            assert!(one.await.unwrap_err().is_cancelled());
         }
     }
     assert!(!busy.is_finished(), "the queue must have been full");
