@@ -10,15 +10,15 @@ use std::{env, fs};
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    // Read when the script runs: clones that share a target folder share this binary.
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
+    // From the package's folder, where build scripts run: clones that share a target folder share this binary.
+    let root = Path::new("../../proto");
     println!("cargo:rerun-if-changed={}", root.display());
     println!("cargo:rerun-if-changed=access.yaml");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut files = Vec::new();
-    collect(&root, &mut files)?;
+    collect(root, &mut files)?;
     files.sort();
-    let descriptors = protox::compile(&files, [&root])?;
+    let descriptors = protox::compile(&files, [root])?;
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     let methods = methods(&descriptors);
     let table = table(&fs::read_to_string("access.yaml")?)?;

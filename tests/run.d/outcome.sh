@@ -8,11 +8,16 @@ declare -A DONE=()
 
 say() { printf '%s\n' "$*"; }
 
-# A tool that cannot be had: one line; a failure under CI=true, else a stage that says it did less.
+# One line, also beside the stage in the summary.
+note() {
+    say "$*"
+    NOTE="${NOTE:+$NOTE; }$*"
+}
+
+# A tool that cannot be had: a failure under CI=true, else a stage that did less.
 missing() {
-    say "missing: $*"
-    if [ "${CI:-}" = true ]; then return 1; fi
-    NOTE="${NOTE:+$NOTE; }missing: $*"
+    note "missing: $*"
+    [ "${CI:-}" != true ]
 }
 
 # What a stage needs first. These run before its output is redirected, so that stages never nest.

@@ -110,6 +110,19 @@ fn mains_are_short() {
     }
 }
 
+/// Their packages build no test of them (`test = false`): one would be skipped unseen.
+#[test]
+fn mains_hold_no_tests() {
+    for package in SERVICES.into_iter().chain(["wlp"]) {
+        let path = format!("{}/../services/{package}/src/main.rs", env!("CARGO_MANIFEST_DIR"));
+        let main = std::fs::read_to_string(&path).expect("a main");
+        assert!(
+            !main.contains("test]") && !main.contains("cfg(test)"),
+            "{path} holds tests that nothing runs"
+        );
+    }
+}
+
 fn sources(folder: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
