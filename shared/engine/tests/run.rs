@@ -79,6 +79,23 @@ async fn every_type_passes_unchanged() {
     }
 }
 
+/// ONNX Runtime's own way with strings ends them at the first zero byte, and reads only UTF-8.
+#[tokio::test]
+async fn texts_pass_unchanged_whatever_bytes_they_have() {
+    let Some(runtime) = runtime() else { return };
+    let session = load(&runtime, &model::identity(model::STRING)).await;
+    let elements: Vec<Bytes> =
+        [&b"he\0llo"[..], b"\0\x01\x02\x03", b"", b"\xff\xfe\x80", "\u{e9}".as_bytes(), &[b'x'; 70_000], b"\0"]
+            .map(Bytes::copy_from_slice)
+            .to_vec();
+    let sent = Tensor::strings("x", vec![7], elements.clone()).unwrap();
+    let answer = session.run(vec![sent], vec![], soon()).await.unwrap();
+    assert_eq!(answer.outputs[0].elements().unwrap(), elements);
+    let none = Tensor::strings("x", vec![0], Vec::new()).unwrap();
+    let answer = session.run(vec![none], vec![], soon()).await.unwrap();
+    assert_eq!(answer.outputs[0].shape(), [0]);
+}
+
 #[tokio::test]
 async fn a_wrong_request_is_the_callers_fault_and_names_every_field() {
     let Some(runtime) = runtime() else { return };
@@ -175,6 +192,25 @@ async fn a_provider_that_is_not_there_is_an_error_unless_falling_back_is_allowed
     policy.allow_fallback = true;
     let options = LoadOptions { provider: policy, ..LoadOptions::default() };
     assert_eq!(runtime.load(file, options).await.unwrap().provider(), Provider::Cpu);
+}
+
+/// What a graph says of its output is a claim; what an answer says of its bytes is not.
+#[tokio::test]
+async fn an_answer_has_the_shape_of_its_own_bytes_whatever_the_graph_declares() {
+    let Some(runtime) = runtime() else { return };
+    let mut answered = 0;
+    for declared in [&[7, 2][..], &[2, -1], &[1000, 2]] {
+        let mut lying = model::add();
+        lying.graph.as_mut().unwrap().output[0] = model::value("y", model::FLOAT, declared);
+        // The runtime may refuse such a graph at load or the run; if it answers, then with what was computed.
+        let Ok(session) = runtime.load(model::file(&lying), LoadOptions::default()).await else { continue };
+        let x = Tensor::of("x", vec![3, 2], &[1.0_f32; 6]).unwrap();
+        let Ok(answer) = session.run(vec![x], vec![], soon()).await else { continue };
+        assert_eq!(answer.outputs[0].shape(), [3, 2], "{declared:?}");
+        assert_eq!(answer.outputs[0].values::<f32>().unwrap(), [11.0, 21.0, 11.0, 21.0, 11.0, 21.0]);
+        answered += 1;
+    }
+    assert!(answered > 0, "every such graph is refused: this test shows nothing");
 }
 
 /// A declared input of 4 TiB: nothing of it is made, and the process lives.

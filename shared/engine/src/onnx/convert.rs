@@ -4,6 +4,7 @@ use half::{bf16, f16};
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, PrimitiveTensorElementType, TensorElementType};
 
+use super::texts;
 use crate::signature::shown;
 use crate::{DataType, Element, EngineError, FieldError, Tensor};
 
@@ -85,19 +86,10 @@ where
 }
 
 fn strings(parts: &[&Tensor]) -> Result<SessionInputValue<'static>, EngineError> {
-    let mut strings = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
-    for part in parts {
-        for (at, element) in part.elements().into_iter().flatten().enumerate() {
-            let string =
-                std::str::from_utf8(element).map_err(|_| bad(part, format!("element {at} is not UTF-8")))?;
-            if string.contains('\0') {
-                return Err(bad(part, format!("element {at} has a zero byte")));
-            }
-            strings.push(string.to_owned());
-        }
-    }
-    let value = ort::value::Tensor::from_string_array((shape(parts), strings.as_slice()));
-    Ok(value.map_err(|error| bad(parts[0], text(error.message())))?.into_dyn().into())
+    let elements = parts.iter().flat_map(|part| part.elements().unwrap_or_default());
+    let elements: Vec<&[u8]> = elements.map(|element| &element[..]).collect();
+    let value = texts::value(shape(parts), &elements);
+    Ok(value.map_err(|error| bad(parts[0], text(error.message())))?.into())
 }
 
 fn bad(tensor: &Tensor, description: String) -> EngineError {
@@ -126,9 +118,10 @@ pub(super) fn output(name: &str, value: &DynValue) -> Result<Tensor, String> {
         DataType::Fp32 => taken::<f32>(name, value),
         DataType::Fp64 => taken::<f64>(name, value),
         DataType::Bytes => {
-            let (shape, strings) = value.try_extract_strings().map_err(|error| text(error.message()))?;
-            let elements = strings.into_iter().map(bytes::Bytes::from).collect();
-            Tensor::strings(name, shape.to_vec(), elements).map_err(|error| error.to_string())
+            let shape = value.dtype().tensor_shape().ok_or("it has no shape")?.to_vec();
+            let count = crate::element_count(&shape).map_err(|error| error.to_string())?;
+            let elements = texts::elements(value, count).map_err(|error| text(error.message()))?;
+            Tensor::strings(name, shape, elements).map_err(|error| error.to_string())
         }
     }
 }
@@ -138,11 +131,17 @@ fn taken<T: Element + PrimitiveTensorElementType>(name: &str, value: &DynValue) 
     Tensor::of(name, shape.to_vec(), values).map_err(|error| error.to_string())
 }
 
-/// The runtime's message, which quotes names of untrusted models: one line, escaped, at most 400 characters.
+/// The runtime's message, which quotes names of untrusted models: one line, escaped, at most 400 characters. Of a longer one
+/// the beginning and the end, where the runtime says why: no long name hides it.
 pub(super) fn text(message: &str) -> String {
+    const HALF: usize = 197;
     let line = message.replace(['\n', '\r', '\t'], " ");
+    let mut parts: Vec<char> = line.trim().chars().collect();
+    if parts.len() > 400 {
+        parts.splice(HALF..parts.len() - HALF, " ... ".chars());
+    }
     let mut out = String::new();
-    for part in line.trim().chars().take(400) {
+    for part in parts {
         if part.is_control() || crate::inspect::is_invisible(part) {
             out.extend(part.escape_unicode());
         } else {

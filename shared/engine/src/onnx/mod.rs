@@ -10,6 +10,7 @@ mod queue;
 mod seat;
 mod session;
 mod switch;
+mod texts;
 mod watch;
 mod worker;
 
