@@ -9,6 +9,8 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
+from sequence_models import sequences
+
 OPSET = 17
 IR_VERSION = 8
 
@@ -126,6 +128,7 @@ def trouble(folder):
 def main(folder):
     for make in (sums, identities, classifiers, trouble):
         make(Path(folder))
+    sequences(Path(folder), put, tensor, node)
 
 
 if __name__ == "__main__":

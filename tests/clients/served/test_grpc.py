@@ -230,6 +230,20 @@ def test_models_are_unloaded_and_loaded(client):
     assert client.is_server_live() and client.is_model_ready("vector")
 
 
+def test_a_load_brings_a_configuration(client):
+    def rows():
+        return client.get_model_config("simple_int8").config.max_batch_size
+
+    assert rows() == 8
+    client.load_model("simple_int8", config='{"max_batch_size":"16"}')
+    assert rows() == 16
+    refusal(lambda: client.load_model("simple_int8", config='"parameters": {"config": {{"max_batch_size": "16"}}}'),
+            "INVALID_ARGUMENT", "failed to load")
+    assert rows() == 16
+    client.load_model("simple_int8")
+    assert rows() == 8
+
+
 def test_settings_are_told_and_stay(client):
     traces = client.get_trace_settings(as_json=True)["settings"]
     assert traces["trace_level"]["value"] == ["OFF"]

@@ -129,6 +129,14 @@ def test_models_are_unloaded_and_loaded(client):
     assert client.is_model_ready("vector")
 
 
+def test_a_load_brings_a_configuration(client):
+    client.load_model("simple_int8", config='{"max_batch_size":"16"}')
+    assert client.get_model_config("simple_int8")["max_batch_size"] == 16
+    refusal(lambda: client.load_model("simple_int8", config="{{"), "400", "failed to load")
+    client.load_model("simple_int8")
+    assert client.get_model_config("simple_int8")["max_batch_size"] == 8
+
+
 def test_settings_are_told_and_stay(client):
     traces = client.get_trace_settings()
     assert (traces["trace_level"], traces["trace_count"]) == (["OFF"], "-1")

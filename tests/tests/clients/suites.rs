@@ -8,8 +8,13 @@ use super::{PATIENCE, here};
 
 /// Runs one file of the suite against a server of its own.
 async fn passes(file: &str) {
+    passes_with(file, &["--model-control", "explicit", "--load-model", "*"]).await;
+}
+
+/// As [`passes`], of a server that was started so.
+async fn passes_with(file: &str, options: &[&str]) {
     let Some(python) = needs::variable("WLP_TEST_PYTHON") else { return };
-    let Some(served) = Served::start(&["--model-control", "explicit", "--load-model", "*"]) else { return };
+    let Some(served) = Served::start(options) else { return };
     suite(&python, file, &[("WLP_GRPC", &served.grpc), ("WLP_REST", &served.rest)]).await;
 }
 
@@ -45,6 +50,16 @@ async fn tritonclient_of_asyncio_over_both() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_data_type_in_every_form() {
     passes("test_types.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tritonclient_in_sequences() {
+    passes("test_sequences.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tritonclient_over_shared_memory() {
+    passes_with("test_shared_memory.py", &["--shared-memory"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
