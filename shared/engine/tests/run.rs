@@ -84,10 +84,17 @@ async fn every_type_passes_unchanged() {
 async fn texts_pass_unchanged_whatever_bytes_they_have() {
     let Some(runtime) = runtime() else { return };
     let session = load(&runtime, &model::identity(model::STRING)).await;
-    let elements: Vec<Bytes> =
-        [&b"he\0llo"[..], b"\0\x01\x02\x03", b"", b"\xff\xfe\x80", "\u{e9}".as_bytes(), &[b'x'; 70_000], b"\0"]
-            .map(Bytes::copy_from_slice)
-            .to_vec();
+    let elements: Vec<Bytes> = [
+        &b"he\0llo"[..],
+        b"\0\x01\x02\x03",
+        b"",
+        b"\xff\xfe\x80",
+        "\u{e9}".as_bytes(),
+        &[b'x'; 70_000],
+        b"\0",
+    ]
+    .map(Bytes::copy_from_slice)
+    .to_vec();
     let sent = Tensor::strings("x", vec![7], elements.clone()).unwrap();
     let answer = session.run(vec![sent], vec![], soon()).await.unwrap();
     assert_eq!(answer.outputs[0].elements().unwrap(), elements);
@@ -106,12 +113,6 @@ async fn a_wrong_request_is_the_callers_fault_and_names_every_field() {
     let fields: Vec<_> = fields.iter().map(|field| field.field.as_str()).collect();
     assert_eq!(fields, ["inputs[x].datatype", "inputs[x].shape", "outputs[z]"]);
     assert_eq!(error.fault(), FaultKind::Caller);
-    let text = load(&runtime, &model::identity(model::STRING)).await;
-    for bytes in [&b"a\0b"[..], b"\xff"] {
-        let x = Tensor::strings("x", vec![1], vec![Bytes::from_static(bytes)]).unwrap();
-        let error = text.run(vec![x], vec![], soon()).await.unwrap_err();
-        assert!(matches!(error, EngineError::BadInput(_)), "{error}");
-    }
 }
 
 #[tokio::test]
