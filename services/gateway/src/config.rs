@@ -1,8 +1,10 @@
 //! Configuration of the gateway.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine::ProviderPolicy;
+use engine::{Engine, OnnxRuntime, ProviderPolicy};
 use runtime::config::{Access, ClockConfig, Database, KeyValue, Peers, Telemetry};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +22,7 @@ pub struct Config {
     pub data_dir: String,
     /// Not used by the gateway, which keeps files; there because the sections of all services are alike.
     pub database: Database,
-    /// What several gateways share: the evidence of their breakers.
+    /// What several gateways share: the evidence of their breakers, the budgets of callers, answers that are kept.
     pub kv: KeyValue,
     /// Logs and traces.
     pub telemetry: Telemetry,
@@ -30,6 +32,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Registry and monitor are called.
     pub peers: Peers,
+    /// How connections are held and secured.
+    pub transport: runtime::Transport,
     /// What it takes in.
     pub admission: Admission,
     /// How models run.
@@ -38,6 +42,12 @@ pub struct Config {
     pub routes: Routes,
     /// What is noted of requests.
     pub observe: Observe,
+    /// What each caller may ask for.
+    pub limits: crate::quota::Limits,
+    /// What is kept of answers.
+    pub cache: crate::cache::Settings,
+    /// Copies of requests for versions in the shadow.
+    pub shadow: Shadow,
 }
 
 /// `[admission]`
@@ -46,7 +56,7 @@ pub struct Config {
 pub struct Admission {
     /// Requests at a time.
     pub requests: usize,
-    /// Bytes of their messages at a time.
+    /// Bytes of their messages at a time; and once more, of messages that are on their way in.
     pub bytes: u64,
     /// Bytes of one message at most.
     pub message_bytes: usize,
@@ -72,6 +82,8 @@ pub struct Infer {
     pub batching: engine::Batching,
     /// Where models run.
     pub provider: ProviderPolicy,
+    /// How a model is tried in a process of its own before its first load.
+    pub probe: engine::ProbeOptions,
     /// Bytes of one artifact at most.
     pub max_artifact_bytes: u64,
     /// Whether an answer with infinity is a fault of the model, as one with NaN always is.
@@ -106,6 +118,16 @@ pub struct Observe {
     pub max_rows: usize,
 }
 
+/// `[shadow]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shadow {
+    /// Copies of requests that may wait; beyond, they are dropped and counted.
+    pub queue: usize,
+    /// Bytes of their tensors at most, likewise.
+    pub bytes: u64,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -119,10 +141,14 @@ impl Default for Config {
             access: Access::default(),
             clock: ClockConfig::default(),
             peers: Peers::default(),
+            transport: runtime::Transport::default(),
             admission: Admission::default(),
             infer: Infer::default(),
             routes: Routes::default(),
             observe: Observe::default(),
+            limits: crate::quota::Limits::default(),
+            cache: crate::cache::Settings::default(),
+            shadow: Shadow::default(),
         }
     }
 }
@@ -143,6 +169,7 @@ impl Default for Infer {
             queue: 256,
             batching: engine::Batching::default(),
             provider: ProviderPolicy::default(),
+            probe: engine::ProbeOptions::default(),
             max_artifact_bytes: 2 << 30,
             infinity_is_fault: false,
         }
@@ -161,7 +188,18 @@ impl Default for Observe {
     }
 }
 
+impl Default for Shadow {
+    fn default() -> Self {
+        Self { queue: 256, bytes: 64 << 20 }
+    }
+}
+
 impl Config {
+    /// ONNX Runtime, which loads no model that was not tried; what passed is noted in the data folder.
+    pub fn engine(&self) -> Arc<dyn Engine> {
+        self.infer.probe.around(OnnxRuntime::new(), Path::new(&self.data_dir).join("validated"))
+    }
+
     /// The three addresses.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::Error;
 use crate::backends::{Backend, Outcome};
 use crate::breaker::{Breaker, Fault};
 use crate::gateway::Gateway;
+use crate::shadow::{Copied, Shadow};
 
 /// A request on its way through a version; noted when it ends, also when its caller goes away in the middle.
 pub struct Flight {
@@ -29,6 +30,12 @@ pub struct Flight {
     pub ran: Arc<AtomicBool>,
     /// It is noted.
     pub ended: bool,
+    /// It was answered from the cache: it shows nothing of the version.
+    pub recalled: bool,
+    /// Gets copies of a share of the endpoint's requests.
+    pub shadow: Option<Arc<Shadow>>,
+    /// What it gets of this one.
+    pub copied: Option<Copied>,
 }
 
 impl Flight {
@@ -53,7 +60,7 @@ impl Flight {
             Outcome::Failed(fault @ Fault::Platform) => (Some(fault), &backend.meters.server),
         };
         // The breaker first: the next request must already be routed by what this one showed.
-        if let Some(breaker) = &self.breaker
+        if let Some(breaker) = self.breaker.as_ref().filter(|_| !self.recalled)
             && breaker.note(self.canary, fault, now)
         {
             self.gateway.meters().tripped(breaker.rollout());
@@ -62,6 +69,9 @@ impl Flight {
         counter.inc();
         backend.meters.total.observe(took.as_secs_f64());
         backend.stats.ended(outcome, took, now);
+        if self.recalled {
+            return;
+        }
         backend.observer.note(
             now,
             outcome,

@@ -3,16 +3,23 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use contracts::inference::{ModelInferRequest, ModelInferResponse};
+use contracts::inference::infer_parameter::ParameterChoice;
+use contracts::inference::{InferParameter, ModelInferRequest, ModelInferResponse};
 use engine::{Answer, EngineError, FieldError, RunOptions, Tensor};
 use runtime::trace::Stages;
 
 use crate::Error;
 use crate::backends::Backend;
+use crate::cache::Looked;
 use crate::flight::Flight;
 use crate::gateway::Gateway;
 use crate::observe::Detail;
-use crate::wire::{self, Parameters, Parsed};
+use crate::shadow::Asked;
+use crate::shared_memory::{self, Targets};
+use crate::wire::{self, Classes, Parameters, Parsed};
+
+/// Parameter of an answer that was not made for this request.
+const CACHE_HIT: &str = "cache_hit";
 
 /// What a call brings beside its message.
 #[derive(Debug, Clone, Default)]
@@ -38,11 +45,17 @@ impl Gateway {
         let (began, stages) = (Instant::now(), runtime::trace::Stages::of_this_span());
         let permit = self
             .admission()
-            .admit(wire::message_bytes(&request))
+            .admit(wire::message_bytes(&request).saturating_add(self.shared_bytes(&request)))
+            .inspect_err(|error| self.meters().refused(refusal(error)))?;
+        self.quotas()
+            .request(call.principal.as_deref().unwrap_or_default())
+            .await
             .inspect_err(|error| self.meters().refused(refusal(error)))?;
         let admitted = Instant::now();
         stages.record("admit", began, admitted, Vec::new);
-        let (mut parameters, bad) = Parameters::of(&request, call.key.as_deref());
+        let (mut parameters, mut bad) = Parameters::of(&request, call.key.as_deref());
+        let (targets, wrong) = Targets::take(self.regions(), &mut request.outputs);
+        bad.extend(wrong);
         if !bad.is_empty() {
             // It is routed only to name what else is wrong, and takes no turn of the split.
             parameters.key = Some(String::new());
@@ -57,9 +70,18 @@ impl Gateway {
         let caller_until = earliest(call.deadline, whole.and_then(|time| began.checked_add(time)));
         let answered =
             self.carry_out(&mut flight, &mut request, &parameters, bad, caller_until, &stages).await;
+        let answered = answered.and_then(|answer| targets.deliver(answer));
         flight.end(&answered);
         drop(permit);
+        if let Some(copied) = flight.copied.take() {
+            self.shadows().hand_over(copied);
+        }
         answered
+    }
+
+    /// Bytes that a request will take from shared memory.
+    fn shared_bytes(&self, request: &ModelInferRequest) -> usize {
+        self.regions().map_or(0, |_| shared_memory::declared(&request.inputs))
     }
 
     fn route(
@@ -88,6 +110,9 @@ impl Gateway {
             rows: 1,
             ran: Arc::default(),
             ended: false,
+            recalled: false,
+            shadow: endpoint.shadow.clone(),
+            copied: None,
         })
     }
 
@@ -100,15 +125,33 @@ impl Gateway {
         caller_until: Option<Instant>,
         stages: &Stages,
     ) -> Result<ModelInferResponse, Error> {
-        let (parsed, wrong) = wire::parse(request);
+        let (mut parsed, wrong) = wire::parse(request, self.regions());
         bad.extend(wrong);
         let backend = flight.backend.clone();
         flight.rows = self.validate(&backend, &parsed, parameters, bad)?;
+        self.quotas().rows(flight.principal.as_deref().unwrap_or_default(), flight.rows).await?;
+        let looking = Instant::now();
+        let looked = self.cache().look(flight, &parsed.inputs, &parsed.outputs).await;
+        let keep = match looked {
+            Looked::Found(outputs) => {
+                stages.record("cache", looking, Instant::now(), Vec::new);
+                let id = std::mem::take(&mut request.id);
+                return recalled(flight, id, parameters, &parsed.classes, &outputs);
+            }
+            Looked::Keep(place) => Some(place),
+            Looked::Off => None,
+        };
         let details = backend.observer.reference().is_some();
         let sampled = backend.observer.samples();
         let seen = if details || sampled { parsed.inputs.clone() } else { Vec::new() };
+        let classes = std::mem::take(&mut parsed.classes);
+        let asked = Asked::of(flight.shadow.as_ref(), &parsed.inputs, &parsed.outputs);
         let answer = self.run(flight, parsed, parameters, caller_until, stages).await?;
         finite(&answer.outputs, self.config().infer.infinity_is_fault)?;
+        if let Some(place) = keep {
+            self.cache().keep(place, &backend, &answer.outputs);
+        }
+        flight.copied = asked.map(|asked| asked.answered(&answer.outputs, answer.timings.run()));
         let id = std::mem::take(&mut request.id);
         self.observing().trace_this();
         if details || sampled {
@@ -120,7 +163,7 @@ impl Gateway {
                 self.meters().dropped.inc();
             }
         }
-        wire::answer(&backend.endpoint, &backend.number, id, parameters, &answer.outputs)
+        written(&backend, id, parameters, &classes, answer.outputs)
     }
 
     /// Rows of the request, once its tensors fit the version's signature; else every field that is wrong, with those that
@@ -133,6 +176,7 @@ impl Gateway {
         mut bad: Vec<FieldError>,
     ) -> Result<usize, Error> {
         bad.extend(backend.signature().faults(parsed.declared(), &parsed.outputs));
+        bad.extend(wire::class_faults(&parsed.classes, backend.signature()));
         // A request of no rows asks nothing, and many operators cannot take it: that would look like the model's fault.
         for tensor in backend.batched(&parsed.inputs).filter(|tensor| tensor.rows() == 0) {
             bad.push(FieldError {
@@ -163,6 +207,7 @@ impl Gateway {
         let (backend, rows) = (&flight.backend, flight.rows);
         let place = backend.serving.waiting.place(parameters.priority, parameters.timeout);
         let empty = parsed.inputs.iter().find(|tensor| tensor.shape().contains(&0)).map(empty_input);
+        let odd = empty.or_else(|| parsed.inputs.iter().find_map(wire::odd_text));
         let options = RunOptions {
             deadline: caller_until,
             limit: Some(self.config().infer.run_limit()),
@@ -170,12 +215,27 @@ impl Gateway {
             ..RunOptions::default()
         };
         let outputs = backend.wanted(parsed.outputs);
-        let answer = place.run(&*backend.session, parsed.inputs, outputs, options).await;
-        let answer = answer.map_err(|cause| match (cause, empty) {
-            // A model need not take tensors without elements; a client could else take a canary off with them.
+        let stated = backend.serving.stated.as_deref();
+        let inputs = match stated {
+            Some(stated) => stated.for_model(parsed.inputs),
+            None => parsed.inputs,
+        };
+        let answer = match &backend.serving.sequences {
+            None => place.run(&*backend.session, inputs, outputs, options).await,
+            Some(sequences) => {
+                let asked = &parameters.sequence;
+                sequences.run(asked, place, &*backend.session, inputs, outputs, options).await
+            }
+        };
+        let mut answer = answer.map_err(|cause| match (cause, odd) {
+            // A model need not take tensors without elements, or bytes for text; a client could else take a canary off
+            // with them.
             (EngineError::ModelFault(_), Some(bad)) => Error::BadRequest(vec![bad]),
             (cause, _) => Error::Engine(cause),
         })?;
+        if let Some(stated) = stated {
+            answer.outputs = stated.for_caller(answer.outputs);
+        }
         let timings = answer.timings;
         backend.stats.ran(rows, timings.queue(), timings.batch(), timings.run());
         backend.meters.queue.observe(timings.queue().as_secs_f64());
@@ -195,6 +255,34 @@ impl Gateway {
     }
 }
 
+/// An answer that was given before, and says so.
+fn recalled(
+    flight: &mut Flight,
+    id: String,
+    parameters: &Parameters,
+    classes: &[Classes],
+    outputs: &[Tensor],
+) -> Result<ModelInferResponse, Error> {
+    flight.recalled = true;
+    let mut answer = written(&flight.backend, id, parameters, classes, outputs.to_vec())?;
+    let hit = InferParameter { parameter_choice: Some(ParameterChoice::BoolParam(true)) };
+    answer.parameters.insert(CACHE_HIT.to_owned(), hit);
+    Ok(answer)
+}
+
+/// The answer of a version as a message.
+fn written(
+    backend: &Backend,
+    id: String,
+    parameters: &Parameters,
+    classes: &[Classes],
+    outputs: Vec<Tensor>,
+) -> Result<ModelInferResponse, Error> {
+    let labels = &backend.serving.labels;
+    let outputs = wire::classified(outputs, classes, |name| backend.has_rows(name), labels)?;
+    wire::answer(&backend.endpoint, &backend.number, id, parameters, &outputs)
+}
+
 fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -210,7 +298,7 @@ fn empty_input(tensor: &Tensor) -> FieldError {
 }
 
 /// NaN is no answer; infinity is one where a model may mean it (a logarithm of 0).
-fn finite(outputs: &[Tensor], infinity_is_fault: bool) -> Result<(), Error> {
+pub(crate) fn finite(outputs: &[Tensor], infinity_is_fault: bool) -> Result<(), Error> {
     let is_bad = |value: f64| value.is_nan() || (infinity_is_fault && value.is_infinite());
     let bad = outputs.iter().find(|tensor| tensor.any_float(is_bad));
     bad.map_or(Ok(()), |tensor| Err(Error::NonFinite(tensor.name().to_owned())))
@@ -220,6 +308,7 @@ fn finite(outputs: &[Tensor], infinity_is_fault: bool) -> Result<(), Error> {
 fn refusal(error: &Error) -> &'static str {
     match error {
         Error::Full { .. } => "full",
+        Error::Limited { .. } => "limited",
         Error::UnknownEndpoint(_) => "unknown_endpoint",
         Error::UnknownVersion { .. } | Error::NoTraffic { .. } => "version",
         Error::NoStableVersion(_) => "no_stable_version",
@@ -228,6 +317,7 @@ fn refusal(error: &Error) -> &'static str {
         | Error::NotInRepository(_)
         | Error::NotLoaded { .. }
         | Error::Unsupported(_)
+        | Error::Region(_)
         | Error::Engine(_)
         | Error::NonFinite(_)
         | Error::Files(_) => "bad_request",

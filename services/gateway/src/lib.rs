@@ -8,6 +8,9 @@
 //! - `breaker/` takes a failing canary off traffic in this process before anyone is told.
 //! - `local/` serves a folder of models in place of the route table, without the mesh: [`build_local`].
 //! - `rest/` is the same protocol over HTTP, on the same handlers.
+//! - `sequence/` runs requests that belong together in their order; `shared_memory/` takes tensors from callers on this host.
+//! - `shadow/` copies a share of the requests to a staged version and compares what it answers.
+//! - `quota/` keeps the limits of callers, `cache/` the answers that may be given again.
 //! - `observe/` notes sketches for the monitor; `store/` keeps on disk what a restart without a registry needs.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -15,17 +18,23 @@
 mod admission;
 mod backends;
 mod breaker;
+mod cache;
 mod config;
 mod error;
 mod flight;
 mod gateway;
 mod handlers;
+mod incoming;
 mod infer;
 mod local;
 mod metrics;
 mod observe;
+mod quota;
 mod rest;
 mod routing;
+mod sequence;
+mod shadow;
+mod shared_memory;
 mod store;
 mod tasks;
 mod wire;
@@ -72,11 +81,13 @@ impl Deps {
             path => Credentials::load(path)?,
         };
         let key = config.access.key()?;
-        let peer = |url: &str| anyhow::Ok(Peer::connect(url, &key)?.describe(contracts::DESCRIPTORS)?);
+        let tls = &config.transport.client;
+        let peer =
+            |url: &str| anyhow::Ok(Peer::connect_with(url, &key, tls)?.describe(contracts::DESCRIPTORS)?);
         let clients = Clients::over(peer(&config.peers.registry)?, peer(&config.peers.monitor)?);
         Ok(Self {
             clock: config.clock.build()?,
-            engine: Arc::new(engine::OnnxRuntime::new()),
+            engine: config.engine(),
             credentials,
             clients,
         })
@@ -95,7 +106,7 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
     restore(&gateway)?;
     let background = Tasks::new("gateway", clock);
     tasks::start(&background, &gateway);
-    let last = gateway.clone();
+    let (last, incoming) = (gateway.clone(), gateway.admission().incoming().clone());
     let service = mounted(&gateway, metrics, background)
         .access(contracts::access::TABLE, credentials)
         .on_stop(move || async move {
@@ -108,7 +119,7 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
             }
         })
         .build()?;
-    with_rest(service, config)
+    with_rest(service, config, &incoming)
 }
 
 /// What every gateway is given beside its configuration.
@@ -127,14 +138,20 @@ impl Given {
         let files = store::Files::open(folder)?;
         let metrics = Metrics::new();
         let spool = observe::Spool::open(&files.path("spool"), config.observe.spool_bytes)?;
+        let kv = storage::kv::connect_lazily(&config.kv.url, "gateway")?;
+        // What is in memory is in the cache itself already.
+        let shared = (config.kv.url != "memory:").then(|| kv.clone());
         let gateway = Gateway::new(Parts {
+            quotas: quota::Quotas::new(&config.limits, kv.clone(), self.clock.clone(), &metrics)?,
+            cache: cache::Cache::new(&config.cache, shared, &metrics)?,
             id: files.identity(&config.routes.gateway)?,
             blobs: Blobs::open(&folder.join("artifacts"), config.infer.max_artifact_bytes).await?,
-            kv: storage::kv::connect_lazily(&config.kv.url, "gateway")?,
+            kv,
             admission: admission::Admission::new(&config.admission),
             meters: metrics::Meters::new(&metrics),
             breakers: breaker::Breakers::default(),
             observing: observe::Observing::new(&config.observe, spool),
+            shadows: shadow::Shadows::new(&config.shadow, &metrics),
             readiness: Readiness::new(),
             policy: ArcSwap::from_pointee(Policy::builtin().clone()),
             live: ArcSwap::from_pointee(routing::Live::default()),
@@ -158,6 +175,7 @@ impl Given {
 fn mounted(gateway: &Gateway, metrics: Metrics, tasks: Tasks) -> ServiceBuilder {
     handlers::mount(Service::builder("gateway"), gateway)
         .descriptors(contracts::DESCRIPTORS)
+        .transport(gateway.config().transport.clone())
         .tolerant(&["inference.GRPCInferenceService"])
         .clock(gateway.clock().clone())
         .metrics(metrics)
@@ -166,8 +184,8 @@ fn mounted(gateway: &Gateway, metrics: Metrics, tasks: Tasks) -> ServiceBuilder 
 }
 
 /// The protocol over HTTP beside gRPC.
-fn with_rest(service: Service, config: &Config) -> anyhow::Result<Service> {
-    let rest = rest::router(service.peer("")?, config.admission.message_bytes);
+fn with_rest(service: Service, config: &Config, incoming: &incoming::Incoming) -> anyhow::Result<Service> {
+    let rest = rest::router(service.peer("")?, config.admission.message_bytes, incoming);
     Ok(service.with_http(rest))
 }
 

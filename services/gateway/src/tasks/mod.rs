@@ -9,6 +9,8 @@ mod reconcile;
 mod references;
 mod report_serving;
 mod resources;
+mod share_answers;
+mod shadows;
 mod show_serving;
 
 use std::time::Duration;
@@ -30,11 +32,14 @@ pub fn start(tasks: &Tasks, gateway: &Gateway) {
     references::start(tasks, gateway);
     policy::start(tasks, gateway);
     resources::start(tasks, gateway);
+    share_answers::start(tasks, gateway);
+    shadows::start(tasks, gateway);
 }
 
 /// Starts those of a gateway that serves a folder: it has no peers.
 pub fn start_local(tasks: &Tasks, gateway: &Gateway) {
     show_serving::start(tasks, gateway);
+    share_answers::start(tasks, gateway);
     poll_models::start(tasks, gateway);
 }
 

@@ -2,11 +2,20 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod breaker;
+mod cache;
+mod extensions;
+mod lane;
+mod limits;
 mod local;
+mod memory;
 mod observe;
 mod peers;
 mod protocol;
 mod rest;
+mod rollback_time;
 mod routes;
+mod sequence;
+mod shadow;
 mod split;
 mod stage;
+mod together;

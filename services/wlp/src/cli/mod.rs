@@ -9,7 +9,9 @@ mod health;
 mod import;
 mod keys;
 mod resources;
+mod secured;
 mod serve;
+mod shadow;
 mod up;
 
 use std::path::PathBuf;
@@ -52,6 +54,9 @@ enum Command {
     /// Saves stored gate decisions, and decides them again.
     #[command(subcommand)]
     Gate(gate::Gate),
+    /// Sends copies of production's requests to a staged version, and compares what it answers.
+    #[command(subcommand)]
+    Shadow(shadow::Shadow),
     /// Prints a resource by its name, `models/digits/versions/1.2.0` or `digits-v1.2.0`.
     Get(resources::Get),
     /// Prints the resources of a collection, `models` or `models/digits/versions`.
@@ -97,6 +102,8 @@ pub struct Caller {
     /// Address of the monitor.
     #[arg(long, env = "WLP_MONITOR_URL")]
     monitor: Option<String>,
+    #[command(flatten)]
+    secured: secured::Secured,
 }
 
 impl Caller {
@@ -106,7 +113,9 @@ impl Caller {
             Some(key) => key.clone(),
             None => self.keyring()?.key(principal)?.to_owned(),
         };
-        Ok(Peer::connect(url_of(&self.peers(), to), &key)?.describe(contracts::DESCRIPTORS)?)
+        let peers = self.peers();
+        let peer = Peer::connect_with(url_of(&peers, to), &key, &self.secured.tls())?;
+        Ok(peer.describe(contracts::DESCRIPTORS)?)
     }
 
     /// The development keys of `--data-dir`, which must be there.
@@ -173,6 +182,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Keys(keys) => keys.run(),
         Command::Audit(audit) => audit.run().await,
         Command::Gate(gate) => gate.run().await,
+        Command::Shadow(shadow) => shadow.run().await,
         Command::Get(get) => get.run().await,
         Command::List(list) => list.run().await,
         Command::Import(import) => import.run().await,
