@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::breaker::Fault;
+use crate::shared_memory::RegionError;
 use engine::{EngineError, FaultKind, FieldError};
+use runtime::status::{QuotaViolation, over_quota};
 use runtime::{FieldViolation, bad_request, retry_later, status};
 use tonic::{Code, Status};
 
@@ -24,8 +26,20 @@ pub enum Error {
         /// When to come back.
         after: Duration,
     },
+    /// The caller is over a limit of its own.
+    #[error("over the limit of {}: {allowed}", called(.principal))]
+    Limited {
+        /// Field of `[limits]` that says so.
+        limit: &'static str,
+        /// Who calls; empty without a key.
+        principal: String,
+        /// What it may ask for.
+        allowed: String,
+        /// When to come back.
+        after: Duration,
+    },
     /// No route of that name.
-    #[error("model {0:?} is not served here")]
+    #[error("Request for unknown model: {0:?} is not served here")]
     UnknownEndpoint(String),
     /// The version is not one of the endpoint's.
     #[error("version {version:?} of {endpoint} is not served here")]
@@ -53,10 +67,10 @@ pub enum Error {
     #[error("the gateway has no routes yet")]
     NoRoutes,
     /// The folder that is served has no such model.
-    #[error("model {0:?} is not in the repository")]
+    #[error("failed to load or unload {0:?}: it is not in the repository")]
     NotInRepository(String),
     /// A model of a folder was not loaded.
-    #[error("model {model:?} is not loaded: {why}")]
+    #[error("failed to load {model:?}: {why}")]
     NotLoaded {
         /// Model asked for.
         model: String,
@@ -72,6 +86,9 @@ pub enum Error {
     /// The model answered NaN, or infinity where that is a fault.
     #[error("the model answered a number that is not finite in {0}")]
     NonFinite(String),
+    /// A region of shared memory is not to be had.
+    #[error(transparent)]
+    Region(#[from] RegionError),
     /// A file of the gateway cannot be read or written.
     #[error("the gateway's files: {0}")]
     Files(String),
@@ -82,11 +99,13 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::BadRequest(_)
+            | Self::Limited { .. }
             | Self::UnknownEndpoint(_)
             | Self::UnknownVersion { .. }
             | Self::NoTraffic { .. }
             | Self::NotInRepository(_)
             | Self::NotLoaded { .. }
+            | Self::Region(_)
             | Self::Unsupported(_) => Fault::Client,
             Self::Full { .. }
             | Self::NoStableVersion(_)
@@ -102,6 +121,11 @@ impl Error {
             },
         }
     }
+}
+
+/// A caller, in words.
+fn called(principal: &str) -> &str {
+    if principal.is_empty() { "callers without a key" } else { principal }
 }
 
 impl From<std::io::Error> for Error {
@@ -121,6 +145,11 @@ impl From<Error> for Status {
         match error {
             Error::BadRequest(bad) => bad_request(violations(&bad)),
             Error::Full { after, .. } => retry_later(Code::ResourceExhausted, "GATEWAY_FULL", text, after),
+            Error::Limited { limit, principal, allowed, after } => {
+                let mut violation = QuotaViolation::new(format!("caller:{principal}"), allowed);
+                violation.quota_id = limit.to_owned();
+                over_quota("CALLER_LIMIT", text, violation, after, [("limit".into(), limit.to_owned())])
+            }
             Error::UnknownEndpoint(name) => {
                 status(Code::NotFound, "MODEL_NOT_SERVED", text, [("model".into(), name)])
             }
@@ -141,6 +170,13 @@ impl From<Error> for Status {
             Error::NotLoaded { model, .. } => {
                 status(Code::FailedPrecondition, "MODEL_NOT_LOADED", text, [("model".into(), model)])
             }
+            Error::Region(RegionError::Exists(name)) => {
+                status(Code::AlreadyExists, "REGION_EXISTS", text, [("region".into(), name)])
+            }
+            Error::Region(RegionError::Unknown(name)) => {
+                status(Code::NotFound, "REGION_NOT_FOUND", text, [("region".into(), name)])
+            }
+            Error::Region(RegionError::Full) => status(Code::ResourceExhausted, "REGIONS_FULL", text, []),
             Error::Unsupported(_) => status(Code::Unimplemented, "NOT_SUPPORTED", text, []),
             Error::NonFinite(_) => status(Code::Internal, "MODEL_FAULT", text, []),
             Error::Engine(cause) => engine_status(cause, text),

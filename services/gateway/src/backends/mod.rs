@@ -6,6 +6,7 @@ mod gates;
 mod load;
 mod reconcile;
 mod report;
+mod reshape;
 mod serving;
 mod stats;
 
@@ -13,5 +14,5 @@ pub use backend::Backend;
 pub use load::LoadError;
 pub use reconcile::Reconciler;
 pub use report::{Board, Shown, State};
-pub use serving::{QueuePolicy, Serving, Stated, Waiting};
+pub use serving::{Place, QueuePolicy, Serving, Stated, Waiting};
 pub use stats::{Outcome, Stats};

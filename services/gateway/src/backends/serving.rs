@@ -9,6 +9,7 @@ use contracts::inference::ModelConfig;
 use engine::{Answer, EngineError, ModelSignature, RunOptions, Session, Tensor};
 
 use crate::config::Infer;
+use crate::sequence::Sequences;
 
 /// Behind every request that has a level.
 const LAST: u32 = u32::MAX;
@@ -24,6 +25,8 @@ pub struct Serving {
     pub labels: BTreeMap<String, Vec<String>>,
     /// Answers may be taken from the response cache.
     pub cache: bool,
+    /// Requests belong to sequences.
+    pub sequences: Option<Arc<Sequences>>,
     /// A configuration that came with the model; `None`: the file alone speaks for it.
     pub stated: Option<Arc<Stated>>,
 }
@@ -35,6 +38,7 @@ impl From<&Infer> for Serving {
             waiting: Waiting::default(),
             labels: BTreeMap::new(),
             cache: false,
+            sequences: None,
             stated: None,
         }
     }

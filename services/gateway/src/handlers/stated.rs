@@ -26,13 +26,19 @@ impl Gateway {
     pub(super) fn server_stated(&self) -> wire::ServerMetadataResponse {
         let ordered = self.local().is_some_and(|local| local.takes_orders().is_ok());
         let repository = if ordered { "model_repository" } else { "model_repository(index)" };
-        let mut extensions = vec!["model_configuration", repository, "parameters", "statistics"];
+        let mut extensions =
+            vec!["classification", "logging", "model_configuration", repository, "parameters", "statistics", "trace"];
         if self.local().is_some() {
             // Priorities and queue policies come with a model's configuration.
-            extensions.push("schedule_policy");
+            extensions.extend(["schedule_policy", "sequence"]);
         }
+        if self.regions().is_some() {
+            extensions.push("system_shared_memory");
+        }
+        // A server of a folder stands where Triton stood, and there are clients that go no further with another name.
+        let name = if self.local().is_some() { "triton" } else { "wlp-gateway" };
         wire::ServerMetadataResponse {
-            name: "wlp-gateway".into(),
+            name: name.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             extensions: extensions.into_iter().map(str::to_owned).collect(),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use contracts::inference::ModelConfig;
 use contracts::inference::repository_index_response::ModelIndex;
 use futures::StreamExt;
 use tokio::sync::oneshot;
@@ -49,7 +50,7 @@ impl Gateway {
     async fn load_all(&self, local: &Local, places: Places) {
         let one = |(name, place): (String, Place)| async move {
             // The reason stands in the catalog and in the log.
-            _ = self.load_place(local, &name, &place).await;
+            _ = self.load_place(local, &name, &place, None).await;
         };
         futures::stream::iter(places).map(one).buffer_unordered(AT_A_TIME).collect::<()>().await;
     }
@@ -74,17 +75,23 @@ impl Gateway {
         Ok(())
     }
 
-    /// Loads a model by name, or loads it again; goes on when the caller is gone.
+    /// Loads a model by name, or loads it again, with its own configuration or one that is `given`; goes on when the caller is
+    /// gone.
     ///
     /// # Errors
     /// [`Error::NotInRepository`], [`Error::NotLoaded`] with the reason: what was served before is served on.
-    pub(crate) async fn load_named(&self, local: &Local, name: &str) -> Result<(), Error> {
+    pub(crate) async fn load_named(
+        &self,
+        local: &Local,
+        name: &str,
+        given: Option<ModelConfig>,
+    ) -> Result<(), Error> {
         let place = local.find().await.map_err(Error::Files)?.remove(name);
         let place = place.ok_or_else(|| Error::NotInRepository(shown(name)))?;
         let (gateway, own) = (self.clone(), name.to_owned());
         let loaded = local.carry_out("load-model", async move {
             let local = gateway.local().ok_or("there is no repository")?;
-            gateway.load_place(local, &own, &place).await
+            gateway.load_place(local, &own, &place, given).await
         });
         loaded.await.map_err(|why| Error::NotLoaded { model: shown(name), why })
     }
@@ -121,14 +128,20 @@ impl Gateway {
     }
 
     /// Loads every version that the model's files want, then puts them in force at once.
-    async fn load_place(&self, local: &Local, name: &str, place: &Place) -> Result<(), String> {
+    async fn load_place(
+        &self,
+        local: &Local,
+        name: &str,
+        place: &Place,
+        given: Option<ModelConfig>,
+    ) -> Result<(), String> {
         let turn = local.turn(name);
         let _turn = turn.lock().await;
         let (own, of, config) = (name.to_owned(), place.clone(), self.config().clone());
         // The stamp first: what changes while the model is read is seen as a change later.
         let read = load::blocking(move || {
             let stamp = folder::stamp(&of);
-            Ok((stamp, sheet::read(&own, &of, &config)))
+            Ok((stamp, sheet::read(&own, &of, &config, given)))
         });
         let (stamp, sheet) = read.await?;
         local.catalog.change(self, name, |model| model.stamp = stamp);

@@ -7,12 +7,13 @@ use contracts::inference::model_config::SchedulingChoice;
 use contracts::inference::model_instance_group::Kind;
 use contracts::inference::model_version_policy::{Latest, PolicyChoice};
 use contracts::inference::{ModelConfig, ModelDynamicBatching, ModelInstanceGroup, ModelVersionPolicy};
-use engine::{DataType, Dim, FieldError, ModelSignature, Provider, TensorSpec};
+use engine::{DataType, Dim, FieldError, ModelSignature, Provider, TensorSpec, element_count};
 
 use super::plan::is_silent;
 use super::unsupported::{BACKEND, PLATFORM};
 use crate::backends::Stated;
 use crate::config::Infer;
+use crate::sequence::{self, Own};
 use crate::wire::{number, shown};
 
 /// What an engine says of a loaded file.
@@ -41,7 +42,9 @@ pub fn complete(config: &ModelConfig, file: Loaded<'_>, infer: &Infer) -> Result
             together.then_some(SchedulingChoice::DynamicBatching(batching))
         });
     }
-    let sides = Sides { file: file.signature, rows: rows(&config, file.signature), bad: Vec::new() };
+    let sequences = sequence::of(&config).cloned();
+    let own = Own::of(sequences.as_ref());
+    let sides = Sides { file: file.signature, own, rows: rows(&config, file.signature), bad: Vec::new() };
     let signature = sides.settle(&mut config)?;
     fill(&mut config, file.provider, infer);
     Ok(Stated { config, signature })
@@ -71,6 +74,8 @@ fn rows(config: &ModelConfig, signature: &ModelSignature) -> Option<Dim> {
 /// Both sides of the comparison.
 struct Sides<'a> {
     file: &'a ModelSignature,
+    /// What this server gives and takes by itself.
+    own: Own<'a>,
     /// The first dimension of everything, which a configuration with rows leaves out.
     rows: Option<Dim>,
     bad: Vec<FieldError>,
@@ -82,6 +87,7 @@ struct Said<'a> {
     name: &'a str,
     data_type: &'a mut i32,
     dims: &'a mut Vec<i64>,
+    reshape: Option<Vec<i64>>,
 }
 
 impl Sides<'_> {
@@ -93,13 +99,15 @@ impl Sides<'_> {
                 optional,
                 ..Default::default()
             };
-            let required = self.file.inputs.iter().map(|spec| one(spec, false));
-            let optional = self.file.optional_inputs.iter().map(|spec| one(spec, true));
+            let own = |spec: &&TensorSpec| !self.own.inputs.contains(spec.name.as_str());
+            let required = self.file.inputs.iter().filter(own).map(|spec| one(spec, false));
+            let optional = self.file.optional_inputs.iter().filter(own).map(|spec| one(spec, true));
             config.input = required.chain(optional).collect();
         }
         if config.output.is_empty() {
             let one = |spec: &TensorSpec| wire::ModelOutput { name: spec.name.clone(), ..Default::default() };
-            config.output = self.file.outputs.iter().map(one).collect();
+            let own = |spec: &&TensorSpec| !self.own.outputs.contains(spec.name.as_str());
+            config.output = self.file.outputs.iter().filter(own).map(one).collect();
         }
         self.names(config);
         for input in &mut config.input {
@@ -113,6 +121,7 @@ impl Sides<'_> {
                 name: &input.name,
                 data_type: &mut input.data_type,
                 dims: &mut input.dims,
+                reshape: input.reshape.as_ref().map(|reshape| reshape.shape.clone()),
             };
             let spec = self.tensor(spec, said);
             if input.optional { signature.optional_inputs.push(spec) } else { signature.inputs.push(spec) }
@@ -124,6 +133,7 @@ impl Sides<'_> {
                 name: &output.name,
                 data_type: &mut output.data_type,
                 dims: &mut output.dims,
+                reshape: output.reshape.as_ref().map(|reshape| reshape.shape.clone()),
             };
             let spec = self.tensor(spec, said);
             signature.outputs.push(spec);
@@ -148,7 +158,9 @@ impl Sides<'_> {
         let given = given.chain(config.output.iter().map(|output| ("output", &output.name, &outputs)));
         let mut seen = BTreeSet::new();
         for (side, name, specs) in given {
-            if !seen.insert((side, name)) {
+            if side == "input" && self.own.inputs.contains(name.as_str()) {
+                self.wrong(side, name, "", "is a control or a state: no client gives it".into());
+            } else if !seen.insert((side, name)) {
                 self.wrong(side, name, "", "is given twice".into());
             } else if !specs.iter().any(|spec| spec.name == *name) {
                 self.wrong(
@@ -160,7 +172,8 @@ impl Sides<'_> {
             }
         }
         for spec in &file.inputs {
-            if !seen.contains(&("input", &spec.name)) {
+            let own = self.own.inputs.contains(spec.name.as_str());
+            if !own && !seen.contains(&("input", &spec.name)) {
                 self.wrong("input", &spec.name, "", format!("is missing, the file requires {spec}"));
             }
         }
@@ -168,7 +181,7 @@ impl Sides<'_> {
 
     /// The tensor as both have it; what the configuration leaves out is filled in.
     fn tensor(&mut self, spec: &TensorSpec, said: Said<'_>) -> TensorSpec {
-        let Said { side, name, data_type, dims } = said;
+        let Said { side, name, data_type, dims, reshape } = said;
         let of_file: i32 = number(spec.datatype).into();
         if *data_type == 0 {
             *data_type = of_file;
@@ -177,7 +190,11 @@ impl Sides<'_> {
             let why = format!("{given}, the file has {}", number(spec.datatype).as_str_name());
             self.wrong(side, name, ".data_type", why);
         }
-        let narrowed = match self.dims(spec, dims) {
+        let narrowed = match reshape {
+            None => self.dims(spec, dims),
+            Some(shape) => self.reshaped(spec, dims, shape),
+        };
+        let narrowed = match narrowed {
             Ok(narrowed) => narrowed,
             Err(why) => {
                 self.wrong(side, name, ".dims", why);
@@ -185,6 +202,29 @@ impl Sides<'_> {
             }
         };
         TensorSpec { name: spec.name.clone(), datatype: spec.datatype, dims: narrowed }
+    }
+
+    /// The dimensions as callers have them, the rows in front, of a tensor that is `shape` to the file.
+    fn reshaped(
+        &self,
+        spec: &TensorSpec,
+        said: &[i64],
+        mut shape: Vec<i64>,
+    ) -> Result<Option<Vec<Dim>>, String> {
+        if said.is_empty() || said.iter().chain(&shape).any(|size| *size < 1) {
+            return Err(format!("{said:?} with reshape {shape:?}: every size must be there, and 1 or more"));
+        }
+        if element_count(said).ok().is_none_or(|count| element_count(&shape) != Ok(count)) {
+            return Err(format!("{said:?} with reshape {shape:?}: not the same number of elements"));
+        }
+        let rank = shape.len();
+        self.dims(spec, &mut shape)?;
+        if shape.len() != rank {
+            // Without sizes, those of the file were filled in.
+            return Err(format!("reshape [], required {} dimensions ({spec})", shape.len()));
+        }
+        let own = said.iter().map(|size| Dim::Fixed(*size));
+        Ok(Some(self.rows.iter().cloned().chain(own).collect()))
     }
 
     /// The dimensions as both have them, the rows in front.
@@ -230,6 +270,9 @@ impl Sides<'_> {
 fn fill(config: &mut ModelConfig, provider: Provider, infer: &Infer) {
     config.platform = PLATFORM.into();
     config.backend = BACKEND.into();
+    if let Some(SchedulingChoice::SequenceBatching(sequences)) = &mut config.scheduling_choice {
+        sequence::fill(sequences);
+    }
     if config.default_model_filename.is_empty() {
         config.default_model_filename = super::sheet::MODEL_FILE.into();
     }

@@ -130,3 +130,41 @@ fn every_type_has_its_number() {
     }
     assert_eq!(datatype(0), None);
 }
+
+#[test]
+fn a_tensor_may_have_another_shape_for_callers() {
+    let config = "max_batch_size: 4
+        input [ { name: \"x\" dims: [ 2, 2 ] reshape { shape: [ 4 ] } }, { name: \"text\" } ]
+        output [ { name: \"label\" dims: [ 1 ] reshape { shape: [ ] } } ]";
+    let stated = completed(config, &file()).unwrap();
+    assert_eq!(stated.signature.inputs[0].shape(), [-1, 2, 2]);
+    assert_eq!(stated.signature.outputs[0].shape(), [-1, 1]);
+    let of = |output: &str| wrong(&format!("max_batch_size: 4 output [ {{ {output} }} ]")).join("; ");
+    let text = of("name: \"y\" dims: [ 4 ] reshape { shape: [ 3 ] }");
+    assert_eq!(text, "output[y].dims: [4] with reshape [3]: not the same number of elements");
+    assert!(of("name: \"y\" dims: [ 4 ] reshape { shape: [ 4 ] }").contains("4 where the file has 3"));
+    assert!(of("name: \"y\" reshape { shape: [ 3 ] }").contains("every size must be there"));
+    assert!(of("name: \"y\" dims: [ -1 ] reshape { shape: [ 3 ] }").contains("every size must be there"));
+    let text = of("name: \"y\" dims: [ 1 ] reshape { shape: [ ] }");
+    assert!(text.contains("reshape [], required 1 dimensions"), "{text}");
+}
+
+#[test]
+fn controls_and_states_are_not_for_callers() {
+    let mut with = file();
+    with.inputs.push(spec("start", DataType::Int32, &[any("rows"), Dim::Fixed(1)]));
+    with.inputs.push(spec("sum", DataType::Fp32, &[any("rows"), Dim::Fixed(3)]));
+    let sequences = "sequence_batching {
+        control_input [ { name: \"start\" control [ { int32_false_true: [ 0, 1 ] } ] } ]
+        state [ { input_name: \"sum\" output_name: \"y\" } ] }";
+    let stated = completed(sequences, &with).unwrap();
+    let names = |specs: &[TensorSpec]| specs.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&stated.signature.inputs), ["x", "text"]);
+    assert_eq!(names(&stated.signature.outputs), ["label"]);
+    let listed = format!("{sequences} output [ {{ name: \"y\" }} ]");
+    assert_eq!(names(&completed(&listed, &with).unwrap().signature.outputs), ["y"]);
+    let given = format!("{sequences} input [ {{ name: \"x\" }}, {{ name: \"text\" }}, {{ name: \"start\" }} ]");
+    let bad = completed(&given, &with).unwrap_err();
+    assert_eq!(bad[0].to_string(), "input[start]: is a control or a state: no client gives it");
+    assert_eq!(bad.len(), 1);
+}

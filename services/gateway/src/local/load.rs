@@ -13,6 +13,7 @@ use super::{folder, full_name};
 use crate::backends::{Backend, Serving, Stated, Stats};
 use crate::gateway::Gateway;
 use crate::observe::Observer;
+use crate::sequence::{Room, Sequences};
 
 /// Loads one version of a model, holds its configuration against it, and warms it up.
 ///
@@ -38,13 +39,20 @@ pub async fn load(
     let stated =
         complete(&sheet.config, loaded, &config.infer).map_err(|bad| contradicts(sheet, &bad, file))?;
     let stated = Arc::new(stated);
+    let (of, folder, file) = (stated.clone(), sheet.folder.clone(), session.signature().clone());
+    let (most, waiting) = (config.admission.message_bytes, config.infer.queue.max(1));
+    let sequences = blocking(move || {
+        let room = Room { instances, waiting, folder: folder.as_deref(), most };
+        Sequences::new(&of.config, &file, room).map_err(|bad| of_config(&bad))
+    });
+    let sequences = sequences.await?;
     let (of, folder, most) = (stated.clone(), sheet.folder.clone(), config.admission.message_bytes);
     let samples =
         blocking(move || warmup::samples(&of, folder.as_deref(), most).map_err(|bad| of_config(&bad)))
             .await?;
     session.warm_up(limit.clone()).await.map_err(|error| named(error.to_string()))?;
     for sample in &samples {
-        warm(&session, sample, instances, &limit)
+        warm(&session, sample, (&stated, sequences.as_deref()), instances, &limit)
             .await
             .map_err(|why| format!("model_warmup[{}]: {why}", crate::wire::shown(&sample.name)))?;
     }
@@ -52,7 +60,7 @@ pub async fn load(
         model = %crate::wire::shown(&sheet.name), version, digest = session.digest(), provider = %session.provider(),
         "model loaded and warm"
     );
-    Ok(Arc::new(backend(gateway, sheet, version, session, stated)))
+    Ok(Arc::new(backend(gateway, sheet, version, session, (stated, sequences))))
 }
 
 /// A file without a configuration cannot contradict one.
@@ -67,11 +75,18 @@ fn contradicts(sheet: &Sheet, bad: &[engine::FieldError], file: &Path) -> String
 async fn warm(
     session: &Arc<dyn Session>,
     sample: &Sample,
+    (stated, sequences): (&Stated, Option<&Sequences>),
     instances: usize,
     limit: &RunOptions,
 ) -> Result<(), String> {
+    let inputs = match sequences {
+        // Each sample is the beginning of a sequence of its own.
+        Some(sequences) => sequences.fresh(sample.inputs.clone()).map_err(|bad| bad.to_string())?,
+        None => sample.inputs.clone(),
+    };
+    let inputs = stated.for_model(inputs);
     for _ in 0..sample.count {
-        let run = |_| session.run(sample.inputs.clone(), Vec::new(), limit.clone());
+        let run = |_| session.run(inputs.clone(), Vec::new(), limit.clone());
         let runs = futures::future::join_all((0..instances).map(run)).await;
         for run in runs {
             run.map_err(|error| error.to_string())?;
@@ -85,7 +100,7 @@ fn backend(
     sheet: &Sheet,
     version: i64,
     session: Arc<dyn Session>,
-    stated: Arc<Stated>,
+    (stated, sequences): (Arc<Stated>, Option<Arc<Sequences>>),
 ) -> Backend {
     let (number, infer) = (version.to_string(), &gateway.config().infer);
     let rows = usize::try_from(stated.config.max_batch_size).unwrap_or_default();
@@ -94,6 +109,7 @@ fn backend(
         waiting: sheet.plan.waiting.clone(),
         labels: sheet.labels.clone(),
         cache: stated.config.response_cache.as_ref().is_some_and(|cache| cache.enable),
+        sequences,
         stated: Some(stated),
     };
     Backend {

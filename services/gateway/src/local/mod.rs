@@ -3,6 +3,7 @@
 //! - `folder.rs` finds models, `sheet.rs` reads what their files say, `text.rs` reads `config.pbtxt`.
 //! - `plan.rs` is what a configuration makes of the engine's options, `unsupported.rs` what is refused or passed over,
 //!   `complete.rs` holds it against the loaded file and fills in the rest, `warmup.rs` makes its samples.
+//! - `given.rs` reads a configuration that comes with a call in place of the folder's.
 //! - `load.rs` loads a version; `change.rs` loads, swaps and unloads models; `catalog.rs` knows where each stands.
 //!
 //! There is no registry, no monitor and nobody to authenticate: the service is for loopback, and other addresses are
@@ -11,7 +12,8 @@
 mod catalog;
 mod change;
 mod complete;
-mod folder;
+pub(crate) mod folder;
+mod given;
 mod load;
 mod plan;
 mod sheet;
@@ -30,7 +32,12 @@ use runtime::{Clock, Credentials, MethodTable, Peer, Service, Tasks};
 
 use crate::gateway::Clients;
 use crate::{Config, Error};
+use crate::shared_memory::Regions;
 use catalog::Catalog;
+pub(crate) use given::parse as given_config;
+pub(crate) use complete::datatype;
+#[cfg(test)]
+pub(crate) use text::parsed;
 
 /// The whole repository in [`Repository::load`], as in Triton.
 pub const EVERYTHING: &str = "*";
@@ -64,6 +71,8 @@ pub struct Repository {
     pub load: Vec<String>,
     /// With [`Control::Poll`]: how often the folder is looked at, real time.
     pub poll: Duration,
+    /// Callers may hand tensors over in shared memory of this host.
+    pub shared_memory: bool,
 }
 
 /// What a gateway of a folder is given.
@@ -79,6 +88,8 @@ pub struct LocalDeps {
 #[derive(Debug)]
 pub(crate) struct Local {
     repository: Repository,
+    /// Shared memory that callers have registered; `None`: none is taken.
+    regions: Option<Regions>,
     catalog: Catalog,
     /// One change of a model at a time.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -88,12 +99,18 @@ pub(crate) struct Local {
 
 impl Local {
     fn new(repository: Repository, tasks: Tasks) -> Self {
-        Self { repository, catalog: Catalog::default(), turns: Mutex::default(), tasks }
+        let regions = repository.shared_memory.then(Regions::of_host);
+        Self { repository, regions, catalog: Catalog::default(), turns: Mutex::default(), tasks }
     }
 
     /// How often the folder is looked at, if it is.
     pub(crate) fn poll(&self) -> Option<Duration> {
         (self.repository.control == Control::Poll).then_some(self.repository.poll)
+    }
+
+    /// Shared memory that callers have registered, if it is taken.
+    pub(crate) fn regions(&self) -> Option<&Regions> {
+        self.regions.as_ref()
     }
 
     /// Whose turn it is to change a model.
@@ -140,7 +157,7 @@ pub async fn build_local(
     crate::tasks::start_local(&tasks, &gateway);
     let service =
         crate::mounted(&gateway, metrics, tasks).access(open(), Credentials::none()).deadline(DEADLINE);
-    crate::with_rest(service.build()?, config)
+    crate::with_rest(service.build()?, config, gateway.admission().incoming())
 }
 
 fn nobody() -> anyhow::Result<Peer> {

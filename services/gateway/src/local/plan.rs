@@ -12,6 +12,7 @@ use engine::{Batching, FieldError, LoadOptions, Provider, ProviderPolicy};
 
 use crate::backends::{QueuePolicy, Waiting};
 use crate::config::{Config, Infer};
+use crate::sequence;
 
 /// The parameter of ONNX Runtime that is taken.
 pub const INTRA_THREADS: &str = "intra_op_thread_count";
@@ -77,6 +78,9 @@ fn batching(
 ) -> Batching {
     let rows = usize::try_from(config.max_batch_size).unwrap_or_default();
     let max_rows = if is_silent(config) { infer.batching.max_rows } else { rows };
+    if let Some(sequences) = sequence::of(config) {
+        return sequence::batching(sequences, max_rows, wrong);
+    }
     let Some(dynamic) = dynamic else {
         return if is_silent(config) { infer.batching.clone() } else { Batching::ALONE };
     };
@@ -191,6 +195,8 @@ mod tests {
             max_queue_delay_microseconds: 100 }";
         assert_eq!(batching(said), Batching { max_rows: 8, preferred: vec![4, 8], delay_us: 100 });
         assert_eq!(batching("dynamic_batching { }").max_rows, Batching::default().max_rows);
+        let said = "max_batch_size: 8 sequence_batching { direct { max_queue_delay_microseconds: 100 } }";
+        assert_eq!(batching(said), Batching { max_rows: 8, preferred: Vec::new(), delay_us: 100 });
     }
 
     #[test]

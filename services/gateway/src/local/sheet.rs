@@ -37,16 +37,21 @@ pub struct Sheet {
     pub versions: Vec<(i64, PathBuf)>,
 }
 
-/// Reads a model's files, all but the model itself. Blocks.
+/// Reads a model's files, all but the model itself; a configuration that is given stands in place of the folder's. Blocks.
 ///
 /// What a configuration asks for and is only passed over is logged, one line each.
 ///
 /// # Errors
 /// What is wrong, with the file and the line or the field; everything that could be found.
-pub fn read(name: &str, place: &Place, server: &Config) -> Result<Sheet, String> {
+pub fn read(
+    name: &str,
+    place: &Place,
+    server: &Config,
+    given: Option<ModelConfig>,
+) -> Result<Sheet, String> {
     let (folder, mut config) = match place {
-        Place::File(_) => (None, ModelConfig::default()),
-        Place::Folder(folder) => (Some(folder), config(folder)?),
+        Place::File(_) => (None, given.unwrap_or_default()),
+        Place::Folder(folder) => (Some(folder), given.map_or_else(|| config(folder), Ok)?),
         Place::Twice(one, other) => {
             return Err(format!("{} and {} have the same name", one.display(), other.display()));
         }
@@ -180,7 +185,7 @@ mod tests {
 
     fn sheet(text: &str) -> Result<Sheet, String> {
         let root = repository(text);
-        read("net", &Place::Folder(root.path().join("net")), &Config::default())
+        read("net", &Place::Folder(root.path().join("net")), &Config::default(), None)
     }
 
     fn numbers(text: &str) -> Vec<i64> {
@@ -227,9 +232,9 @@ mod tests {
         let out = sheet("default_model_filename: \"../model.onnx\"").unwrap_err();
         assert!(out.contains("default_model_filename: "), "{out}");
         let empty = tempfile::tempdir().unwrap();
-        let why = read("net", &Place::Folder(empty.path().into()), &Config::default()).unwrap_err();
+        let why = read("net", &Place::Folder(empty.path().into()), &Config::default(), None).unwrap_err();
         assert!(why.contains("there is no version, required 1/model.onnx"), "{why}");
         let twice = Place::Twice("a".into(), "b".into());
-        assert!(read("net", &twice, &Config::default()).unwrap_err().contains("a and b have the same name"));
+        assert!(read("net", &twice, &Config::default(), None).unwrap_err().contains("a and b have the same name"));
     }
 }

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use contracts::inference::ModelConfig;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
-static MODEL_CONFIG: LazyLock<Option<MessageDescriptor>> = LazyLock::new(|| {
+/// What a configuration is made of.
+pub static MODEL_CONFIG: LazyLock<Option<MessageDescriptor>> = LazyLock::new(|| {
     let all = DescriptorPool::decode(contracts::DESCRIPTORS).ok()?;
     all.get_message_by_name("inference.ModelConfig")
 });
@@ -77,6 +78,12 @@ fn quoted(quote: char, rest: &mut std::iter::Peekable<std::str::Chars<'_>>, out:
             _ => {}
         }
     }
+}
+
+/// A configuration that a test gives.
+#[cfg(test)]
+pub(crate) fn parsed(text: &str) -> ModelConfig {
+    parse(text).unwrap()
 }
 
 #[cfg(test)]

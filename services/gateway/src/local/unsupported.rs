@@ -1,12 +1,15 @@
 //! What a configuration asks for and this server does not do: named, never passed over.
 
 use contracts::inference::model_config::SchedulingChoice;
+use contracts::inference::model_sequence_batching::StrategyChoice;
 use contracts::inference::{
     ModelConfig, ModelDynamicBatching, ModelInput, ModelOptimizationPolicy, ModelOutput,
+    ModelSequenceBatching,
 };
 use engine::FieldError;
 
 use super::plan::INTRA_THREADS;
+use crate::sequence;
 
 /// The only backend and platform.
 pub const BACKEND: &str = "onnxruntime";
@@ -33,8 +36,8 @@ pub fn refused(config: &ModelConfig) -> Vec<FieldError> {
         Some(SchedulingChoice::EnsembleScheduling(_)) => {
             all.push(said("ensemble_scheduling", "ensembles are not supported"));
         }
-        Some(SchedulingChoice::SequenceBatching(_)) => {
-            all.push(said("sequence_batching", "sequences are not supported"));
+        Some(SchedulingChoice::SequenceBatching(sequences)) => {
+            all.extend(sequence::refused(config, sequences));
         }
         Some(SchedulingChoice::DynamicBatching(_)) | None => {}
     }
@@ -67,7 +70,6 @@ pub fn refused(config: &ModelConfig) -> Vec<FieldError> {
 
 fn of_input(input: &ModelInput, all: &mut Vec<FieldError>) {
     let asked = [
-        ("reshape", input.reshape.is_some()),
         ("allow_ragged_batch", input.allow_ragged_batch),
         ("is_shape_tensor", input.is_shape_tensor),
         ("is_non_linear_format_io", input.is_non_linear_format_io),
@@ -77,7 +79,6 @@ fn of_input(input: &ModelInput, all: &mut Vec<FieldError>) {
 
 fn of_output(output: &ModelOutput, all: &mut Vec<FieldError>) {
     let asked = [
-        ("reshape", output.reshape.is_some()),
         ("is_shape_tensor", output.is_shape_tensor),
         ("is_non_linear_format_io", output.is_non_linear_format_io),
     ];
@@ -108,6 +109,9 @@ pub fn ignored(config: &ModelConfig) -> Vec<FieldError> {
     if let Some(SchedulingChoice::DynamicBatching(batching)) = &config.scheduling_choice {
         of_batching(batching, &mut note);
     }
+    if let Some(sequences) = sequence::of(config) {
+        of_sequences(sequences, &mut note);
+    }
     for (at, group) in config.instance_group.iter().enumerate() {
         note(&format!("instance_group[{at}].rate_limiter"), group.rate_limiter.is_some());
         note(&format!("instance_group[{at}].secondary_devices"), !group.secondary_devices.is_empty());
@@ -134,6 +138,17 @@ fn of_optimization(policy: &ModelOptimizationPolicy, note: &mut impl FnMut(&str,
     note("optimization.eager_batching", policy.eager_batching);
 }
 
+fn of_sequences(sequences: &ModelSequenceBatching, note: &mut impl FnMut(&str, bool)) {
+    if let Some(StrategyChoice::Direct(direct)) = &sequences.strategy_choice {
+        note("sequence_batching.direct.minimum_slot_utilization", direct.minimum_slot_utilization != 0.0);
+    }
+    for state in &sequences.state {
+        let field = |part| format!("sequence_batching.state[{}].{part}", crate::wire::shown(&state.input_name));
+        note(&field("use_same_buffer_for_input_output"), state.use_same_buffer_for_input_output);
+        note(&field("use_growable_memory"), state.use_growable_memory);
+    }
+}
+
 fn of_batching(batching: &ModelDynamicBatching, note: &mut impl FnMut(&str, bool)) {
     let mut levels: Vec<_> = batching.priority_queue_policy.iter().collect();
     levels.sort_by_key(|(level, _)| **level);
@@ -158,15 +173,14 @@ mod tests {
             ("backend: \"python\"", "backend"),
             ("platform: \"tensorflow_savedmodel\"", "platform"),
             ("ensemble_scheduling { }", "ensemble_scheduling"),
-            ("sequence_batching { }", "sequence_batching"),
+            ("sequence_batching { iterative_sequence: true }", "sequence_batching.iterative_sequence"),
             ("model_transaction_policy { decoupled: true }", "model_transaction_policy.decoupled"),
             ("batch_input [ { kind: BATCH_ITEM_SHAPE } ]", "batch_input"),
             ("batch_output [ { } ]", "batch_output"),
             ("model_operations { op_library_filename: \"x.so\" }", "model_operations"),
             ("model_repository_agents { agents [ { name: \"a\" } ] }", "model_repository_agents"),
-            ("input [ { name: \"x\" reshape { shape: [ ] } } ]", "input[x].reshape"),
             ("input [ { name: \"x\" allow_ragged_batch: true } ]", "input[x].allow_ragged_batch"),
-            ("output [ { name: \"y\" reshape { shape: [ 1 ] } } ]", "output[y].reshape"),
+            ("output [ { name: \"y\" is_shape_tensor: true } ]", "output[y].is_shape_tensor"),
         ];
         for (text, field) in all {
             assert_eq!(fields(refused, text), [field], "{text}");
@@ -197,6 +211,13 @@ mod tests {
             "parameters[execution_mode]",
         ];
         assert_eq!(fields(ignored, text), named);
+        let sequences = "sequence_batching { direct { minimum_slot_utilization: 0.5 }
+            state { input_name: \"s\" use_growable_memory: true } }";
+        let named = [
+            "sequence_batching.direct.minimum_slot_utilization",
+            "sequence_batching.state[s].use_growable_memory",
+        ];
+        assert_eq!(fields(ignored, sequences), named);
         assert!(fields(refused, text).is_empty());
     }
 }

@@ -137,6 +137,7 @@ async fn local() -> (tempfile::TempDir, tempfile::TempDir, Service) {
         control: Control::Explicit,
         load: vec!["*".into()],
         poll: Duration::from_secs(15),
+        shared_memory: false,
     };
     let service = gateway::build_local(&config, deps, repository).await.unwrap();
     service.tasks().start();

@@ -67,7 +67,8 @@ impl Shelf {
         let config = gateway::Config { data_dir, ..Default::default() };
         let deps = LocalDeps { clock: self.clock.clone(), engine: Arc::new(self.engine.clone()) };
         let load = load.iter().map(|name| (*name).to_owned()).collect();
-        let repository = Repository { path: self.path().to_owned(), control, load, poll: POLL };
+        let path = self.path().to_owned();
+        let repository = Repository { path, control, load, poll: POLL, shared_memory: false };
         let service = gateway::build_local(&config, deps, repository).await.unwrap();
         service.tasks().start();
         self.service = Some(service);
@@ -146,7 +147,13 @@ async fn a_lone_file_is_a_repository() {
     let data_dir = shelf.scratch.path().display().to_string();
     let config = gateway::Config { data_dir, ..Default::default() };
     let deps = || LocalDeps { clock: shelf.clock.clone(), engine: Arc::new(shelf.engine.clone()) };
-    let at = |path| Repository { path, control: Control::None, load: Vec::new(), poll: POLL };
+    let at = |path| Repository {
+        path,
+        control: Control::None,
+        load: Vec::new(),
+        poll: POLL,
+        shared_memory: false,
+    };
     assert!(gateway::build_local(&config, deps(), at(shelf.path().join("none"))).await.is_err());
     shelf.service = Some(gateway::build_local(&config, deps(), at(file)).await.unwrap());
     assert_eq!(shelf.infer("A_b", "1").await.unwrap(), "1");
@@ -193,9 +200,18 @@ async fn what_is_wrong_with_one_model_holds_no_other_up() {
         ),
         ("lack", "version_policy { specific { versions: [ 4 ] } }", "version_policy.specific.versions: 4"),
         ("steps", "ensemble_scheduling { }", "ensemble_scheduling: "),
-        ("turns", "sequence_batching { }", "sequence_batching: "),
+        (
+            "turns",
+            "sequence_batching { iterative_sequence: true }",
+            "sequence_batching.iterative_sequence: ",
+        ),
+        (
+            "told",
+            "sequence_batching { control_input { name: \"s\" control { int32_false_true: [ 0, 1 ] } } }",
+            "sequence_batching.control_input[s]: the file has no such input",
+        ),
         ("tongue", "backend: \"python\"", "backend: "),
-        ("shape", "output [ { name: \"label\" reshape { shape: [ ] } } ]", "output[label].reshape: "),
+        ("shape", "output [ { name: \"label\" reshape { shape: [ ] } } ]", "output[label].dims: "),
         ("gpu", "instance_group [ { kind: KIND_GPU } ]", "execution provider cuda is not available here"),
         (
             "warm",
@@ -346,7 +362,7 @@ async fn callers_load_and_unload_what_the_folder_has() {
 }
 
 #[tokio::test]
-async fn a_client_brings_no_files_and_no_configuration() {
+async fn a_client_brings_no_files_and_no_parameters_that_are_none() {
     let mut shelf = Shelf::new();
     shelf.put("a.onnx", Put::Model(1));
     shelf.start(Control::Explicit, &["*"]).await;
@@ -356,7 +372,7 @@ async fn a_client_brings_no_files_and_no_configuration() {
         repository_name: "elsewhere".into(),
         model_name: "a".into(),
         parameters: [
-            ("config".to_owned(), parameter(ParameterChoice::StringParam("{}".into()))),
+            ("config".to_owned(), parameter(ParameterChoice::StringParam("\"max_batch_size\": 4".into()))),
             ("file:1/model.onnx".to_owned(), parameter(ParameterChoice::BytesParam(vec![0; 1000]))),
             (long, parameter(ParameterChoice::BytesParam(Vec::new()))),
             ("other".to_owned(), parameter(ParameterChoice::BoolParam(true))),
@@ -390,6 +406,36 @@ async fn a_client_brings_no_files_and_no_configuration() {
     assert_eq!(shelf.infer("a", "").await.unwrap(), "1");
     shelf.client().repository_model_unload(with(ParameterChoice::BoolParam(true))).await.unwrap();
     assert_eq!(shelf.states().await, ["a/1 UNAVAILABLE"]);
+}
+
+#[tokio::test]
+async fn a_client_brings_a_configuration_for_one_load() {
+    let mut shelf = Shelf::new();
+    shelf.put("net/config.pbtxt", Put::Text("max_batch_size: 4"));
+    shelf.put("net/1/model.onnx", Put::Model(1));
+    shelf.start(Control::Explicit, &["net"]).await;
+    let load = async |json: &str| {
+        let choice = ParameterChoice::StringParam(json.into());
+        let parameter = wire::ModelRepositoryParameter { parameter_choice: Some(choice) };
+        let asked = wire::RepositoryModelLoadRequest {
+            model_name: "net".into(),
+            parameters: [("config".to_owned(), parameter)].into(),
+            ..Default::default()
+        };
+        shelf.client().repository_model_load(asked).await.map(drop)
+    };
+    load(r#"{"max_batch_size": "16"}"#).await.unwrap();
+    assert_eq!(shelf.config("net").await.max_batch_size, 16);
+    for wrong in ["\"max_batch_size\": 16", r#"{"max_batch": 1}"#] {
+        let refused = load(wrong).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains("failed to load"), "{refused}");
+    }
+    let refused = load(r#"{"backend": "python"}"#).await.unwrap_err();
+    assert!(refused.message().contains("failed to load") && refused.message().contains("python"), "{refused}");
+    assert_eq!(shelf.config("net").await.max_batch_size, 16, "what was served is served on");
+    shelf.load("net").await.unwrap();
+    assert_eq!(shelf.config("net").await.max_batch_size, 4);
 }
 
 #[tokio::test]

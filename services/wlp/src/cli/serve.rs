@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use contracts::inference as wire;
 use contracts::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use contracts::inference::model_config::SchedulingChoice;
-use engine::{OnnxRuntime, Provider};
+use engine::Provider;
 use gateway::{Control, LocalDeps, Repository};
 use runtime::config::Telemetry;
 use runtime::{Bound, Clock, Credentials, Listen, Peer, Service};
@@ -54,6 +54,13 @@ pub struct Serve {
     /// With `--model-control explicit`: a model to load at the start, `*` for all; may be given several times.
     #[arg(long = "load-model", value_name = "NAME")]
     load_models: Vec<String>,
+    /// Loads models without having tried them in a process of their own: of files that are trusted, saves a moment each.
+    #[arg(long)]
+    trust_models: bool,
+    /// Takes tensors in shared memory of this host: callers may then name any object below `/dev/shm` that this command's
+    /// user may read and write.
+    #[arg(long)]
+    shared_memory: bool,
     /// With `--model-control poll`: seconds between two looks at the folder.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     poll_seconds: u64,
@@ -125,9 +132,11 @@ impl Serve {
             },
             load: self.load_models.clone(),
             poll: Duration::from_secs(self.poll_seconds),
+            shared_memory: self.shared_memory,
         };
-        let deps = LocalDeps { clock: Clock::real(), engine: Arc::new(OnnxRuntime::new()) };
-        gateway::build_local(&self.config(scratch), deps, repository).await
+        let config = self.config(scratch);
+        let deps = LocalDeps { clock: Clock::real(), engine: config.engine() };
+        gateway::build_local(&config, deps, repository).await
     }
 
     /// What models are served with whose configurations do not say.
@@ -139,6 +148,7 @@ impl Serve {
             infer.batching.max_rows = rows as usize;
         }
         infer.batching.delay_us = self.batch_delay_us;
+        infer.probe.on = !self.trust_models;
         infer.instances = self.instances as usize;
         infer.intra_threads = self.threads as usize;
         infer.provider.preferred = vec![match self.provider {
@@ -227,6 +237,9 @@ fn batching(config: &wire::ModelConfig) -> String {
                 micros => format!(", waits {micros} us"),
             };
             format!("requests run together, at most {} rows each{delay}", config.max_batch_size)
+        }
+        Some(SchedulingChoice::SequenceBatching(_)) => {
+            "requests belong to sequences, those of different ones run together".to_owned()
         }
         _ if config.max_batch_size > 0 => {
             format!("requests run alone, at most {} rows each", config.max_batch_size)
