@@ -6,11 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use ort::session::Session;
-
+use super::instance::Instance;
 use super::switch::Run;
 use super::watch::watch;
-use super::{convert, worker};
+use crate::probe::out_of_memory;
 use crate::{DataType, Dim, EngineError, ModelSignature, Tensor, TensorData, TensorSpec, session};
 
 /// Sizes that are tried for dimensions that may have any: the first that the model takes.
@@ -28,19 +27,26 @@ const CLOSE: f64 = 1e-4;
 const CLOSE_HALF: f64 = 2e-2;
 
 /// Tries the model.
-pub(super) fn holds(sessions: &mut [Session], signature: &ModelSignature) -> bool {
-    let Some(session) = sessions.first_mut() else { return false };
+///
+/// # Errors
+/// If it asks for more memory than there is: of a few small rows that is no accident.
+pub(super) fn holds(instances: &mut [Instance], signature: &ModelSignature) -> Result<bool, EngineError> {
+    let Some(instance) = instances.first_mut() else { return Ok(false) };
     if !declared(signature) {
-        return false;
+        return Ok(false);
     }
     let wanted = session::wanted(signature, Vec::new());
     for size in SIZES {
-        let Some(rows) = rows(signature, size) else { return false };
+        let Some(rows) = rows(signature, size) else { return Ok(false) };
         let mut run = |order: &[usize]| {
             let requests: Vec<&[Tensor]> = order.iter().map(|at| rows[*at].as_slice()).collect();
-            infer(session, &requests, &wanted)
+            infer(instance, &requests, &wanted)
         };
-        let Ok(alone) = (0..ROWS).map(|at| run(&[at])).collect::<Result<Vec<_>, _>>() else { continue };
+        let alone = match (0..ROWS).map(|at| run(&[at])).collect::<Result<Vec<_>, _>>() {
+            Ok(alone) => alone,
+            Err(EngineError::ModelFault(why)) if out_of_memory(&why) => return Err(EngineError::Load(why)),
+            Err(_) => continue,
+        };
         let holds = [[0, 1, 2].as_slice(), &[2, 0]]
             .iter()
             .all(|order| run(order).is_ok_and(|outputs| same(&outputs, order.iter().map(|at| &alone[*at]))));
@@ -49,10 +55,10 @@ pub(super) fn holds(sessions: &mut [Session], signature: &ModelSignature) -> boo
         if !(holds && steady) {
             tracing::info!("the model's rows are not independent: every request runs alone");
         }
-        return holds && steady;
+        return Ok(holds && steady);
     }
     tracing::info!("the model does not take made-up rows: every request runs alone");
-    false
+    Ok(false)
 }
 
 /// Axis 0 of every input and output may have any size.
@@ -66,13 +72,13 @@ fn declared(signature: &ModelSignature) -> bool {
 }
 
 fn infer(
-    session: &mut Session,
+    instance: &mut Instance,
     requests: &[&[Tensor]],
     wanted: &[String],
 ) -> Result<Vec<Tensor>, EngineError> {
     let run = Run::new(1)?;
     let _watched = watch(&run, Instant::now() + PATIENCE);
-    worker::infer(session, convert::inputs(requests)?, wanted, &run)
+    instance.run(instance.lay_out(requests)?, wanted, &run)
 }
 
 /// A few requests of one row each, all different; `None` if they are too large.

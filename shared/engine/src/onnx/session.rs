@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ort::session::Session as Instance;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::instance::Instance;
 use super::pace::Pace;
 use super::queue::{Job, Queue};
 use super::seat::Seat;
@@ -67,23 +67,24 @@ impl OnnxSession {
     ) -> Result<Self, EngineError> {
         let inspection =
             inspect(model, &options.limits).map_err(|error| EngineError::Load(error.to_string()))?;
-        let (mut sessions, provider) = load::load(environment, model, &inspection.signature, options)?;
+        let (signature, digest) = (&inspection.signature, &inspection.file_digest);
+        let (mut instances, provider) = load::load(environment, model, signature, digest, options)?;
         let several =
-            options.batching.max_rows > 1 && independence::holds(&mut sessions, &inspection.signature);
+            options.batching.max_rows > 1 && independence::holds(&mut instances, signature)?;
         let batching = several.then(|| options.batching.clone());
-        let instances = sessions.len();
-        let queue = Queue::new(options.queue_capacity, batching.clone().unwrap_or(Batching::ALONE), sessions);
+        let waiting = batching.clone().unwrap_or(Batching::ALONE);
+        let (count, queue) = (instances.len(), Queue::new(options.queue_capacity, waiting, instances));
         let loaded = Self {
             signature: inspection.signature,
             digest: inspection.file_digest,
             provider,
-            instances,
+            instances: count,
             batching,
             in_flight: AtomicUsize::new(0),
             queue: Arc::new(queue),
             pace: Arc::default(),
         };
-        for _ in 0..instances {
+        for _ in 0..count {
             let (queue, pace) = (loaded.queue.clone(), loaded.pace.clone());
             // If one thread cannot start, dropping `loaded` closes the queue and ends those that did.
             thread("engine-run", move || worker::work(&queue, &pace))?;
@@ -115,13 +116,13 @@ impl OnnxSession {
         if until <= now || options.cancel.as_ref().is_some_and(CancellationToken::is_cancelled) {
             return None; // the queue says which
         }
-        let mut instance = Given { session: Some(self.queue.at_once()?), queue: &self.queue };
+        let mut given = Given { instance: Some(self.queue.at_once()?), queue: &self.queue };
         let _seat = Seat::take()?;
         let run = Run::new(1).ok()?;
         let (left, limit) = (until - now, options.limit.unwrap_or(NO_DEADLINE));
-        let session = instance.session.as_mut()?;
+        let instance = given.instance.as_mut()?;
         options.note_start();
-        let answer = worker::alone(session, inputs, outputs, &run, Some(left.min(limit)), &self.pace);
+        let answer = worker::alone(instance, inputs, outputs, &run, Some(left.min(limit)), &self.pace);
         Some(answer.map_err(|error| match error {
             EngineError::TooLong { .. } if left < limit => EngineError::Deadline { running: true },
             error => error,
@@ -152,14 +153,14 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Engine
 
 /// An instance that goes back when it is not used any more.
 struct Given<'a> {
-    session: Option<Instance>,
+    instance: Option<Instance>,
     queue: &'a Queue,
 }
 
 impl Drop for Given<'_> {
     fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
-            self.queue.give_back(session);
+        if let Some(instance) = self.instance.take() {
+            self.queue.give_back(instance);
         }
     }
 }
