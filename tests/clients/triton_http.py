@@ -64,7 +64,7 @@ async def asynchronous(address, endpoint, headers, wanted):
         assert await client.is_server_live() and await client.is_model_ready(endpoint, headers=headers)
         assert (await client.get_model_metadata(endpoint, headers=headers))["name"] == endpoint
         answers = await asyncio.gather(*(
-            client.infer(endpoint, [tensor(binary=bool(number % 2))], headers=headers) for number in range(16)))
+            client.infer(endpoint, [tensor(binary=bool(number % 2))], headers=dict(headers)) for number in range(16)))
         try:
             await client.infer("nobody", [tensor()], headers=headers)
         except InferenceServerException as refusal:
