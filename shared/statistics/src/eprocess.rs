@@ -213,8 +213,8 @@ fn pace(requests: u64) -> f64 {
     }
 }
 
-/// Wealth that waited after so many requests by the schedule of tests that were stored without a reserve. They go on with what they
-/// have left: what has started to bet must not wait a second time.
+/// Wealth that waited after so many requests by the schedule of tests that were stored without a reserve. They go on with
+/// what they have left: what has started to bet must not wait a second time.
 fn waited_once(requests: u64) -> f64 {
     let new = pace(requests);
     requests.checked_sub(1).map_or(1.0, |later| 0.75 * (1.0 + later as f64 / 150.0).powf(-0.5)).min(new)
