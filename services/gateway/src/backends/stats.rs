@@ -24,6 +24,8 @@ pub struct Stats {
     queue: Pair,
     batch: Pair,
     compute: Pair,
+    hit: Pair,
+    missed: Pair,
     rows: AtomicU64,
     model_faults: AtomicU64,
     last_ms: AtomicU64,
@@ -71,6 +73,16 @@ impl Stats {
         self.compute.add(compute);
     }
 
+    /// Counts an answer from the response cache, and the time to find it.
+    pub fn hit(&self, took: Duration) {
+        self.hit.add(took);
+    }
+
+    /// Counts an answer that was not in the response cache, and the time to look for it and to put it there.
+    pub fn missed(&self, took: Duration) {
+        self.missed.add(took);
+    }
+
     /// Requests that were routed here and ended.
     pub fn requests(&self) -> u64 {
         self.answered.count.load(Ordering::Relaxed) + self.failed.count.load(Ordering::Relaxed)
@@ -97,8 +109,8 @@ impl Stats {
                 compute_input: Some(self.batch.wire()),
                 compute_infer: Some(self.compute.wire()),
                 compute_output: Some(StatisticDuration { count: answers, ns: 0 }),
-                cache_hit: Some(StatisticDuration::default()),
-                cache_miss: Some(StatisticDuration::default()),
+                cache_hit: Some(self.hit.wire()),
+                cache_miss: Some(self.missed.wire()),
             }),
             ..ModelStatistics::default()
         }

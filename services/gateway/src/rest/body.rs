@@ -11,17 +11,20 @@ use http_body_util::BodyExt;
 use runtime::status;
 use tonic::{Code, Status};
 
+use crate::incoming::{Held, Incoming};
+
 /// Bytes from which work on a body is done beside the threads that serve others.
 pub const HEAVY: usize = 256 << 10;
 
 /// Reads a body to its end.
 ///
 /// # Errors
-/// RESOURCE_EXHAUSTED if it has more than `most` bytes, packed or not; INVALID_ARGUMENT if it is packed in a way that is
+/// RESOURCE_EXHAUSTED if it has more than `most` bytes, packed or not, or there is no room for it now; INVALID_ARGUMENT if it is packed in a way that is
 /// unknown or wrong; DEADLINE_EXCEEDED or CANCELLED if it does not come.
-pub async fn read(body: Body, headers: &HeaderMap, most: usize) -> Result<Bytes, Status> {
+pub async fn read(body: Body, headers: &HeaderMap, most: usize, room: &Incoming) -> Result<Bytes, Status> {
     let packing = Packing::of(headers)?;
-    let whole = collect(body, most).await?;
+    let mut held = room.hold();
+    let whole = collect(body, most, &mut held).await?;
     match packing {
         None => Ok(whole),
         Some(packing) => apart(HEAVY, move || packing.open(&whole, most)).await,
@@ -43,7 +46,7 @@ pub async fn apart<T: Send + 'static>(
     done.unwrap_or_else(|_| Err(Status::internal("the request could not be worked on")))
 }
 
-async fn collect(mut body: Body, most: usize) -> Result<Bytes, Status> {
+async fn collect(mut body: Body, most: usize, held: &mut Held) -> Result<Bytes, Status> {
     let declared = body.size_hint().lower();
     if declared > most as u64 {
         return Err(too_large(most));
@@ -54,6 +57,7 @@ async fn collect(mut body: Body, most: usize) -> Result<Bytes, Status> {
         if most - whole.len() < data.len() {
             return Err(too_large(most));
         }
+        held.add(data.len())?;
         if whole.is_empty() && body.is_end_stream() {
             return Ok(data); // it came in one piece
         }
@@ -128,10 +132,14 @@ mod tests {
     use flate2::write::{GzEncoder, ZlibEncoder};
     use std::io::Write;
 
+    fn room() -> Incoming {
+        Incoming::new(&crate::config::Admission::default())
+    }
+
     async fn sent(body: Vec<u8>, encoding: Option<&'static str>, most: usize) -> Result<Bytes, Status> {
         let mut headers = HeaderMap::new();
         headers.extend(encoding.map(|name| (header::CONTENT_ENCODING, HeaderValue::from_static(name))));
-        read(Body::from(body), &headers, most).await
+        read(Body::from(body), &headers, most, &room()).await
     }
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -162,7 +170,7 @@ mod tests {
         }
         let pieces =
             futures::stream::iter((0..11).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 10]))));
-        let refused = collect(Body::from_stream(pieces), 100).await.unwrap_err();
+        let refused = collect(Body::from_stream(pieces), 100, &mut room().hold()).await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
     }
 }

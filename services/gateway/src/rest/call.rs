@@ -88,9 +88,9 @@ impl Rest {
         body: axum::body::Body,
         make: impl FnOnce(&[u8]) -> Result<M, Status> + Send + 'static,
     ) -> Result<A, Status> {
-        let (most, own) = (self.most, headers.clone());
+        let (most, room, own) = (self.most, self.incoming.clone(), headers.clone());
         let message = async move {
-            let body = super::body::read(body, &own, most).await?;
+            let body = super::body::read(body, &own, most, &room).await?;
             Ok(framed(&make(&body)?))
         };
         self.call(method, headers, message).await

@@ -47,7 +47,7 @@ async fn message(
     wanted: Arc<OnceLock<Wanted>>,
 ) -> Result<Framed, Status> {
     let (head, timeout) = (number(&headers, response::LENGTH)?, number(&headers, TIMEOUT)?);
-    let body = body::read(body, &headers, rest.most).await?;
+    let body = body::read(body, &headers, rest.most, &rest.incoming).await?;
     let (mut request, asked) = if head == Some(0) {
         let model = ModelMetadataRequest { name: names.model.clone(), version: names.version.clone() };
         let model: ModelMetadataResponse = rest.ask("ModelMetadata", &headers, &model).await?;

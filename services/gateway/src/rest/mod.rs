@@ -35,6 +35,8 @@ use serde::Deserialize;
 
 use answer::Refused;
 
+use crate::incoming::Incoming;
+
 /// What every handler has.
 #[derive(Clone)]
 pub struct Rest {
@@ -42,10 +44,12 @@ pub struct Rest {
     peer: Peer,
     /// Bytes of a body at most.
     most: usize,
+    /// Where bodies count while they come.
+    incoming: Incoming,
 }
 
 /// The routes of the protocol over `peer`, which is the service itself; bodies have at most `most` bytes.
-pub fn router(peer: Peer, most: usize) -> Router {
+pub fn router(peer: Peer, most: usize, incoming: &Incoming) -> Router {
     let routes = Router::new()
         .route("/v2", get(stated::server))
         .route("/v2/", get(stated::server))
@@ -76,7 +80,7 @@ pub fn router(peer: Peer, most: usize) -> Router {
         .route("/v2/cudasharedmemory/region/{region}/unregister", post(memory::cuda_unregister))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::not_allowed)
-        .with_state(Rest { peer, most })
+        .with_state(Rest { peer, most, incoming: incoming.clone() })
 }
 
 /// A path below a model, and below one of its versions.
