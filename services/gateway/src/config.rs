@@ -200,6 +200,12 @@ impl Config {
         self.infer.probe.around(OnnxRuntime::new(), Path::new(&self.data_dir).join("validated"))
     }
 
+    /// How a model is loaded: what a provider builds of it is kept in the data folder.
+    pub fn load_options(&self) -> engine::LoadOptions {
+        let cache_dir = Some(Path::new(&self.data_dir).join("engines"));
+        engine::LoadOptions { cache_dir, ..self.infer.load_options() }
+    }
+
     /// The three addresses.
     ///
     /// # Errors
@@ -219,8 +225,7 @@ impl Infer {
         Duration::from_millis(self.run_limit_ms)
     }
 
-    /// How a model is loaded.
-    pub fn load_options(&self) -> engine::LoadOptions {
+    fn load_options(&self) -> engine::LoadOptions {
         engine::LoadOptions {
             provider: self.provider.clone(),
             intra_threads: self.intra_threads.max(1),

@@ -39,6 +39,16 @@ pub enum ConfigError {
         /// Why it could not be read.
         cause: String,
     },
+    /// A file that a setting points to was read and does not hold what it should.
+    #[error("{setting}: cannot use {path}: {cause}")]
+    Unusable {
+        /// The setting.
+        setting: &'static str,
+        /// The path it names.
+        path: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// A setting that is needed is missing or contradictory.
     #[error("{0}")]
     Invalid(String),

@@ -2,6 +2,7 @@
 //! that gRPC has.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -14,7 +15,6 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -22,15 +22,11 @@ use tracing::{Instrument, Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::trace;
+use crate::transport::Transport;
+use crate::wire::Wire;
 
 /// A connection without a whole request head for that long is closed: one that is idle, or whose sender dawdles.
 const HEAD: Duration = Duration::from_secs(30);
-/// Request line and headers, in bytes; more is answered with 431.
-const HEAD_BYTES: usize = 16 * 1024;
-/// Longest pause inside a request's body.
-const PAUSE: Duration = Duration::from_secs(10);
-/// Longest time from a request's head to the end of its body.
-const WHOLE: Duration = Duration::from_secs(120);
 /// How long what is left of a body is taken in before its request is answered.
 const LINGER: Duration = Duration::from_secs(2);
 /// Characters of a path that are logged.
@@ -38,19 +34,47 @@ const SHOWN: usize = 128;
 
 /// Serves one connection until it ends, or until its request under way is answered after `closing`.
 pub(crate) async fn connection(
-    stream: TcpStream,
+    wire: Wire,
     router: Router,
     name: &'static str,
+    limits: Arc<Transport>,
     closing: CancellationToken,
 ) {
-    let _ = stream.set_nodelay(true);
+    let (header_bytes, pause, whole) = (limits.header_bytes, limits.pause(), limits.message());
+    let answered = move |request: Request<Incoming>| {
+        let request = request.map(|body| Arriving::new(body, pause, whole));
+        answer(router.clone(), request, name)
+    };
+    http1(wire, answered, header_bytes, closing).await;
+}
+
+/// As [`connection`], of requests that nobody wants to hear of: probes and scrapes.
+pub(crate) async fn plain(wire: Wire, router: Router, limits: Arc<Transport>, closing: CancellationToken) {
+    let answered = move |request: Request<Incoming>| {
+        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        async move {
+            let Ok(response) = answer.await;
+            response
+        }
+    };
+    http1(wire, answered, limits.header_bytes, closing).await;
+}
+
+async fn http1<F>(
+    wire: Wire,
+    answered: impl Fn(Request<Incoming>) -> F,
+    header_bytes: u32,
+    closing: CancellationToken,
+) where
+    F: Future<Output = Response<axum::body::Body>>,
+{
     let handler = hyper::service::service_fn(move |request| {
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(router, request, name).await) }
+        let answer = answered(request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_header_size(HEAD_BYTES);
-    let served = builder.serve_connection(TokioIo::new(stream), handler);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_header_size(header_bytes as usize);
+    let served = builder.serve_connection(TokioIo::new(wire), handler);
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
@@ -68,7 +92,7 @@ pub(crate) async fn connection(
 /// still sending would otherwise meet a closed connection in its place.
 async fn answer(
     router: Router,
-    request: Request<Incoming>,
+    request: Request<Arriving>,
     name: &'static str,
 ) -> Response<axum::body::Body> {
     let began = Instant::now();
@@ -78,7 +102,6 @@ async fn answer(
     let _ = span.set_parent(trace::extract(request.headers()));
     let asks_first = request.headers().contains_key(header::EXPECT);
     let (head, body) = request.into_parts();
-    let body = Arriving::new(body);
     let rest = body.clone();
     let answered = async {
         let Ok(response) = router.oneshot(Request::from_parts(head, body)).await;
@@ -98,7 +121,7 @@ async fn answer(
     answered.instrument(span).await
 }
 
-fn server_span(name: &'static str, request: &Request<Incoming>, path: &str) -> Span {
+fn server_span(name: &'static str, request: &Request<Arriving>, path: &str) -> Span {
     tracing::info_span!(
         parent: None,
         "http.server",
@@ -112,7 +135,7 @@ fn server_span(name: &'static str, request: &Request<Incoming>, path: &str) -> S
     )
 }
 
-/// A request's body, within [`PAUSE`] and [`WHOLE`]. Clones are the same body, so that what a handler left of it can be
+/// A request's body, within limits of time. Clones are the same body, so that what a handler left of it can be
 /// taken in after the handler is gone.
 #[derive(Clone)]
 struct Arriving(Arc<Mutex<Inner>>);
@@ -121,6 +144,8 @@ struct Inner {
     body: Incoming,
     /// When it must have come as a whole.
     until: Instant,
+    /// Longest pause inside it.
+    pause: Duration,
     /// Runs while a part is waited for.
     timer: Option<Pin<Box<Sleep>>>,
     /// Somebody has read of it.
@@ -130,9 +155,9 @@ struct Inner {
 }
 
 impl Arriving {
-    fn new(body: Incoming) -> Self {
-        let until = Instant::now() + WHOLE;
-        Self(Arc::new(Mutex::new(Inner { body, until, timer: None, touched: false, over: false })))
+    fn new(body: Incoming, pause: Duration, whole: Duration) -> Self {
+        let until = Instant::now() + whole;
+        Self(Arc::new(Mutex::new(Inner { body, until, pause, timer: None, touched: false, over: false })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -167,7 +192,7 @@ impl Body for Arriving {
             inner.timer = None;
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let until = inner.until.min(Instant::now() + PAUSE);
+        let until = inner.until.min(Instant::now() + inner.pause);
         let timer = inner.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
         if timer.as_mut().poll(context).is_pending() {
             return Poll::Pending;
