@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use engine::ProbeOptions;
 use runtime::Listen;
 use runtime::config::{Access, ClockConfig, Database, Peers, Telemetry, load_from};
 use serde::de::DeserializeOwned;
@@ -186,6 +187,22 @@ impl Settings {
         Ok(found.map(|(_, telemetry)| telemetry))
     }
 
+    /// How models are tried, where a service has other than the default.
+    ///
+    /// # Errors
+    /// If two services contradict each other.
+    pub fn probe(&self) -> anyhow::Result<ProbeOptions> {
+        let all = [&self.registry.probe, &self.evaluator.limits.probe, &self.gateway.infer.probe];
+        let mut set = all.into_iter().filter(|probe| **probe != ProbeOptions::default());
+        let Some(first) = set.next() else { return Ok(ProbeOptions::default()) };
+        ensure!(
+            set.all(|other| other == first),
+            "probe differs between registry, evaluator and gateway; one process tries models once: set it alike, or for \
+             one of them only"
+        );
+        Ok(first.clone())
+    }
+
     /// Where each of the five listens by configuration.
     ///
     /// # Errors
@@ -262,5 +279,16 @@ mod tests {
         let refused = two.telemetry().expect_err("they differ").to_string();
         assert!(refused.contains("registry") && refused.contains("gateway"), "{refused}");
         assert_eq!(with(&[]).telemetry().expect("fine"), None);
+    }
+
+    #[test]
+    fn the_trial_of_models_of_one_service_is_that_of_the_process_and_two_may_not_differ() {
+        assert_eq!(with(&[]).probe().expect("fine"), ProbeOptions::default());
+        let one = with(&[("WLP_EVALUATOR__LIMITS__PROBE__CPU_S", "7")]).probe().expect("one");
+        assert_eq!(one, ProbeOptions { cpu_s: 7, ..ProbeOptions::default() });
+        let off = ("WLP_GATEWAY__INFER__PROBE__ON", "false");
+        assert!(!with(&[off]).probe().expect("one").on);
+        let two = with(&[off, ("WLP_REGISTRY__PROBE__WALL_S", "7")]);
+        assert!(two.probe().expect_err("they differ").to_string().contains("probe differs"));
     }
 }

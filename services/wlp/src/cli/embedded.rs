@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
-use engine::OnnxRuntime;
+use engine::{OnnxRuntime, ProbeOptions};
 use runtime::Clock;
 use runtime::config::Telemetry;
 
@@ -51,12 +50,19 @@ pub fn telemetry(configured: Telemetry, traces: Option<&str>) -> Telemetry {
     Telemetry { filter, otlp_endpoint, ..configured }
 }
 
-/// A configured mesh over ONNX Runtime, with its data in `folder`.
-pub fn options(folder: PathBuf, sockets: Sockets, clock: Clock, keys: Keyring) -> MeshOptions {
+/// A configured mesh over ONNX Runtime, with its data in `folder`. All five load by the same engine, so a model is tried
+/// once: when it is registered.
+pub fn options(
+    folder: PathBuf,
+    sockets: Sockets,
+    clock: Clock,
+    keys: Keyring,
+    probe: &ProbeOptions,
+) -> MeshOptions {
     MeshOptions {
+        engine: probe.around(OnnxRuntime::new(), folder.join("validated")),
         data_dir: Some(folder),
         clock,
-        engine: Arc::new(OnnxRuntime::new()),
         keys,
         sockets: Some(sockets),
         configured: true,
