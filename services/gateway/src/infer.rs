@@ -20,6 +20,8 @@ use crate::wire::{self, Classes, Parameters, Parsed};
 
 /// Parameter of an answer that was not made for this request.
 const CACHE_HIT: &str = "cache_hit";
+/// Parameter of an answer: the execution provider that made it, `cpu`, `cuda` or `tensorrt`.
+const PROVIDER: &str = "provider";
 
 /// What a call brings beside its message.
 #[derive(Debug, Clone, Default)]
@@ -280,7 +282,10 @@ fn written(
 ) -> Result<ModelInferResponse, Error> {
     let labels = &backend.serving.labels;
     let outputs = wire::classified(outputs, classes, |name| backend.has_rows(name), labels)?;
-    wire::answer(&backend.endpoint, &backend.number, id, parameters, &outputs)
+    let mut answer = wire::answer(&backend.endpoint, &backend.number, id, parameters, &outputs)?;
+    let provider = ParameterChoice::StringParam(backend.session.provider().as_str().to_owned());
+    answer.parameters.insert(PROVIDER.to_owned(), InferParameter { parameter_choice: Some(provider) });
+    Ok(answer)
 }
 
 fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {

@@ -48,6 +48,14 @@ impl Backend {
         inputs.iter().filter(move |tensor| rows && signature.input(tensor.name()).is_some_and(batches))
     }
 
+    /// Whether the first dimension of an output is the number of rows.
+    pub fn has_rows(&self, output: &str) -> bool {
+        match &self.serving.stated {
+            Some(stated) => stated.is_batched(),
+            None => self.signature().output(output).is_some_and(batches),
+        }
+    }
+
     /// The outputs to ask the model for: those asked for, or all that its configuration has. Empty is all of the file.
     pub fn wanted(&self, asked: Vec<String>) -> Vec<String> {
         match &self.serving.stated {

@@ -14,12 +14,14 @@ use engine::FieldError;
 use crate::Error;
 use crate::backends::State;
 use crate::gateway::Gateway;
-use crate::local::Local;
+use crate::local::{Local, given_config};
 use crate::wire::shown;
 
 const MOVED: &str = "models are loaded and unloaded by the registry's route table, not by a client";
 /// Parameter of an unload that also unloads models which only this one needs: there are none.
 const DEPENDENTS: &str = "unload_dependents";
+/// Parameter of a load: a configuration in place of the folder's.
+const CONFIG: &str = "config";
 
 impl Gateway {
     /// Every version of the newest table, or of the folder, with what became of it.
@@ -55,19 +57,38 @@ impl Gateway {
     pub(super) async fn load_model(&self, request: &RepositoryModelLoadRequest) -> Result<(), Error> {
         let local = self.ordered()?;
         let mut bad: Vec<_> = no_name(&request.repository_name).into_iter().collect();
-        bad.extend(unknown(&request.parameters, |_, _| None));
+        let mut given = None;
+        bad.extend(unknown(&request.parameters, |name, value| {
+            let wrong = |why: String| Some(format!("failed to load: no configuration in JSON: {why}"));
+            match (name, value) {
+                (CONFIG, Some(ParameterChoice::StringParam(json))) => match given_config(json) {
+                    Ok(config) => {
+                        given = Some(config);
+                        None
+                    }
+                    Err(why) => wrong(why),
+                },
+                (CONFIG, _) => wrong("it is no string".into()),
+                _ if name.starts_with("file:") => {
+                    Some("is not supported: a model's files are those of the folder".into())
+                }
+                _ => Some("is not known".into()),
+            }
+        }));
         if !bad.is_empty() {
             return Err(Error::BadRequest(bad));
         }
-        self.load_named(local, &request.model_name).await
+        self.load_named(local, &request.model_name, given).await
     }
 
     /// Unloads a model of the folder.
     pub(super) async fn unload_model(&self, request: &RepositoryModelUnloadRequest) -> Result<(), Error> {
         let local = self.ordered()?;
         let mut bad: Vec<_> = no_name(&request.repository_name).into_iter().collect();
-        bad.extend(unknown(&request.parameters, |name, value| {
-            (name == DEPENDENTS).then(|| matches!(value, Some(ParameterChoice::BoolParam(_))))
+        bad.extend(unknown(&request.parameters, |name, value| match (name, value) {
+            (DEPENDENTS, Some(ParameterChoice::BoolParam(_))) => None,
+            (DEPENDENTS, _) => Some("must be true or false".into()),
+            _ => Some("is not known".into()),
         }));
         if !bad.is_empty() {
             return Err(Error::BadRequest(bad));
@@ -88,24 +109,16 @@ fn no_name(given: &str) -> Option<FieldError> {
     (!given.is_empty()).then(|| FieldError { field: "repository_name".into(), description })
 }
 
-/// The parameters that are not taken; `known` says of those that are whether their values are good.
+/// The parameters that are not taken, with what `wrong` says of each.
 fn unknown(
     parameters: &HashMap<String, ModelRepositoryParameter>,
-    known: impl Fn(&str, Option<&ParameterChoice>) -> Option<bool>,
+    mut wrong: impl FnMut(&str, Option<&ParameterChoice>) -> Option<String>,
 ) -> Vec<FieldError> {
     let mut names: Vec<_> = parameters.keys().collect();
     names.sort();
     let one = |name: &String| {
-        let description = match known(name, parameters[name].parameter_choice.as_ref()) {
-            Some(true) => return None,
-            Some(false) => "must be true or false",
-            None if name == "config" || name.starts_with("file:") => {
-                "is not supported: a model's configuration and files are those of the folder"
-            }
-            None => "is not known",
-        };
-        let field = format!("parameters[{}]", shown(name));
-        Some(FieldError { field, description: description.to_owned() })
+        let description = wrong(name, parameters[name].parameter_choice.as_ref())?;
+        Some(FieldError { field: format!("parameters[{}]", shown(name)), description })
     };
     names.into_iter().filter_map(one).collect()
 }

@@ -59,15 +59,16 @@ impl Gateway {
     ) -> Result<wire::ModelConfigResponse, Error> {
         let (endpoint, target) = self.of(&request.name, &request.version)?;
         let backend = &target.backend;
-        if let Some(stated) = &backend.serving.stated {
-            return Ok(wire::ModelConfigResponse { config: Some(stated.config.clone()) });
-        }
-        let mut config = config(&endpoint.name, backend.signature(), backend.session.provider());
-        let facts = [
-            ("version", backend.version.as_str()),
-            ("artifact_digest", backend.artifact_digest.as_str()),
-            ("provider", backend.session.provider().as_str()),
-        ];
+        let provider = backend.session.provider();
+        let mut facts = vec![("provider", provider.as_str())];
+        let mut config = match &backend.serving.stated {
+            Some(stated) => stated.config.clone(),
+            None => {
+                facts.push(("version", &backend.version));
+                facts.push(("artifact_digest", &backend.artifact_digest));
+                config(&endpoint.name, backend.signature(), provider)
+            }
+        };
         for (name, value) in facts {
             let parameter = wire::ModelParameter { string_value: value.to_owned() };
             config.parameters.insert(name.to_owned(), parameter);

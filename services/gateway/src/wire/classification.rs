@@ -45,7 +45,7 @@ pub(super) fn asked(parameter: &InferParameter) -> Result<Option<usize>, String>
 
 /// The outputs that have no classes, because they are no numbers.
 pub fn faults<'a>(classes: &'a [Classes], of: &'a ModelSignature) -> impl Iterator<Item = FieldError> + 'a {
-    let without = |one: &Classes| {
+    let without = move |one: &Classes| {
         let spec = of.output(&one.output)?;
         matches!(spec.datatype, DataType::Bytes | DataType::Bool).then(|| FieldError {
             field: format!("outputs[{}].parameters[{CLASSIFICATION}]", shown(&one.output)),

@@ -131,6 +131,7 @@ async fn files_and_folders_are_served_under_their_own_names() {
     assert_eq!(shelf.infer("net", "3").await.unwrap(), "3");
     assert_eq!(shelf.infer("net", "1").await.unwrap_err().code(), Code::NotFound);
     assert_eq!(shelf.infer("a-b", "").await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(shelf.config("net").await.parameters["provider"].string_value, "cpu");
     let ready = wire::ServerReadyRequest {};
     assert!(shelf.client().server_ready(ready).await.unwrap().into_inner().ready);
     let shown = || shelf.service.as_ref().unwrap().metrics().encode().unwrap();

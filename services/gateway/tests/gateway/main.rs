@@ -11,6 +11,7 @@ mod memory;
 mod observe;
 mod peers;
 mod protocol;
+mod providers;
 mod rest;
 mod rollback_time;
 mod routes;
