@@ -46,6 +46,7 @@ type Behaviours = Arc<Mutex<HashMap<String, Behaviour>>>;
 #[derive(Debug, Clone, Default)]
 pub struct FakeEngine {
     behaviours: Behaviours,
+    devices: Arc<Mutex<Vec<Provider>>>,
 }
 
 impl FakeEngine {
@@ -57,6 +58,11 @@ impl FakeEngine {
     /// Sets what the model with that digest (`sha256:<hex>`) does, from its next run on.
     pub fn set(&self, digest: impl Into<String>, behaviour: Behaviour) {
         lock(&self.behaviours).insert(digest.into(), behaviour);
+    }
+
+    /// Lets models run on another provider than the processors from now on, as if the host had such a device.
+    pub fn add_device(&self, provider: Provider) {
+        lock(&self.devices).push(provider);
     }
 
     /// Changes the share of failing requests of that model and nothing else.
@@ -77,19 +83,22 @@ impl Engine for FakeEngine {
     }
 
     fn providers(&self) -> Vec<Provider> {
-        vec![Provider::Cpu]
+        lock(&self.devices).iter().copied().chain([Provider::Cpu]).collect()
     }
 
     async fn load(&self, model: Bytes, options: LoadOptions) -> Result<Arc<dyn Session>, EngineError> {
         let wanted = options.provider.preferred.first().copied().unwrap_or(Provider::Cpu);
-        if wanted != Provider::Cpu && !options.provider.allow_fallback {
-            return Err(EngineError::Provider { wanted, why: "the fake engine has processors only".into() });
+        let here = self.providers();
+        if !here.contains(&wanted) && !options.provider.allow_fallback {
+            return Err(EngineError::Provider { wanted, why: format!("the fake engine has {here:?}") });
         }
+        let found = options.provider.preferred.iter().find(|provider| here.contains(provider));
         let inspection =
             inspect(&model, &options.limits).map_err(|error| EngineError::Load(error.to_string()))?;
         Ok(Arc::new(FakeSession {
             signature: inspection.signature,
             digest: inspection.file_digest,
+            provider: found.copied().unwrap_or(Provider::Cpu),
             behaviours: self.behaviours.clone(),
             runs: AtomicUsize::new(0),
             rows: AtomicUsize::new(0),
@@ -102,6 +111,7 @@ impl Engine for FakeEngine {
 struct FakeSession {
     signature: ModelSignature,
     digest: String,
+    provider: Provider,
     behaviours: Behaviours,
     runs: AtomicUsize,
     rows: AtomicUsize,
@@ -127,7 +137,7 @@ impl Session for FakeSession {
     }
 
     fn provider(&self) -> Provider {
-        Provider::Cpu
+        self.provider
     }
 
     fn in_flight(&self) -> usize {

@@ -1,5 +1,6 @@
 //! The two traits that services see: [`Engine`] and [`Session`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -117,6 +118,10 @@ pub struct LoadOptions {
     pub optimization: Optimization,
     /// What inspection allows; the engine refuses what inspection refuses.
     pub limits: crate::Limits,
+    /// Folder for what a provider builds of a model and takes again at the next load (TensorRT's engines), in it a folder for
+    /// each digest of a model's bytes. What stands there is run: nobody but the service may write to it. `None`: it is built
+    /// at each load.
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl Default for LoadOptions {
@@ -130,6 +135,7 @@ impl Default for LoadOptions {
             load_limit: Duration::from_secs(120),
             optimization: Optimization::All,
             limits: crate::Limits::default(),
+            cache_dir: None,
         }
     }
 }

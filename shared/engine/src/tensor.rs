@@ -278,6 +278,23 @@ impl Tensor {
         }
     }
 
+    /// Copies the elements to the beginning of `room`, and gives what is left of it.
+    pub(crate) fn copy_to<'a, T: Element>(&self, room: &'a mut [T]) -> Result<&'a mut [T], TensorError> {
+        match &self.data {
+            TensorData::Raw(data) if self.datatype == T::DATATYPE => {
+                let actual = room.len();
+                let Some((own, rest)) = room.split_at_mut_checked(self.len()) else {
+                    return Err(TensorError::Length { expected: self.len(), actual, unit: "elements" });
+                };
+                for (place, bytes) in own.iter_mut().zip(data.chunks_exact(size_of::<T>())) {
+                    *place = T::get(bytes);
+                }
+                Ok(rest)
+            }
+            _ => Err(TensorError::DataType { expected: T::DATATYPE, actual: self.datatype }),
+        }
+    }
+
     /// The elements as 64-bit floats, from any numeric type or `BOOL` (64-bit integers lose precision past 2^53).
     ///
     /// # Errors

@@ -8,14 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::inspect::proto::ModelProto;
-use engine::{Answer, Batching, Engine, EngineError, LoadOptions, OnnxRuntime, RunOptions, Session, Tensor};
+use engine::{
+    Answer, Batching, Engine, EngineError, LoadOptions, OnnxRuntime, Provider, RunOptions, Session, Tensor,
+};
 
 /// Long enough that requests which are sent one after the other wait for each other.
 const WHILE: u64 = 300_000;
-/// Turns of [`model::slow`] that take some tenths of a second.
-const TURNS: i64 = 400_000;
+
+/// Turns of [`model::slow`] that take some tenths of a second; a device is told each of them.
+fn turns() -> i64 {
+    if model::provider() == Provider::Cpu { 400_000 } else { 20_000 }
+}
 
 async fn load(model: &ModelProto, batching: Batching) -> Option<Arc<dyn Session>> {
+    load_with(model, LoadOptions { batching, ..model::options() }).await
+}
+
+async fn load_with(model: &ModelProto, options: LoadOptions) -> Option<Arc<dyn Session>> {
     let runtime = match OnnxRuntime::open() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -24,7 +33,7 @@ async fn load(model: &ModelProto, batching: Batching) -> Option<Arc<dyn Session>
             return None;
         }
     };
-    let options = LoadOptions { batching, queue_capacity: 2000, ..LoadOptions::default() };
+    let options = LoadOptions { queue_capacity: 2000, ..options };
     Some(runtime.load(model::file(model), options).await.unwrap())
 }
 
@@ -63,7 +72,7 @@ async fn send(
 async fn occupy(session: &Arc<dyn Session>) -> tokio::task::JoinHandle<Result<Answer, EngineError>> {
     let options = RunOptions { started: Some(Arc::default()), ..soon() };
     let started = options.started.clone().unwrap();
-    let busy = send(session, slow(0.0, TURNS), options).await;
+    let busy = send(session, slow(0.0, turns()), options).await;
     while !started.load(std::sync::atomic::Ordering::Acquire) {
         tokio::task::yield_now().await;
     }
@@ -130,7 +139,8 @@ async fn other_shapes_and_larger_requests_run_by_themselves() {
 
 #[tokio::test]
 async fn a_wrong_request_fails_nobody_but_itself() {
-    let Some(session) = load(&model::gather(), waiting(4, &[])).await else { return };
+    let options = LoadOptions { batching: waiting(4, &[]), ..LoadOptions::default() };
+    let Some(session) = load_with(&model::gather(), options).await else { return };
     assert!(session.batches());
     let mut sent = Vec::new();
     for index in [0_i64, 9, 2, 1] {
@@ -223,7 +233,7 @@ async fn nothing_is_run_for_those_who_are_gone() {
 #[tokio::test]
 async fn a_run_ends_when_the_last_of_its_callers_is_gone_and_not_before() {
     let Some(session) = load(&model::slow(), waiting(2, &[])).await else { return };
-    let first = send(&session, slow(1.0, TURNS), soon()).await;
+    let first = send(&session, slow(1.0, turns()), soon()).await;
     let second = send(&session, slow(2.0, 1), soon()).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     first.abort();

@@ -24,7 +24,7 @@ fn runtime() -> Option<OnnxRuntime> {
 }
 
 async fn load(runtime: &OnnxRuntime, model: &engine::inspect::proto::ModelProto) -> Arc<dyn Session> {
-    runtime.load(model::file(model), LoadOptions::default()).await.unwrap()
+    runtime.load(model::file(model), model::options()).await.unwrap()
 }
 
 fn soon() -> RunOptions {
@@ -54,7 +54,7 @@ async fn it_adds() {
     assert_eq!(answer.outputs[0].values::<f32>().unwrap(), [11.0, 22.0, 13.0, 24.0]);
     assert_eq!(answer.outputs[0].shape(), [2, 2]);
     assert_eq!(answer.timings.batch_rows, 2);
-    assert_eq!(session.provider(), Provider::Cpu);
+    assert_eq!(session.provider(), model::provider());
     assert_eq!(session.in_flight(), 0);
 }
 
@@ -118,7 +118,7 @@ async fn a_wrong_request_is_the_callers_fault_and_names_every_field() {
 #[tokio::test]
 async fn a_failing_node_is_the_models_fault() {
     let Some(runtime) = runtime() else { return };
-    let session = load(&runtime, &model::gather()).await;
+    let session = runtime.load(model::file(&model::gather()), LoadOptions::default()).await.unwrap();
     let good = Tensor::of("i", vec![2], &[0_i64, 2]).unwrap();
     let answer = session.run(vec![good], vec![], soon()).await.unwrap();
     assert_eq!(answer.outputs[0].values::<f32>().unwrap(), [1.0, 3.0]);
@@ -158,7 +158,7 @@ async fn an_endless_loop_stops_soon_after_its_deadline() {
 #[tokio::test]
 async fn a_full_queue_refuses_and_a_queued_request_meets_its_deadline() {
     let Some(runtime) = runtime() else { return };
-    let options = LoadOptions { queue_capacity: 1, ..LoadOptions::default() };
+    let options = LoadOptions { queue_capacity: 1, ..model::options() };
     let session = runtime.load(model::file(&model::endless()), options).await.unwrap();
     let x = || vec![Tensor::of("x", vec![1], &[0.0_f32]).unwrap()];
     let busy = session.clone();
@@ -204,7 +204,7 @@ async fn an_answer_has_the_shape_of_its_own_bytes_whatever_the_graph_declares() 
         let mut lying = model::add();
         lying.graph.as_mut().unwrap().output[0] = model::value("y", model::FLOAT, declared);
         // The runtime may refuse such a graph at load or the run; if it answers, then with what was computed.
-        let Ok(session) = runtime.load(model::file(&lying), LoadOptions::default()).await else { continue };
+        let Ok(session) = runtime.load(model::file(&lying), model::options()).await else { continue };
         let x = Tensor::of("x", vec![3, 2], &[1.0_f32; 6]).unwrap();
         let Ok(answer) = session.run(vec![x], vec![], soon()).await else { continue };
         assert_eq!(answer.outputs[0].shape(), [3, 2], "{declared:?}");
@@ -223,7 +223,7 @@ async fn a_huge_declared_input_is_not_made_up_to_warm_the_model() {
     graph.input[0] = model::value("x", model::FLOAT, &[1 << 40]);
     graph.output[0] = model::value("y", model::FLOAT, &[1 << 40]);
     let limits = engine::Limits { input_bytes: u64::MAX, ..engine::Limits::default() };
-    let options = LoadOptions { limits, ..LoadOptions::default() };
+    let options = LoadOptions { limits, ..model::options() };
     let session = runtime.load(model::file(&huge), options).await.unwrap();
     session.warm_up(soon()).await.unwrap();
     let small = vec![Tensor::of("x", vec![1], &[1.0_f32]).unwrap()];

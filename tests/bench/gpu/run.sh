@@ -29,8 +29,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 case $PROVIDER in
-    cpu) KIND=KIND_CPU ;;
-    cuda | tensorrt) KIND=KIND_GPU ;;
+    cpu | cuda | tensorrt) ;;
     *) echo "run.sh: --provider is cuda, tensorrt or cpu" >&2; exit 1 ;;
 esac
 if [ ${#STAGES[@]} -eq 0 ]; then STAGES=(smoke suite bench); fi
@@ -54,6 +53,8 @@ for folder in folders:
 }
 
 export WLP_BENCH_BIN="$PACK/bin" WLP_BENCH_MODELS="$PACK/models" WLP_BENCH_PROVIDER=$PROVIDER
+# the engine's tests run there too
+export WLP_TEST_PROVIDER=$PROVIDER
 ORT_DYLIB_PATH="$PACK/libraries/$(cat "$PACK/onnxruntime")"
 LD_LIBRARY_PATH="$PACK/libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 if [ "$PROVIDER" != cpu ]; then LD_LIBRARY_PATH+=$(python_libraries_of_cuda); fi
@@ -114,8 +115,11 @@ smoke() {
     start_wlp wlp 64
     for model in mlp resnetish; do
         ready wlp "$model" "${SHAPES[$model]}"
-        if python3 -c 'import sys, urllib.request; sys.exit(sys.argv[2] not in urllib.request.urlopen(sys.argv[1]).read().decode())' \
-            "http://${PEER_REST[wlp]}/v2/models/$model/config" "$KIND"; then
+        if python3 -c '
+import json, sys, urllib.request
+config = json.load(urllib.request.urlopen(sys.argv[1]))
+sys.exit(config["parameters"]["provider"]["string_value"] != sys.argv[2])' \
+            "http://${PEER_REST[wlp]}/v2/models/$model/config" "$PROVIDER"; then
             say "$model runs on $PROVIDER"
         else
             FAILED+=("$model does not run on $PROVIDER")

@@ -46,8 +46,9 @@ impl Model {
             .map_err(plain)?;
         let mut builder = match provider {
             "cpu" => builder,
+            // of the precision of the server beside it
             "cuda" => builder
-                .with_execution_providers([CUDA::default().build().error_on_failure()])
+                .with_execution_providers([CUDA::default().with_tf32(false).build().error_on_failure()])
                 .map_err(plain)?,
             "tensorrt" => builder
                 .with_execution_providers([TensorRT::default().build().error_on_failure()])

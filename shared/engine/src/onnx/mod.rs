@@ -2,6 +2,7 @@
 
 mod convert;
 mod independence;
+mod instance;
 mod library;
 mod load;
 mod pace;
@@ -11,6 +12,7 @@ mod seat;
 mod session;
 mod switch;
 mod texts;
+mod transfer;
 mod watch;
 mod worker;
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ort::session::Session;
 use tokio::sync::oneshot;
 
+use super::instance::Instance;
 use super::switch::Switch;
 use crate::{Answer, Batching, EngineError, RunOptions, Tensor};
 
@@ -33,7 +33,7 @@ struct Waiting {
 struct State {
     waiting: Waiting,
     /// Instances that nobody uses.
-    idle: Vec<Session>,
+    idle: Vec<Instance>,
     closed: bool,
 }
 
@@ -47,12 +47,12 @@ pub(super) struct Queue {
 
 /// An instance with what it runs next.
 pub(super) struct Turn {
-    pub session: Session,
+    pub instance: Instance,
     pub jobs: Vec<Job>,
 }
 
 impl Queue {
-    pub fn new(capacity: usize, batching: Batching, instances: Vec<Session>) -> Self {
+    pub fn new(capacity: usize, batching: Batching, instances: Vec<Instance>) -> Self {
         Self {
             state: Mutex::new(State { waiting: Waiting::default(), idle: instances, closed: false }),
             wake: Condvar::new(),
@@ -62,15 +62,15 @@ impl Queue {
     }
 
     /// An instance for a caller that runs its request itself: one is free, and nobody waits for it.
-    pub fn at_once(&self) -> Option<Session> {
+    pub fn at_once(&self) -> Option<Instance> {
         let mut state = lock(&self.state);
         if state.closed || state.waiting.count > 0 { None } else { state.idle.pop() }
     }
 
     /// Gives an instance back.
-    pub fn give_back(&self, session: Session) {
+    pub fn give_back(&self, instance: Instance) {
         let mut state = lock(&self.state);
-        state.idle.push(session);
+        state.idle.push(instance);
         if state.closed {
             self.wake.notify_all(); // every thread ends
         } else if state.waiting.count > 0 {
@@ -109,11 +109,11 @@ impl Queue {
             if !idle.is_empty() {
                 match waiting.group(&self.batching, *closed) {
                     Taken::Group(jobs) => {
-                        if let Some(session) = idle.pop() {
+                        if let Some(instance) = idle.pop() {
                             if waiting.count > 0 && !idle.is_empty() {
                                 self.wake.notify_one();
                             }
-                            return Some(Turn { session, jobs });
+                            return Some(Turn { instance, jobs });
                         }
                     }
                     Taken::Later(until) => patience = Some(until),

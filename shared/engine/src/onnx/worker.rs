@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ort::ErrorCode;
-use ort::session::Session;
 
-use super::convert;
+use super::convert::{self, Values};
+use super::instance::Instance;
 use super::pace::Pace;
 use super::queue::{Job, Queue, Turn};
 use super::switch::Run;
@@ -16,19 +16,19 @@ use crate::{Answer, EngineError, FieldError, Tensor, Timings};
 
 /// The thread of a session: takes turns until the queue is closed and empty.
 pub(super) fn work(queue: &Queue, pace: &Pace) {
-    while let Some(Turn { mut session, jobs }) = queue.turn() {
-        serve(&mut session, jobs, pace);
-        queue.give_back(session);
+    while let Some(Turn { mut instance, jobs }) = queue.turn() {
+        serve(&mut instance, jobs, pace);
+        queue.give_back(instance);
     }
 }
 
 /// Runs requests as one. Where that fails, each of them runs alone: a wrong request fails nobody but itself.
-pub(super) fn serve(session: &mut Session, jobs: Vec<Job>, pace: &Pace) {
-    match together(session, jobs, pace) {
+pub(super) fn serve(instance: &mut Instance, jobs: Vec<Job>, pace: &Pace) {
+    match together(instance, jobs, pace) {
         Outcome::Answered => {}
         Outcome::Apart(jobs) => {
             for job in jobs {
-                together(session, vec![job], pace);
+                together(instance, vec![job], pace);
             }
         }
     }
@@ -41,7 +41,7 @@ enum Outcome {
     Apart(Vec<Job>),
 }
 
-fn together(session: &mut Session, mut jobs: Vec<Job>, pace: &Pace) -> Outcome {
+fn together(instance: &mut Instance, mut jobs: Vec<Job>, pace: &Pace) -> Outcome {
     let batched_at = Instant::now();
     jobs.retain(|job| !job.switch.is_off());
     let run = match Run::new(jobs.len()) {
@@ -50,7 +50,7 @@ fn together(session: &mut Session, mut jobs: Vec<Job>, pace: &Pace) -> Outcome {
         Err(error) => return refuse(jobs, &error),
     };
     let parts: Vec<&[Tensor]> = jobs.iter().map(|job| job.inputs.as_slice()).collect();
-    let values = match convert::inputs(&parts) {
+    let values = match instance.lay_out(&parts) {
         Ok(values) => values,
         Err(_) if jobs.len() > 1 => return Outcome::Apart(jobs),
         Err(error) => return refuse(jobs, &error),
@@ -70,7 +70,7 @@ fn together(session: &mut Session, mut jobs: Vec<Job>, pace: &Pace) -> Outcome {
     let started_at = Instant::now();
     let wanted = union(&jobs);
     let limit = jobs.first().and_then(|job| job.options.limit);
-    let result = within(limit, &run, || guarded(session, values, &wanted, &run));
+    let result = within(limit, &run, || guarded(instance, values, &wanted, &run));
     let ended_at = Instant::now();
     let rows = jobs.iter().map(rows_of).sum();
     pace.ran(rows, ended_at - started_at);
@@ -97,7 +97,7 @@ fn together(session: &mut Session, mut jobs: Vec<Job>, pace: &Pace) -> Outcome {
 
 /// Runs a request on the thread of its caller.
 pub(super) fn alone(
-    session: &mut Session,
+    instance: &mut Instance,
     inputs: &[Tensor],
     wanted: &[String],
     run: &Arc<Run>,
@@ -105,9 +105,9 @@ pub(super) fn alone(
     pace: &Pace,
 ) -> Result<Answer, EngineError> {
     let batched_at = Instant::now();
-    let values = convert::inputs(&[inputs])?;
+    let values = instance.lay_out(&[inputs])?;
     let started_at = Instant::now();
-    let outputs = within(limit, run, || guarded(session, values, wanted, run));
+    let outputs = within(limit, run, || guarded(instance, values, wanted, run));
     let ended_at = Instant::now();
     let batch_rows = inputs.first().map_or(1, Tensor::rows);
     pace.ran(batch_rows, ended_at - started_at);
@@ -170,37 +170,18 @@ fn within<T>(
 
 /// A binding that panics must not take the other requests of this session with it.
 fn guarded(
-    session: &mut Session,
-    values: convert::Values,
+    instance: &mut Instance,
+    values: Values,
     wanted: &[String],
     run: &Run,
 ) -> Result<Vec<Tensor>, EngineError> {
-    catch_unwind(AssertUnwindSafe(|| infer(session, values, wanted, run))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| instance.run(values, wanted, run))).unwrap_or_else(|_| {
         Err(EngineError::ModelFault("the runtime gave an output that is not there".into()))
     })
 }
 
-/// Runs the model once.
-pub(super) fn infer(
-    session: &mut Session,
-    values: convert::Values,
-    wanted: &[String],
-    run: &Run,
-) -> Result<Vec<Tensor>, EngineError> {
-    let outputs = session.run_with_options(values, &run.options).map_err(|error| fault(&error))?;
-    wanted
-        .iter()
-        .map(|name| {
-            let value =
-                outputs.get(name).ok_or_else(|| EngineError::ModelFault(format!("no output {name}")))?;
-            convert::output(name, value)
-                .map_err(|why| EngineError::ModelFault(format!("output {name}: {why}")))
-        })
-        .collect()
-}
-
 /// A refusal before any node runs is the caller's, anything later the model's.
-fn fault(error: &ort::Error) -> EngineError {
+pub(super) fn fault(error: &ort::Error) -> EngineError {
     let message = error.message();
     if error.code() == ErrorCode::InvalidArgument && !message.contains("while running") {
         let description = convert::text(message);

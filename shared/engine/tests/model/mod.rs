@@ -1,4 +1,4 @@
-//! Small ONNX models, built here from the messages of the format.
+//! Small ONNX models, built here from the messages of the format, and where the tests run them.
 #![allow(dead_code, missing_docs)]
 
 use bytes::Bytes;
@@ -6,7 +6,25 @@ use engine::inspect::proto::{
     AttributeProto, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     TensorProto, TensorShapeProto, TensorType, TypeProto, TypeValue, ValueInfoProto,
 };
+use engine::{LoadOptions, Provider, ProviderPolicy};
 use prost::Message;
+
+/// Where the tests run: `WLP_TEST_PROVIDER`, which is `cpu` where it is not set, `cuda` or `tensorrt`.
+pub fn provider() -> Provider {
+    match std::env::var("WLP_TEST_PROVIDER").as_deref() {
+        Ok("cuda") => Provider::Cuda,
+        Ok("tensorrt") => Provider::TensorRt,
+        Ok("cpu") | Err(_) => Provider::Cpu,
+        Ok(other) => panic!("WLP_TEST_PROVIDER={other}: cpu, cuda or tensorrt"),
+    }
+}
+
+/// Runs there, but for models of which a device takes no node, as those of text alone.
+pub fn options() -> LoadOptions {
+    let preferred = vec![provider(), Provider::Cpu];
+    let provider = ProviderPolicy { preferred, allow_fallback: true, ..ProviderPolicy::default() };
+    LoadOptions { provider, ..LoadOptions::default() }
+}
 
 pub const FLOAT: i32 = 1;
 pub const INT64: i32 = 7;
@@ -86,7 +104,7 @@ pub fn identity(elem_type: i32) -> ModelProto {
     })
 }
 
-/// y = the row of a table of three that i names; another i fails inside the graph.
+/// y = the row of a table of three that i names; another i fails inside the graph on the processors. A device looks at no i.
 pub fn gather() -> ModelProto {
     model(GraphProto {
         node: vec![node("Gather", &["table", "i"], &["y"])],
