@@ -65,7 +65,7 @@ pub fn plan(config: &ModelConfig, server: &Config) -> Result<Plan, Vec<FieldErro
             .filter(|size| *size > 0)
             .map_or(server.admission.requests, |size| size as usize),
         batching,
-        ..server.infer.load_options()
+        ..server.load_options()
     };
     if bad.is_empty() { Ok(Plan { options, waiting }) } else { Err(bad) }
 }

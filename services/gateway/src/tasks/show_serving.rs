@@ -7,6 +7,7 @@ use contracts::name;
 use runtime::Tasks;
 
 use crate::gateway::Gateway;
+use crate::metrics::Shown;
 
 /// Longest time until what drains is looked at again, real time.
 const PERIOD: Duration = Duration::from_secs(3);
@@ -40,8 +41,13 @@ impl Gateway {
                 "draining" => "draining",
                 _ => "loading",
             };
-            let version = name::last(&served.version).to_owned();
-            (served.endpoint.clone(), version, served.traffic_percent, state)
+            Shown {
+                endpoint: served.endpoint.clone(),
+                version: name::last(&served.version).to_owned(),
+                percent: served.traffic_percent,
+                state,
+                provider: served.provider.clone(),
+            }
         };
         self.meters().show(&served.iter().map(row).collect::<Vec<_>>());
     }

@@ -91,7 +91,7 @@ async fn json_and_binary_requests_get_the_answer_of_grpc() {
 
     let (status, answer) = told(&stage, INFER, &row()).await;
     let wanted = json!({
-        "id": "r-1", "model_name": "scorer", "model_version": "1.0.0",
+        "id": "r-1", "model_name": "scorer", "model_version": "1.0.0", "parameters": {"provider": "cpu"},
         "outputs": [
             {"name": "label", "datatype": "INT64", "shape": [1], "data": [1]},
             {"name": "scores", "datatype": "FP32", "shape": [1, 3], "data": [0.25, 0.5, 0.25]},
