@@ -26,8 +26,15 @@ impl Gateway {
     pub(super) fn server_stated(&self) -> wire::ServerMetadataResponse {
         let ordered = self.local().is_some_and(|local| local.takes_orders().is_ok());
         let repository = if ordered { "model_repository" } else { "model_repository(index)" };
-        let mut extensions =
-            vec!["classification", "logging", "model_configuration", repository, "parameters", "statistics", "trace"];
+        let mut extensions = vec![
+            "classification",
+            "logging",
+            "model_configuration",
+            repository,
+            "parameters",
+            "statistics",
+            "trace",
+        ];
         if self.local().is_some() {
             // Priorities and queue policies come with a model's configuration.
             extensions.extend(["schedule_policy", "sequence"]);

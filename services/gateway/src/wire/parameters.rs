@@ -108,7 +108,8 @@ fn sequence(request: &ModelInferRequest, wrong: &mut impl FnMut(&str, String)) -
             Some(Id::Text(text.clone()))
         }
         Some(_) => {
-            let why = format!("must be a whole number, 0 or more, or a string of at most {LONGEST_SEQUENCE} bytes");
+            let why =
+                format!("must be a whole number, 0 or more, or a string of at most {LONGEST_SEQUENCE} bytes");
             wrong("sequence_id", why);
             None
         }
@@ -133,7 +134,8 @@ mod tests {
 
     fn sequence_of(given: Vec<(&str, ParameterChoice)>) -> (Asked, Vec<String>) {
         let parameter = |choice| InferParameter { parameter_choice: Some(choice) };
-        let parameters = given.into_iter().map(|(name, choice)| (name.to_owned(), parameter(choice))).collect();
+        let parameters =
+            given.into_iter().map(|(name, choice)| (name.to_owned(), parameter(choice))).collect();
         let request = ModelInferRequest { parameters, ..Default::default() };
         let (read, bad) = Parameters::of(&request, None);
         (read.sequence, bad.iter().map(ToString::to_string).collect())

@@ -114,10 +114,7 @@ enum Contents {
 }
 
 /// The tensor of an input, or everything that is wrong with it. Contents are looked at where type and shape hold.
-fn one(
-    input: InferInputTensor,
-    contents: Contents,
-) -> Result<Tensor, (Unreadable, Vec<Wrong>)> {
+fn one(input: InferInputTensor, contents: Contents) -> Result<Tensor, (Unreadable, Vec<Wrong>)> {
     let mut faults = Vec::new();
     let datatype = DataType::parse(&input.datatype);
     if datatype.is_none() {

@@ -201,11 +201,7 @@ async fn what_is_wrong_with_one_model_holds_no_other_up() {
         ),
         ("lack", "version_policy { specific { versions: [ 4 ] } }", "version_policy.specific.versions: 4"),
         ("steps", "ensemble_scheduling { }", "ensemble_scheduling: "),
-        (
-            "turns",
-            "sequence_batching { iterative_sequence: true }",
-            "sequence_batching.iterative_sequence: ",
-        ),
+        ("turns", "sequence_batching { iterative_sequence: true }", "sequence_batching.iterative_sequence: "),
         (
             "told",
             "sequence_batching { control_input { name: \"s\" control { int32_false_true: [ 0, 1 ] } } }",
@@ -433,7 +429,10 @@ async fn a_client_brings_a_configuration_for_one_load() {
         assert!(refused.message().contains("failed to load"), "{refused}");
     }
     let refused = load(r#"{"backend": "python"}"#).await.unwrap_err();
-    assert!(refused.message().contains("failed to load") && refused.message().contains("python"), "{refused}");
+    assert!(
+        refused.message().contains("failed to load") && refused.message().contains("python"),
+        "{refused}"
+    );
     assert_eq!(shelf.config("net").await.max_batch_size, 16, "what was served is served on");
     shelf.load("net").await.unwrap();
     assert_eq!(shelf.config("net").await.max_batch_size, 4);
