@@ -2,6 +2,7 @@
 //! named by its `service.name`, or by its parent's, so that a trace viewer shows five.
 
 mod by_service;
+mod sampled;
 mod unrecorded;
 
 use std::sync::OnceLock;
@@ -19,6 +20,7 @@ use tracing_subscriber::{Layer, Registry, fmt};
 use crate::config::{LogFormat, Telemetry};
 use crate::logs::JsonLines;
 use by_service::{ByService, Owned, Owners};
+use sampled::Share;
 use unrecorded::Unrecorded;
 
 tokio::task_local! {
@@ -26,7 +28,7 @@ tokio::task_local! {
     pub(crate) static SERVICE: &'static str;
 }
 
-static RECORDER: OnceLock<Owned> = OnceLock::new();
+static RECORDER: OnceLock<(Owned, Share)> = OnceLock::new();
 
 /// Flushes what is left when dropped, so keep it until the end of `main`.
 #[derive(Debug)]
@@ -73,14 +75,14 @@ pub fn init(service: &'static str, config: &Telemetry) -> anyhow::Result<Guard> 
             None,
         )
     } else {
-        let owners = Owners::new(service);
+        let (owners, share) = (Owners::new(service), Share::new(config.sample_ratio));
         let provider = SdkTracerProvider::builder()
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio))))
+            .with_sampler(Sampler::ParentBased(Box::new(share.clone())))
             .with_resource(by_service::resource(service))
             .with_span_processor(ByService::new(owners.clone(), &config.otlp_endpoint)?)
             .build();
         let tracer = Owned { tracer: provider.tracer("wlp"), owners };
-        let _ = RECORDER.set(tracer.clone());
+        let _ = RECORDER.set((tracer.clone(), share));
         let spans = layer(tracer);
         (spans.with_filter(traced()).boxed(), Some(provider))
     };
@@ -97,7 +99,12 @@ pub fn init(service: &'static str, config: &Telemetry) -> anyhow::Result<Guard> 
 
 /// What records spans that have already ended; none where nothing is recorded.
 pub(crate) fn recorder() -> Option<&'static Owned> {
-    RECORDER.get()
+    RECORDER.get().map(|(tracer, _)| tracer)
+}
+
+/// Whether a call that no recorded caller made is recorded: a draw by `telemetry.sample_ratio`.
+pub(crate) fn draw() -> bool {
+    RECORDER.get().is_some_and(|(_, share)| share.draw())
 }
 
 fn layer<T>(tracer: T) -> OpenTelemetryLayer<Registry, T>

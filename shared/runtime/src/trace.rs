@@ -19,8 +19,11 @@ use crate::layers::{Answer, Inner};
 use crate::observe::observe;
 use crate::telemetry;
 
+/// Methods that are called so often that a span which nobody would see costs more than it is worth.
+const FREQUENT: &str = "/inference.GRPCInferenceService/";
+
 /// One server span for each RPC, child of the caller's if it sent one. Its `service.name` is inherited by the spans
-/// below it, so that one process shows as five services.
+/// below it, so that one process shows as five services. An inference has a span only where it is recorded.
 #[derive(Clone)]
 pub struct ServerTrace<S> {
     inner: S,
@@ -44,9 +47,7 @@ impl<S: Inner> Service<Request<Body>> for ServerTrace<S> {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answer {
-        let span = server_span(self.service, request.uri().path());
-        // Fails only where no telemetry is set up, and then there is nothing to tie together.
-        let _ = span.set_parent(extract(request.headers()));
+        let span = span_of(self.service, request.uri().path(), request.headers());
         let answer = span.in_scope(|| self.inner.call(request));
         let (recorded, kept) = (span.clone(), span.clone());
         Box::pin(
@@ -64,8 +65,27 @@ pub fn inject(headers: &mut HeaderMap) {
     inject_of(&Span::current(), headers);
 }
 
+fn span_of(service: &'static str, path: &str, headers: &HeaderMap) -> Span {
+    let caller = extract(headers);
+    let mut drawn = false;
+    if path.starts_with(FREQUENT) && !caller.span().span_context().is_sampled() {
+        // A caller that says "not sampled" has decided for both.
+        drawn = !caller.span().span_context().is_valid() && telemetry::draw();
+        if !drawn {
+            return Span::none();
+        }
+    }
+    let span = server_span(service, path, drawn.then_some(1));
+    // Fails only where no telemetry is set up, and then there is nothing to tie together.
+    let _ = span.set_parent(caller);
+    span
+}
+
 /// The trace context in headers; empty if there is none or it is malformed.
 pub fn extract(headers: &HeaderMap) -> opentelemetry::Context {
+    if !headers.contains_key("traceparent") {
+        return opentelemetry::Context::new();
+    }
     TraceContextPropagator::new().extract_with_context(&opentelemetry::Context::new(), &Headers(headers))
 }
 
@@ -78,6 +98,9 @@ pub fn trace_id() -> Option<String> {
 
 /// The `traceparent` of the current span, to store beside work that goes on later.
 pub fn traceparent() -> Option<String> {
+    if Span::current().is_disabled() {
+        return None;
+    }
     let mut headers = HeaderMap::new();
     inject(&mut headers);
     headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned)
@@ -141,7 +164,7 @@ pub(crate) fn client_span(path: &str) -> Span {
     )
 }
 
-fn server_span(name: &'static str, path: &str) -> Span {
+fn server_span(name: &'static str, path: &str, drawn: Option<i64>) -> Span {
     let (service, method) = split(path);
     tracing::info_span!(
         parent: None,
@@ -155,6 +178,7 @@ fn server_span(name: &'static str, path: &str) -> Span {
         rpc.method = method,
         rpc.grpc.status_code = field::Empty,
         enduser.id = field::Empty,
+        sampling.priority = drawn,
     )
 }
 
