@@ -34,6 +34,8 @@ struct State {
     waiting: Waiting,
     /// Instances that nobody uses.
     idle: Vec<Instance>,
+    /// A request is about to take the next turn on its own thread.
+    led: bool,
     closed: bool,
 }
 
@@ -54,7 +56,12 @@ pub(super) struct Turn {
 impl Queue {
     pub fn new(capacity: usize, batching: Batching, instances: Vec<Instance>) -> Self {
         Self {
-            state: Mutex::new(State { waiting: Waiting::default(), idle: instances, closed: false }),
+            state: Mutex::new(State {
+                waiting: Waiting::default(),
+                idle: instances,
+                led: false,
+                closed: false,
+            }),
             wake: Condvar::new(),
             capacity: capacity.max(1),
             batching,
@@ -73,12 +80,13 @@ impl Queue {
         state.idle.push(instance);
         if state.closed {
             self.wake.notify_all(); // every thread ends
-        } else if state.waiting.count > 0 {
+        } else if state.waiting.count > 0 && !state.led {
             self.wake.notify_one();
         }
     }
 
-    pub fn push(&self, job: Job) -> Result<(), EngineError> {
+    /// Puts a request into the queue; says whether it `may_lead` and shall: an instance is free, and nobody else takes it.
+    pub fn push(&self, job: Job, may_lead: bool) -> Result<bool, EngineError> {
         let mut state = lock(&self.state);
         if state.closed {
             return Err(EngineError::Closed);
@@ -90,11 +98,36 @@ impl Queue {
             return Err(EngineError::Busy { capacity: self.capacity });
         }
         state.waiting.push(job);
+        let free = !state.idle.is_empty();
+        let leads = may_lead && free && !state.led;
+        state.led |= leads;
         // Where no instance is free, whoever gives one back looks again.
-        if !state.idle.is_empty() {
+        if free && !state.led {
             self.wake.notify_one();
         }
-        Ok(())
+        Ok(leads)
+    }
+
+    /// What the leader runs next, if there is an instance and something is ready for it.
+    pub fn next(&self) -> Option<Turn> {
+        let mut state = lock(&self.state);
+        let State { waiting, idle, closed, .. } = &mut *state;
+        if idle.is_empty() {
+            return None;
+        }
+        match waiting.group(&self.batching, *closed) {
+            Taken::Group(jobs) => Some(Turn { instance: idle.pop()?, jobs }),
+            Taken::Later(_) | Taken::Nothing => None,
+        }
+    }
+
+    /// Nobody leads any more: what waits is for the threads.
+    pub fn step_down(&self) {
+        let mut state = lock(&self.state);
+        state.led = false;
+        if state.waiting.count > 0 && !state.idle.is_empty() {
+            self.wake.notify_one();
+        }
     }
 
     /// Waits until there is something to run and an instance to run it on; `None` once the queue is closed and empty.
@@ -104,9 +137,9 @@ impl Queue {
             if state.closed && state.waiting.count == 0 {
                 return None;
             }
-            let State { waiting, idle, closed } = &mut *state;
+            let State { waiting, idle, led, closed } = &mut *state;
             let mut patience = None;
-            if !idle.is_empty() {
+            if !idle.is_empty() && !*led {
                 match waiting.group(&self.batching, *closed) {
                     Taken::Group(jobs) => {
                         if let Some(instance) = idle.pop() {

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::instance::Instance;
-use super::pace::Pace;
-use super::queue::{Job, Queue};
+use super::pace::{self, Pace};
+use super::queue::{Job, Queue, Turn};
 use super::seat::Seat;
 use super::switch::{Run, Switch};
 use super::{independence, load, worker};
@@ -69,8 +69,7 @@ impl OnnxSession {
             inspect(model, &options.limits).map_err(|error| EngineError::Load(error.to_string()))?;
         let (signature, digest) = (&inspection.signature, &inspection.file_digest);
         let (mut instances, provider) = load::load(environment, model, signature, digest, options)?;
-        let several =
-            options.batching.max_rows > 1 && independence::holds(&mut instances, signature)?;
+        let several = options.batching.max_rows > 1 && independence::holds(&mut instances, signature)?;
         let batching = several.then(|| options.batching.clone());
         let waiting = batching.clone().unwrap_or(Batching::ALONE);
         let (count, queue) = (instances.len(), Queue::new(options.queue_capacity, waiting, instances));
@@ -107,8 +106,7 @@ impl OnnxSession {
         outputs: &[String],
         options: &RunOptions,
     ) -> Option<Result<Answer, EngineError>> {
-        let waits = self.batching.as_ref().is_some_and(|batching| batching.delay_us > 0);
-        if waits || !self.pace.is_quick() {
+        if !self.is_quick() {
             return None;
         }
         let now = Instant::now();
@@ -123,10 +121,31 @@ impl OnnxSession {
         let instance = given.instance.as_mut()?;
         options.note_start();
         let answer = worker::alone(instance, inputs, outputs, &run, Some(left.min(limit)), &self.pace);
+        self.pace.ran_together(1);
         Some(answer.map_err(|error| match error {
             EngineError::TooLong { .. } if left < limit => EngineError::Deadline { running: true },
             error => error,
         }))
+    }
+
+    /// Runs what came along with a request, all requests of this runtime that are at the same point: they share a run on
+    /// its thread, and nobody is waited for.
+    async fn lead(&self) {
+        let _lead = Lead(&self.queue);
+        // Everybody else who can go on does so first, and joins the queue.
+        tokio::task::yield_now().await;
+        let Some(_seat) = Seat::take() else { return };
+        let began = Instant::now();
+        while let Some(Turn { instance, jobs }) = self.queue.next() {
+            let mut given = Given { instance: Some(instance), queue: &self.queue };
+            self.pace.ran_together(jobs.len());
+            if let Some(instance) = given.instance.as_mut() {
+                worker::serve(instance, jobs, &self.pace);
+            }
+            if !self.pace.is_quick() || began.elapsed() > pace::QUICK {
+                return; // the threads go on
+            }
+        }
     }
 
     fn push(
@@ -135,12 +154,18 @@ impl OnnxSession {
         outputs: Vec<String>,
         rows: Option<usize>,
         options: &RunOptions,
-    ) -> Result<(Arc<Switch>, Reply), EngineError> {
+        may_lead: bool,
+    ) -> Result<(Flight, Reply, bool), EngineError> {
         let (switch, (reply, receive)) = (Arc::new(Switch::default()), oneshot::channel());
         let (options, queued_at) = (options.clone(), Instant::now());
         let job = Job { inputs, outputs, rows, options, queued_at, switch: switch.clone(), reply };
-        self.queue.push(job)?;
-        Ok((switch, receive))
+        let leads = self.queue.push(job, may_lead)?;
+        Ok((Flight(switch), receive, leads))
+    }
+
+    /// Whether a request may run on its caller's thread.
+    fn is_quick(&self) -> bool {
+        self.pace.is_quick() && self.batching.as_ref().is_none_or(|batching| batching.delay_us == 0)
     }
 }
 
@@ -168,6 +193,15 @@ impl Drop for Given<'_> {
 impl Drop for OnnxSession {
     fn drop(&mut self) {
         self.queue.close();
+    }
+}
+
+/// A request that takes the next turn; dropped before it did, the threads take it.
+struct Lead<'a>(&'a Queue);
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        self.0.step_down();
     }
 }
 
@@ -231,12 +265,15 @@ impl Session for OnnxSession {
         self.signature.check(&inputs, &outputs).map_err(EngineError::BadInput)?;
         let outputs = session::wanted(&self.signature, outputs);
         let _counted = Counted::new(&self.in_flight);
-        if let Some(answer) = self.at_once(&inputs, &outputs, &options) {
+        let rows = self.rows(&inputs);
+        let together = rows.is_some() && self.pace.has_company() && self.is_quick();
+        if !together && let Some(answer) = self.at_once(&inputs, &outputs, &options) {
             return answer;
         }
-        let rows = self.rows(&inputs);
-        let (switch, mut receive) = self.push(inputs, outputs, rows, &options)?;
-        let flight = Flight(switch);
+        let (flight, mut receive, leads) = self.push(inputs, outputs, rows, &options, together)?;
+        if leads {
+            self.lead().await;
+        }
         tokio::select! {
             biased;
             answer = &mut receive => answer.unwrap_or(Err(EngineError::Closed)),
@@ -255,13 +292,13 @@ impl Session for OnnxSession {
             let mut runs = tokio::task::JoinSet::new();
             for _ in 0..self.instances {
                 let outputs = session::wanted(&self.signature, Vec::new());
-                let (switch, receive) = self.push(inputs.clone(), outputs, None, &options)?;
+                let (flight, receive, _) = self.push(inputs.clone(), outputs, None, &options, false)?;
                 let options = options.clone();
                 runs.spawn(async move {
                     tokio::select! {
                         answer = receive => answer.map(drop).map_err(|_| EngineError::Closed),
-                        () = options.cancelled() => { switch.stop(); Err(EngineError::Cancelled) }
-                        () = session::until(options.deadline) => Err(EngineError::Deadline { running: switch.stop() }),
+                        () = options.cancelled() => { flight.0.stop(); Err(EngineError::Cancelled) }
+                        () = session::until(options.deadline) => Err(EngineError::Deadline { running: flight.0.stop() }),
                     }
                 });
             }

@@ -70,7 +70,9 @@ fn together(instance: &mut Instance, mut jobs: Vec<Job>, pace: &Pace) -> Outcome
     let started_at = Instant::now();
     let wanted = union(&jobs);
     let limit = jobs.first().and_then(|job| job.options.limit);
-    let result = within(limit, &run, || guarded(instance, values, &wanted, &run));
+    let last =
+        jobs.iter().map(|job| job.options.deadline).reduce(|one, other| Some(one?.max(other?))).flatten();
+    let result = within(limit, last, &run, || guarded(instance, values, &wanted, &run));
     let ended_at = Instant::now();
     let rows = jobs.iter().map(rows_of).sum();
     pace.ran(rows, ended_at - started_at);
@@ -79,7 +81,9 @@ fn together(instance: &mut Instance, mut jobs: Vec<Job>, pace: &Pace) -> Outcome
     let mut split =
         match result.and_then(|outputs| if alone { Ok(vec![outputs]) } else { cut(&outputs, &shares) }) {
             Ok(split) => split.into_iter(),
-            Err(error) if alone => return refuse(jobs, &error),
+            Err(error) if alone || matches!(error, EngineError::Deadline { .. }) => {
+                return refuse(jobs, &error);
+            }
             Err(_) => return Outcome::Apart(jobs),
         };
     let mut lead = true;
@@ -107,7 +111,7 @@ pub(super) fn alone(
     let batched_at = Instant::now();
     let values = instance.lay_out(&[inputs])?;
     let started_at = Instant::now();
-    let outputs = within(limit, run, || guarded(instance, values, wanted, run));
+    let outputs = within(limit, None, run, || guarded(instance, values, wanted, run));
     let ended_at = Instant::now();
     let batch_rows = inputs.first().map_or(1, Tensor::rows);
     pace.ran(batch_rows, ended_at - started_at);
@@ -153,18 +157,21 @@ fn chosen(made: &[Tensor], wanted: &[String]) -> Vec<Tensor> {
     wanted.iter().filter_map(|name| made.iter().find(|tensor| tensor.name() == name)).cloned().collect()
 }
 
-/// Runs for `limit` at most.
+/// Runs for `limit` at most, and not longer than until `last`, when nobody waits any more.
 fn within<T>(
     limit: Option<Duration>,
+    last: Option<Instant>,
     run: &Arc<Run>,
     work: impl FnOnce() -> Result<T, EngineError>,
 ) -> Result<T, EngineError> {
-    let until = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let own = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let until = own.into_iter().chain(last).min();
     let _watched = until.and_then(|until| watch(run, until));
     let done = work();
     match limit {
-        Some(limit) if done.is_err() && run.overran() => Err(EngineError::TooLong { limit }),
-        _ => done,
+        _ if done.is_ok() || !run.overran() => done,
+        Some(limit) if own == until => Err(EngineError::TooLong { limit }),
+        _ => Err(EngineError::Deadline { running: true }),
     }
 }
 
