@@ -5,8 +5,11 @@ import numpy as np
 LEFT = np.arange(16, dtype=np.int32).reshape(1, 16)
 RIGHT = np.ones((1, 16), dtype=np.int32)
 SCORES = np.array([[0.1, 0.7, 0.15, 0.05], [2.0, -1.0, 0.0, 9.5]], dtype=np.float32)
-# Turns of the model `slow` that no caller waits for, and that end at once.
-ENDLESS, SHORT = np.array([2**40], dtype=np.int64), np.array([1], dtype=np.int64)
+# Turns of the model `slow`: no caller waits for their end, they take some milliseconds, they end at once. A model that was
+# quick the last time runs where its caller is served, which then hears nothing: some milliseconds go before what is endless.
+ENDLESS, LONG, SHORT = (np.array([turns], dtype=np.int64) for turns in (2**40, 20_000, 1))
+# Seconds in which a model must be free again: less than the server gives a run by itself.
+FREE = 5.0
 
 
 def tensor(library, name, values, datatype, **options):

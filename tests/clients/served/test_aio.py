@@ -10,7 +10,7 @@ import tritonclient.http as over_http
 import tritonclient.http.aio as http_aio
 from tritonclient.utils import InferenceServerException
 
-from rows import CLASSES, ENDLESS, LEFT, SCORES, SHORT, both, classes, pair, sums_hold, tensor
+from rows import CLASSES, ENDLESS, FREE, LEFT, LONG, SCORES, SHORT, both, classes, pair, sums_hold, tensor
 
 AT_A_TIME = 32
 
@@ -102,6 +102,7 @@ def test_a_stream_answers_in_order_and_errors_stand_in_it(grpc_address):
 def test_cancellation_frees_the_model(grpc_address):
     async def talk():
         async with grpc_aio.InferenceServerClient(grpc_address) as client:
+            await client.infer("slow", slow(over_grpc, LONG))
             task = asyncio.create_task(client.infer("slow", slow(over_grpc, ENDLESS)))
             await asyncio.sleep(0.1)
             task.cancel()
@@ -117,7 +118,7 @@ def test_cancellation_frees_the_model(grpc_address):
                 async for _ in stream:
                     raise AssertionError("answered")
             await refusal(client.infer("slow", slow(over_grpc, ENDLESS), client_timeout=0.2), "DEADLINE_EXCEEDED")
-            answer = await client.infer("slow", slow(over_grpc, SHORT), client_timeout=30.0)
+            answer = await client.infer("slow", slow(over_grpc, SHORT), client_timeout=FREE)
             assert answer.as_numpy("y") == [0.0]
 
     asyncio.run(talk())
@@ -126,10 +127,11 @@ def test_cancellation_frees_the_model(grpc_address):
 def test_a_connection_that_closes_frees_the_model(rest_address):
     async def talk():
         async with http_aio.InferenceServerClient(rest_address) as client:
+            await client.infer("slow", slow(over_http, LONG))
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(client.infer("slow", slow(over_http, ENDLESS)), 0.3)
         async with http_aio.InferenceServerClient(rest_address) as client:
-            answer = await asyncio.wait_for(client.infer("slow", slow(over_http, SHORT)), 30)
+            answer = await asyncio.wait_for(client.infer("slow", slow(over_http, SHORT)), FREE)
             np.testing.assert_array_equal(answer.as_numpy("y"), [0.0])
 
     asyncio.run(talk())

@@ -7,7 +7,7 @@ import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from rows import CLASSES, ENDLESS, LEFT, RIGHT, SCORES, SHORT, both, classes, odd_texts, pair, sums_hold, tensor, texts
+from rows import CLASSES, ENDLESS, FREE, LEFT, LONG, RIGHT, SCORES, SHORT, both, classes, odd_texts, pair, sums_hold, tensor, texts
 
 HEADERS = {"test": "1", "dummy": "2"}
 
@@ -22,6 +22,17 @@ def client(grpc_address):
 def stub(grpc_address):
     with grpc.insecure_channel(grpc_address) as channel:
         yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
+
+
+def turns(count):
+    return [tensor(triton, "turns", count, "INT64")]
+
+
+@pytest.fixture
+def slow(client):
+    """The client, and a model that took its time."""
+    client.infer("slow", turns(LONG))
+    return client
 
 
 def refusal(call, code, *words):
@@ -130,22 +141,24 @@ def test_async_infer(client, answers):
         sums_hold(answer)
 
 
-def test_a_cancelled_call_frees_its_model(client, answers):
-    call = client.async_infer("slow", [tensor(triton, "turns", ENDLESS, "INT64")], answers)
+def test_a_cancelled_call_frees_its_model(slow, answers):
+    client, call = slow, slow.async_infer("slow", turns(ENDLESS), answers)
     call.cancel()
     (error,) = answers.wait(1)
     assert error.status() == "StatusCode.CANCELLED", error
     # One copy of the model, one run at a time: the next is answered because the first was ended.
-    assert client.infer("slow", [tensor(triton, "turns", SHORT, "INT64")], client_timeout=30.0).as_numpy("y") == [0.0]
+    assert client.infer("slow", turns(SHORT), client_timeout=FREE).as_numpy("y") == [0.0]
 
 
-def test_a_client_that_gives_up_ends_the_run(client):
+def test_a_client_that_gives_up_ends_the_run(slow):
+    client = slow
+
     def late(**options):
-        return lambda: client.infer("slow", [tensor(triton, "turns", ENDLESS, "INT64")], **options)
+        return lambda: client.infer("slow", turns(ENDLESS), **options)
 
     refusal(late(client_timeout=0.2), "DEADLINE_EXCEEDED")
     refusal(late(timeout=200_000, client_timeout=30.0), "DEADLINE_EXCEEDED")
-    assert client.infer("slow", [tensor(triton, "turns", SHORT, "INT64")], client_timeout=30.0).as_numpy("y") == [0.0]
+    assert client.infer("slow", turns(SHORT), client_timeout=FREE).as_numpy("y") == [0.0]
 
 
 def test_an_error_in_a_stream_stands_in_its_message_and_the_stream_goes_on(client, answers):
@@ -165,18 +178,20 @@ def test_an_error_in_a_stream_stands_in_its_message_and_the_stream_goes_on(clien
     assert last.get_response().parameters["triton_final_response"].bool_param
 
 
-def test_a_stream_is_cancelled(client, answers):
+def test_a_stream_is_cancelled(slow, answers):
+    client = slow
     client.start_stream(answers)
-    client.async_stream_infer("slow", [tensor(triton, "turns", ENDLESS, "INT64")])
+    client.async_stream_infer("slow", turns(ENDLESS))
     client.stop_stream(cancel_requests=True)
     (error,) = answers.wait(1)
     assert error.status() == "StatusCode.CANCELLED", error
-    assert client.infer("slow", [tensor(triton, "turns", SHORT, "INT64")], client_timeout=30.0).as_numpy("y") == [0.0]
+    assert client.infer("slow", turns(SHORT), client_timeout=FREE).as_numpy("y") == [0.0]
 
 
-def test_a_stream_that_takes_too_long_ends(client, answers):
+def test_a_stream_that_takes_too_long_ends(slow, answers):
+    client = slow
     client.start_stream(answers, stream_timeout=0.3)
-    client.async_stream_infer("slow", [tensor(triton, "turns", ENDLESS, "INT64")])
+    client.async_stream_infer("slow", turns(ENDLESS))
     (error,) = answers.wait(1)
     assert error.status() == "StatusCode.DEADLINE_EXCEEDED", error
     client.stop_stream()
@@ -255,7 +270,7 @@ def test_settings_are_told_and_stay(client):
     logs = client.get_log_settings(as_json=True)["settings"]
     assert logs["log_info"]["bool_param"] is True
     assert client.update_log_settings({"log_info": False, "log_verbose_level": 1, "log_file": ""}, as_json=True)["settings"] == logs
-    refusal(lambda: client.update_log_settings({"log_info": 3}), "INVALID_ARGUMENT", "log_info")
+    refusal(lambda: client.update_log_settings({"color": True}), "INVALID_ARGUMENT", "color")
 
 
 def test_wrong_requests_name_what_is_wrong(client):

@@ -151,6 +151,6 @@ def test_what_is_refused(library, client, region):
     refused(lambda: client.infer("simple", inputs(library, "s")), *invalid, "is not registered")
     refused(lambda: client.infer("simple", inputs(library, "r")), *invalid, "the region has")
     refused(lambda: client.infer("simple", pair(library), outputs=outputs(library, "r")), *invalid, "the region has")
-    refused(lambda: client.get_cuda_shared_memory_status(), "UNIMPLEMENTED", "501", "CUDA shared memory is not supported")
+    refused(lambda: client.get_cuda_shared_memory_status("r"), "UNIMPLEMENTED", "501", "CUDA shared memory is not supported")
     client.unregister_system_shared_memory("s")
     assert named(client) == ["r"]
