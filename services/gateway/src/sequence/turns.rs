@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::{EngineError, Tensor};
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{Id, wrong};
 
@@ -36,6 +36,8 @@ struct Table {
 #[derive(Debug)]
 struct Open {
     seat: Arc<tokio::sync::Mutex<Seat>>,
+    /// Ends with the request that came last.
+    tail: Option<oneshot::Receiver<()>>,
     /// Requests that wait or run.
     pending: usize,
     /// Its last request has come.
@@ -64,7 +66,12 @@ pub(super) struct Turn {
     end: bool,
     beginning: u64,
     seat: Arc<tokio::sync::Mutex<Seat>>,
+    /// Ends with the request before this one. A lock alone keeps no order: a task that has had its share of time is not
+    /// put in its line.
+    before: Option<oneshot::Receiver<()>>,
     held: Option<OwnedMutexGuard<Seat>>,
+    /// Dropped with this one, which the next one waits for.
+    _after: oneshot::Sender<()>,
 }
 
 /// Tells a client that its sequence has not begun.
@@ -105,6 +112,7 @@ impl Turns {
             None if start && full => return Err(EngineError::Busy { capacity: self.most }),
             None if start => table.open.entry(id.clone()).or_insert_with(|| Open {
                 seat: Arc::default(),
+                tail: None,
                 pending: 0,
                 ending: false,
                 beginning: 0,
@@ -115,9 +123,12 @@ impl Turns {
         open.pending += 1;
         open.ending = end;
         open.beginning += u64::from(start);
+        let (after, next) = oneshot::channel();
+        let before = open.tail.replace(next);
         let (beginning, seat) = (open.beginning, open.seat.clone());
         drop(table);
-        Ok(Turn { turns: self.clone(), id, start, end, beginning, seat, held: None })
+        let turns = self.clone();
+        Ok(Turn { turns, id, start, end, beginning, seat, before, held: None, _after: after })
     }
 
     /// Ends sequences that have been idle for too long; gives when to look again.
@@ -158,8 +169,12 @@ impl Turn {
     /// [`EngineError::Deadline`]; [`EngineError::BadInput`] if the sequence's beginning never reached the model.
     pub async fn come(&mut self, deadline: Option<Instant>) -> Result<(), EngineError> {
         let (seat, turns) = (self.seat.clone(), self.turns.clone());
-        let start = self.start;
+        let (start, before) = (self.start, self.before.take());
         let waited = async move {
+            if let Some(before) = before {
+                // Nothing is ever sent. One that was given up ends early: whoever is before it has the seat.
+                let _ended = before.await;
+            }
             let mut seat = seat.lock_owned().await;
             if start && seat.slot.is_none() {
                 seat.slot = Some(turns.slot().await?);

@@ -162,3 +162,35 @@ async fn an_idle_sequence_is_over_and_makes_room() {
     assert!(busy.lock().open.is_empty());
     assert_eq!(busy.slots.available_permits(), 1);
 }
+
+/// A task that has had its share of time is told by a lock to come again, and would stand behind others then.
+#[tokio::test]
+async fn the_order_holds_in_one_busy_task() {
+    let turns = turns(1, 0, LONG);
+    let order = Mutex::new(Vec::new());
+    let steps = (0..1000).map(|at| {
+        let (mut turn, order) = (turns.enter(id(1), at == 0, false).unwrap(), &order);
+        async move {
+            turn.come(None).await.unwrap();
+            order.lock().unwrap().push(at);
+            tokio::task::yield_now().await;
+            turn.done(Vec::new());
+        }
+    });
+    futures::future::join_all(steps).await;
+    assert_eq!(order.into_inner().unwrap(), (0..1000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn one_that_is_given_up_lets_nobody_pass() {
+    let turns = turns(1, 0, LONG);
+    let mut first = turns.enter(id(1), true, false).unwrap();
+    let given_up = turns.enter(id(1), false, false).unwrap();
+    let mut last = turns.enter(id(1), false, true).unwrap();
+    first.come(None).await.unwrap();
+    drop(given_up);
+    let mut waits = Box::pin(last.come(None));
+    assert!(there(&mut waits).is_none());
+    first.done(Vec::new());
+    waits.await.unwrap();
+}

@@ -217,7 +217,7 @@ async fn a_server_that_was_not_told_to_takes_none() {
     assert!(!extensions(&host).await.contains(&named));
     let taking = Host::new(true).await;
     assert!(extensions(&taking).await.contains(&named));
-    let cuda = wire::CudaSharedMemoryStatusRequest::default();
+    let cuda = wire::CudaSharedMemoryStatusRequest { name: "r".into() };
     assert_eq!(
         taking.client().cuda_shared_memory_status(cuda).await.unwrap_err().code(),
         Code::Unimplemented
