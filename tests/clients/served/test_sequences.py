@@ -5,6 +5,8 @@ the request that they are given. `accumulator` keeps a sum as state; `named_sequ
 """
 
 import asyncio
+import queue
+import threading
 
 import numpy as np
 import pytest
@@ -91,6 +93,27 @@ def test_streams(grpc_address, answers, model):
     for number, values in by_number.items():
         sums = list(np.cumsum(VALUES)) if model == "accumulator" else expected(model, number)
         assert values == sums
+
+
+def test_many_streams_at_a_time(grpc_address):
+    """More sequences than there are slots, each in a stream of its own: every one of them stays in order."""
+    count, told = 100, {}
+
+    def one(number):
+        sums = queue.Queue()
+        with grpc.InferenceServerClient(grpc_address) as client:
+            client.start_stream(callback=lambda result, error: sums.put(error or only(result)))
+            for at in range(count):
+                client.async_stream_infer("accumulator", step(grpc, 1), sequence_id=number, **flags(at, range(count)))
+            told[number] = [sums.get(timeout=60) for _ in range(count)]
+            client.stop_stream()
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(6001, 6013)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told == {number: list(range(1, count + 1)) for number in range(6001, 6013)}
 
 
 def test_streams_of_names_and_refusals(grpc_address, answers):
