@@ -74,7 +74,8 @@ impl Written {
         let binary = !shared && wanted.is_binary(&output.name);
         let mut parameters = parameters(output.parameters);
         let raw = if shared { None } else { Some(raw.ok_or_else(unreadable)?) };
-        if binary {
+        if binary || shared {
+            // Triton's C++ client asks every output with parameters for it: of one in shared memory nothing comes behind.
             let size = raw.as_ref().map_or(0, Bytes::len);
             parameters.insert("binary_data_size".into(), size.into());
         }
@@ -200,6 +201,18 @@ mod tests {
         assert!(!head.headers().contains_key(LENGTH));
         let json: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!((&json["outputs"], json.get("id")), (&json!([]), None));
+    }
+
+    #[tokio::test]
+    async fn of_an_output_in_shared_memory_nothing_comes_behind_the_json() {
+        let mut answer = answer();
+        let region = InferParameter { parameter_choice: Some(ParameterChoice::StringParam("r".into())) };
+        answer.outputs[1].parameters = [("shared_memory_region".to_owned(), region)].into();
+        answer.raw_output_contents[1] = Bytes::new();
+        let (_, body) = parts(write(answer, &Wanted::default()).unwrap()).await;
+        let json: Value = serde_json::from_slice(&body).unwrap();
+        let wanted = json!({"shared_memory_region": "r", "binary_data_size": 0});
+        assert_eq!((&json["outputs"][1]["parameters"], json["outputs"][1].get("data")), (&wanted, None));
     }
 
     #[test]
