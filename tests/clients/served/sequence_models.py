@@ -28,7 +28,7 @@ def sequences(folder, put, tensor, node):
         return tensor(name, datatype, ROWS)
 
     first = [node("Add", ["INPUT", "START"], ["sum"]), node("Mul", ["sum", "READY"], ["OUTPUT"])]
-    for name, idle in (("sequence", IDLE), ("hasty_sequence", 1000)):
+    for name, idle in (("sequence", IDLE), ("hasty_sequence", 1)):
         put(folder, name, first, [whole("INPUT"), whole("START"), whole("READY")], [whole("OUTPUT")],
             config([start, ready], idle=idle))
     last = [node("Cast", ["CORRID"], ["id"], to=TensorProto.INT32), node("Mul", ["id", "END"], ["ends"]),
