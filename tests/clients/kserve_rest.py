@@ -28,14 +28,12 @@ async def talk(base, headers, endpoint):
             # The client writes into the headers that it is given.
             return await client.infer(base, request(endpoint, *arguments, **options), endpoint, headers=dict(headers))
 
-        labels, version = {}, None
+        labels = {}
         for binary_in in (False, True):
             for binary_out in (False, True):
                 answer = await ask(binary_in, binary_out)
                 label = next(output for output in answer.outputs if output.name == "label")
                 labels[f"{binary_in} {binary_out}"] = label.as_numpy().tolist()
-                # The client keeps the version of an answer in JSON, and drops that of one with bytes.
-                version = answer.model_version or version
         try:
             await ask(False, False, rows=ROWS[:, :3].copy())
             refusal = [200, "answered"]
@@ -47,7 +45,8 @@ async def talk(base, headers, endpoint):
             "model": await client.is_model_ready(base, endpoint, headers=headers),
             "nobody": await client.is_model_ready(base, "nobody", headers=headers),
             "labels": labels,
-            "version": version,
+            # The client drops the version of an answer.
+            "answered": answer.model_name,
             "refusal": refusal,
         }
 

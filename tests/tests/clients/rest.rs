@@ -65,7 +65,7 @@ async fn kserve_infers_over_rest_with_json_and_with_bytes() {
     let told = run(command).await;
     let here = |name: &str| told[name].as_bool();
     assert_eq!((here("live"), here("ready"), here("model")), (Some(true), Some(true), Some(true)), "{told}");
-    assert_eq!((here("nobody"), told["version"].as_str()), (Some(false), Some("1.0.0")), "{told}");
+    assert_eq!((here("nobody"), told["answered"].as_str()), (Some(false), Some("kserve")), "{told}");
     let labels = told["labels"].as_object().expect("labels");
     assert_eq!(labels.len(), 4);
     assert!(labels.values().all(|labels| *labels == json!([1, 1, 0])), "{told}");
