@@ -85,12 +85,7 @@ impl Deps {
         let peer =
             |url: &str| anyhow::Ok(Peer::connect_with(url, &key, tls)?.describe(contracts::DESCRIPTORS)?);
         let clients = Clients::over(peer(&config.peers.registry)?, peer(&config.peers.monitor)?);
-        Ok(Self {
-            clock: config.clock.build()?,
-            engine: config.engine(),
-            credentials,
-            clients,
-        })
+        Ok(Self { clock: config.clock.build()?, engine: config.engine(), credentials, clients })
     }
 }
 

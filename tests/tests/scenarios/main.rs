@@ -9,6 +9,7 @@ mod deployment;
 mod evaluation;
 mod gates;
 mod idempotency;
+mod load;
 mod plan;
 mod property;
 mod reviews;

@@ -109,8 +109,12 @@ impl Reconciler {
             let shadow = self.shadow(accepted, route);
             endpoints.insert(route.endpoint.clone(), endpoint.shadowed_by(shadow));
         }
-        let shadowed: Vec<&str> =
-            routes.routes.iter().filter(|one| one.shadow.is_some()).map(|one| one.endpoint.as_str()).collect();
+        let shadowed: Vec<&str> = routes
+            .routes
+            .iter()
+            .filter(|one| one.shadow.is_some())
+            .map(|one| one.endpoint.as_str())
+            .collect();
         self.gateway.shadows().known().keep_only(&shadowed, endpoints.keys());
         let news = *self.gateway.board().rows() != rows;
         self.gateway.board().put(rows);

@@ -9,8 +9,10 @@ use crate::Error;
 use crate::gateway::Gateway;
 use crate::shared_memory::Regions;
 
-const SHARED_MEMORY: &str = "shared memory is not taken here: `wlp serve --shared-memory` takes it from callers on its own host";
-const CUDA_MEMORY: &str = "CUDA shared memory is not supported; system shared memory is, by `wlp serve --shared-memory`";
+const SHARED_MEMORY: &str =
+    "shared memory is not taken here: `wlp serve --shared-memory` takes it from callers on its own host";
+const CUDA_MEMORY: &str =
+    "CUDA shared memory is not supported; system shared memory is, by `wlp serve --shared-memory`";
 
 impl Gateway {
     /// The regions of shared memory, if they are taken.
@@ -148,7 +150,11 @@ impl GrpcInferenceService for Gateway {
         request: Request<wire::CudaSharedMemoryStatusRequest>,
     ) -> Result<Response<wire::CudaSharedMemoryStatusResponse>, Status> {
         let all = request.into_inner().name.is_empty();
-        if all && self.has_no_cuda_regions() { Ok(Response::new(Default::default())) } else { unsupported(CUDA_MEMORY) }
+        if all && self.has_no_cuda_regions() {
+            Ok(Response::new(Default::default()))
+        } else {
+            unsupported(CUDA_MEMORY)
+        }
     }
 
     async fn cuda_shared_memory_register(
@@ -162,7 +168,11 @@ impl GrpcInferenceService for Gateway {
         &self,
         _: Request<wire::CudaSharedMemoryUnregisterRequest>,
     ) -> Result<Response<wire::CudaSharedMemoryUnregisterResponse>, Status> {
-        if self.has_no_cuda_regions() { Ok(Response::new(Default::default())) } else { unsupported(CUDA_MEMORY) }
+        if self.has_no_cuda_regions() {
+            Ok(Response::new(Default::default()))
+        } else {
+            unsupported(CUDA_MEMORY)
+        }
     }
 
     async fn trace_setting(

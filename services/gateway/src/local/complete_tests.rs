@@ -163,7 +163,8 @@ fn controls_and_states_are_not_for_callers() {
     assert_eq!(names(&stated.signature.outputs), ["label"]);
     let listed = format!("{sequences} output [ {{ name: \"y\" }} ]");
     assert_eq!(names(&completed(&listed, &with).unwrap().signature.outputs), ["y"]);
-    let given = format!("{sequences} input [ {{ name: \"x\" }}, {{ name: \"text\" }}, {{ name: \"start\" }} ]");
+    let given =
+        format!("{sequences} input [ {{ name: \"x\" }}, {{ name: \"text\" }}, {{ name: \"start\" }} ]");
     let bad = completed(&given, &with).unwrap_err();
     assert_eq!(bad[0].to_string(), "input[start]: is a control or a state: no client gives it");
     assert_eq!(bad.len(), 1);

@@ -31,11 +31,11 @@ use runtime::layers::auth::PUBLIC;
 use runtime::{Clock, Credentials, MethodTable, Peer, Service, Tasks};
 
 use crate::gateway::Clients;
-use crate::{Config, Error};
 use crate::shared_memory::Regions;
+use crate::{Config, Error};
 use catalog::Catalog;
-pub(crate) use given::parse as given_config;
 pub(crate) use complete::datatype;
+pub(crate) use given::parse as given_config;
 #[cfg(test)]
 pub(crate) use text::parsed;
 

@@ -43,12 +43,7 @@ pub struct Sheet {
 ///
 /// # Errors
 /// What is wrong, with the file and the line or the field; everything that could be found.
-pub fn read(
-    name: &str,
-    place: &Place,
-    server: &Config,
-    given: Option<ModelConfig>,
-) -> Result<Sheet, String> {
+pub fn read(name: &str, place: &Place, server: &Config, given: Option<ModelConfig>) -> Result<Sheet, String> {
     let (folder, mut config) = match place {
         Place::File(_) => (None, given.unwrap_or_default()),
         Place::Folder(folder) => (Some(folder), given.map_or_else(|| config(folder), Ok)?),
@@ -235,6 +230,8 @@ mod tests {
         let why = read("net", &Place::Folder(empty.path().into()), &Config::default(), None).unwrap_err();
         assert!(why.contains("there is no version, required 1/model.onnx"), "{why}");
         let twice = Place::Twice("a".into(), "b".into());
-        assert!(read("net", &twice, &Config::default(), None).unwrap_err().contains("a and b have the same name"));
+        assert!(
+            read("net", &twice, &Config::default(), None).unwrap_err().contains("a and b have the same name")
+        );
     }
 }

@@ -143,7 +143,8 @@ fn of_sequences(sequences: &ModelSequenceBatching, note: &mut impl FnMut(&str, b
         note("sequence_batching.direct.minimum_slot_utilization", direct.minimum_slot_utilization != 0.0);
     }
     for state in &sequences.state {
-        let field = |part| format!("sequence_batching.state[{}].{part}", crate::wire::shown(&state.input_name));
+        let field =
+            |part| format!("sequence_batching.state[{}].{part}", crate::wire::shown(&state.input_name));
         note(&field("use_same_buffer_for_input_output"), state.use_same_buffer_for_input_output);
         note(&field("use_growable_memory"), state.use_growable_memory);
     }

@@ -97,7 +97,8 @@ pub fn check(routes: &Routes) -> Result<(), BadTable> {
 /// A shadow stands beside a production route, with a version that takes none of its requests.
 fn check_shadow(route: &Route, shadow: &Shadow, versions: &HashSet<&String>) -> Result<(), String> {
     let endpoint = &route.endpoint;
-    let backend = shadow.backend.as_ref().ok_or_else(|| format!("a shadow of {endpoint} without a version"))?;
+    let backend =
+        shadow.backend.as_ref().ok_or_else(|| format!("a shadow of {endpoint} without a version"))?;
     if route.staging || !(1..=100).contains(&shadow.percent) {
         return Err(format!("a shadow of {endpoint} with {} %", shadow.percent));
     }

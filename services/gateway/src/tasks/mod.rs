@@ -9,8 +9,8 @@ mod reconcile;
 mod references;
 mod report_serving;
 mod resources;
-mod share_answers;
 mod shadows;
+mod share_answers;
 mod show_serving;
 
 use std::time::Duration;

@@ -214,7 +214,9 @@ async fn a_model_of_a_folder_asks_for_it_in_its_configuration() {
     let path = folder.path().to_owned();
     let (control, load, poll) = (Control::None, Vec::new(), Duration::from_secs(15));
     let service =
-        gateway::build_local(&config, deps, Repository { path, control, load, poll, shared_memory: false }).await.unwrap();
+        gateway::build_local(&config, deps, Repository { path, control, load, poll, shared_memory: false })
+            .await
+            .unwrap();
     let mut client = contracts::inference::grpc_inference_service_client::GrpcInferenceServiceClient::new(
         service.peer("").unwrap(),
     );

@@ -173,7 +173,7 @@ mod tests {
         };
         let text = table(&shadow);
         let row: Vec<&str> =
-            text.lines().find(|line| line.contains("label ")).unwrap().split_whitespace().collect();
+            text.lines().find(|line| line.contains("label ")).expect("a line").split_whitespace().collect();
         assert_eq!(row, ["label", "4", "50.00", "%", "75.00", "%", "-", "2.500e-1", "0"]);
         assert!(text.contains("p50 -"), "{text}");
     }

