@@ -21,6 +21,10 @@ use crate::{
 
 /// A run on its caller's thread that has no deadline of its own ends after this long.
 const NO_DEADLINE: Duration = Duration::from_secs(60);
+/// Operators that may run as often as a request's values say: the last run tells nothing about the next.
+const DECIDED_BY_DATA: [&str; 3] = ["If", "Loop", "Scan"];
+/// Bytes of a request that a quick model is still quick with.
+const LIGHT: usize = 256 << 10;
 
 pub(super) struct OnnxSession {
     signature: ModelSignature,
@@ -30,6 +34,8 @@ pub(super) struct OnnxSession {
     /// `None` where requests run alone.
     batching: Option<Batching>,
     in_flight: AtomicUsize,
+    /// How long it takes does not depend on values.
+    steady: bool,
     queue: Arc<Queue>,
     pace: Arc<Pace>,
 }
@@ -80,6 +86,7 @@ impl OnnxSession {
             instances: count,
             batching,
             in_flight: AtomicUsize::new(0),
+            steady: DECIDED_BY_DATA.iter().all(|operator| !inspection.operators.contains_key(*operator)),
             queue: Arc::new(queue),
             pace: Arc::default(),
         };
@@ -106,7 +113,7 @@ impl OnnxSession {
         outputs: &[String],
         options: &RunOptions,
     ) -> Option<Result<Answer, EngineError>> {
-        if !self.is_quick() {
+        if !self.is_quick(inputs) {
             return None;
         }
         let now = Instant::now();
@@ -164,8 +171,12 @@ impl OnnxSession {
     }
 
     /// Whether a request may run on its caller's thread.
-    fn is_quick(&self) -> bool {
-        self.pace.is_quick() && self.batching.as_ref().is_none_or(|batching| batching.delay_us == 0)
+    fn is_quick(&self, inputs: &[Tensor]) -> bool {
+        let light = || inputs.iter().map(Tensor::byte_len).sum::<usize>() <= LIGHT;
+        self.steady
+            && self.pace.is_quick()
+            && light()
+            && self.batching.as_ref().is_none_or(|batching| batching.delay_us == 0)
     }
 }
 
@@ -266,7 +277,7 @@ impl Session for OnnxSession {
         let outputs = session::wanted(&self.signature, outputs);
         let _counted = Counted::new(&self.in_flight);
         let rows = self.rows(&inputs);
-        let together = rows.is_some() && self.pace.has_company() && self.is_quick();
+        let together = rows.is_some() && self.pace.has_company() && self.is_quick(&inputs);
         if !together && let Some(answer) = self.at_once(&inputs, &outputs, &options) {
             return answer;
         }
