@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use contracts::registry::v1::{Rollout, rollout::State};
 use engine::Engine;
-use engine::fake::{Behaviour, FakeEngine};
+use engine::fake::FakeEngine;
 use runtime::{Clock, Peer, Service};
 use wlp::keys::Keyring;
 use wlp::mesh::{MeshOptions, Sockets};
@@ -208,22 +208,10 @@ impl Mesh {
 
     /// Brings a second version as far as [`Mesh::canary`] brings the first.
     pub async fn next_canary(&self, line: &Line, number: &str, seed: i64, rollout: &str) {
-        self.next_canary_that(line, number, seed, rollout, classifier(0.0)).await;
-    }
-
-    /// As [`Mesh::next_canary`], with a model that answers as it is told to.
-    pub async fn next_canary_that(
-        &self,
-        line: &Line,
-        number: &str,
-        seed: i64,
-        rollout: &str,
-        behaviour: Behaviour,
-    ) {
         let run = format!("run-{seed}");
         line.train(&run).await;
         let digest = line.register(number, &run, seed).await;
-        self.engine.set(digest, behaviour);
+        self.engine.set(digest, classifier(0.0));
         line.approve(number).await;
         self.stage(line, rollout, number).await;
         line.start(&line.rollout(rollout)).await;
