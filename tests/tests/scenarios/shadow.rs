@@ -26,12 +26,11 @@ async fn a_staged_version_is_compared_on_productions_requests_and_answers_nobody
     let line = mesh.canary("shadowed", "1.0.0").await;
     mesh.climb(&line, "first").await;
 
-    // It answers wrongly for some rows, and has passed no gate.
+    // It was good on the data that it was measured on, and answers some of production's rows wrongly.
     line.train("run-2").await;
     let digest = line.register("1.1.0", "run-2", 2).await;
     mesh.engine.set(digest.clone(), classifier(0.3));
-    line.submit("1.1.0").await;
-    line.tests("1.1.0", 5, 0).await;
+    line.approve("1.1.0").await;
     line.open_rollout("second", "1.1.0").await;
     let mut rollouts = line.by("ml-ops-engineer").rollouts();
     rollouts.start_shadow(ask(&line, "second", 50)).await.refused(Code::FailedPrecondition, "ROLLOUT_STATE");

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::DirBuilderExt;
 
+use ort::ep::cuda::ConvAlgorithmSearch;
 use ort::ep::{CUDA, ExecutionProvider, ExecutionProviderDispatch, TensorRT};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
@@ -146,7 +147,13 @@ fn builder(
 /// Without TF32, which the runtime would use for FP32 products: it keeps 10 bits of each factor, and answers would differ from
 /// those of the processors by more than 1e-4 of their size.
 fn cuda(device: i32) -> ExecutionProviderDispatch {
-    CUDA::default().with_device_id(device).with_tf32(false).build().error_on_failure()
+    CUDA::default()
+        .with_device_id(device)
+        .with_tf32(false)
+        // The default tries every algorithm of a convolution for every number of rows that comes along.
+        .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
+        .build()
+        .error_on_failure()
 }
 
 /// What it builds of a model is kept under the digest of the model's bytes, if there is a folder for it: building takes minutes.
