@@ -178,7 +178,7 @@ mod tests {
         let seen = tally(&[(one.clone(), long), (one.clone(), wide)]);
         assert_eq!((seen.incomparable, seen.requests, seen.elements), (2, 0, 0));
         let mut tallies = BTreeMap::new();
-        count(&mut tallies, std::slice::from_ref(&one), &[one.named("y")]);
+        count(&mut tallies, std::slice::from_ref(&one), &[one.clone().named("y")]);
         assert_eq!((tallies["x"].incomparable, tallies["y"].incomparable), (1, 1));
     }
 

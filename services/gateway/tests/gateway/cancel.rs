@@ -110,7 +110,7 @@ async fn what_callers_gave_up_while_it_waited_is_not_run() {
     let asked = wire::ModelStatisticsRequest { name: "slow".into(), version: String::new() };
     let told = occupied.served.client().model_statistics(asked).await.unwrap().into_inner();
     assert_eq!(told.model_stats[0].inference_count, 101, "a hundred, and the one before");
-    let counted = told.model_stats[0].inference_stats.clone().unwrap();
+    let counted = told.model_stats[0].inference_stats.unwrap();
     assert_eq!((counted.success.unwrap().count, counted.fail.unwrap().count), (101, 901));
 }
 

@@ -140,6 +140,7 @@ async fn a_file_changes_a_hundred_times_and_no_request_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::async_yields_async)] // the request is still under way
 async fn a_request_under_way_is_answered_by_the_version_that_it_met() {
     let files = [("net/1/model.onnx", slow(1.0))];
     let Some(served) = Served::start(Control::Explicit, &files).await else { return };
