@@ -17,6 +17,15 @@ SERVICES = {
     for name in rust_sources.NAMES
 }
 
+# service: its port of HTTP/REST, where it has one
+REST = {name: rust_sources.port(name, "rest_listen") for name in rust_sources.NAMES if ("rest_listen",) in rust_sources.known_settings(name)}
+
+
+def ports(service):
+    """{name: port} of all that a service listens on."""
+    rpc, metrics, _ = SERVICES[service]
+    return {"grpc": rpc, "metrics": metrics} | ({"rest": REST[service]} if service in REST else {})
+
 
 def variable(service, *keys):
     """The environment variable of a setting: `WLP_DATA_PIPELINE__DATABASE__URL`."""
@@ -32,6 +41,8 @@ def expected_environment(service):
         variable(service, "data_dir"): "/var/lib/wlp",
         variable(service, "telemetry", "otlp_endpoint"): "http://otel-collector:4317",
     }
+    if service in REST:
+        values[variable(service, "rest_listen")] = f"0.0.0.0:{REST[service]}"
     if rust_sources.reads(service, "kv"):
         values[variable(service, "kv", "url")] = "redis://redis:6379/"
     for peer in calls:

@@ -7,7 +7,7 @@ import re
 
 import jsonschema
 import pytest
-from conftest import ROOT, SERVICES, expected_environment, stores, useful_keys, variable
+from conftest import ROOT, SERVICES, expected_environment, ports, stores, useful_keys, variable
 
 
 # A gateway serves while the monitor is not there; all others wait for those they call.
@@ -23,12 +23,12 @@ def test_schema(compose):
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_service(compose, service):
-    rpc, metrics, calls = SERVICES[service]
+    rpc, _, calls = SERVICES[service]
     entry = compose["services"][service]
     assert entry["command"] == [f"/usr/local/bin/{service}"]
     assert entry["build"]["target"] == service
     assert entry["healthcheck"]["test"] == ["CMD", "/usr/local/bin/wlp", "health", f"http://127.0.0.1:{rpc}"]
-    assert set(entry["ports"]) == {f"127.0.0.1:{port}:{port}" for port in (rpc, metrics)}
+    assert set(entry["ports"]) == {f"127.0.0.1:{port}:{port}" for port in ports(service).values()}
     environment = entry["environment"]
     assert expected_environment(service).items() <= environment.items()
     assert set(environment) - {"WLP_CONFIG_DIR"} <= useful_keys(service)

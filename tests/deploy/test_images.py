@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, SERVICES
+from conftest import ROOT, SERVICES, ports
 
 DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
 DEV = ROOT / "deploy/docker/dev"
@@ -28,10 +28,10 @@ def section(name):
 
 
 def test_a_target_for_each_service():
-    for service, (rpc, metrics, _) in SERVICES.items():
+    for service in SERVICES:
         [parent] = [parent for parent, name in stages() if name == service]
         assert parent in ("base", "base-with-runtime")
-        assert f"EXPOSE {rpc} {metrics}" in section(service)
+        assert f"EXPOSE {' '.join(map(str, ports(service).values()))}\n" in section(service)
         assert f'CMD ["/usr/local/bin/{service}"]' in section(service)
     assert "USER 65532:65532" in section("base") and "/usr/local/bin/wlp" in section("base")
     assert any(parent.startswith("gcr.io/distroless/") and parent.endswith(":nonroot") for parent, _ in stages())

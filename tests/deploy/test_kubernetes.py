@@ -6,7 +6,7 @@ import subprocess
 import kubernetes_validate
 import pytest
 import yaml
-from conftest import BASE, DEV, ROOT, SERVICES, expected_environment, pick, stores, useful_keys, variable
+from conftest import BASE, DEV, ROOT, SERVICES, expected_environment, pick, ports, stores, useful_keys, variable
 
 VERSION = "1.34"
 LABEL = "app.kubernetes.io/name"
@@ -34,11 +34,11 @@ def test_every_file_is_a_resource(folder):
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_what_is_started(base, service):
-    rpc, metrics, _ = SERVICES[service]
+    rpc, _, _ = SERVICES[service]
     [container] = pod_of(base, service)["containers"]
     assert container["image"] == f"wlp/{service}"
     assert container["command"] == [f"/usr/local/bin/{service}"]
-    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"grpc": rpc, "metrics": metrics}
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == ports(service)
     assert container["startupProbe"]["grpc"]["port"] == rpc
     assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "metrics"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
@@ -81,9 +81,9 @@ def test_hardening(dev):
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_services_are_headless_so_that_clients_balance(base, service):
-    rpc, metrics, _ = SERVICES[service]
     spec = pick(base, "Service", service)["spec"]
-    assert {port["name"]: port["port"] for port in spec["ports"]} == {"grpc": rpc, "metrics": metrics}
+    assert {port["name"]: port["port"] for port in spec["ports"]} == ports(service)
+    assert all(port["targetPort"] == port["name"] for port in spec["ports"])
     assert spec["clusterIP"] == "None" and spec["selector"] == {LABEL: service}
     pick(base, "PodDisruptionBudget", service)
 

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from conftest import SERVICES, stores
+from conftest import REST, SERVICES, stores
 
 LABEL = "app.kubernetes.io/name"
 OWN, OTHER = "wlp", "elsewhere"
@@ -71,7 +71,8 @@ def test_a_service_reaches_what_it_stores_in_and_the_collector(base_policies, se
 def test_prometheus_reaches_the_metrics_and_nothing_else(base_policies, service, namespace):
     rpc, metrics, _ = SERVICES[service]
     assert reaches(base_policies, Pod("prometheus", namespace), Pod(service), metrics)
-    assert not reaches(base_policies, Pod("prometheus", namespace), Pod(service), rpc)
+    for port in {rpc, REST.get(service, rpc)}:
+        assert not reaches(base_policies, Pod("prometheus", namespace), Pod(service), port)
     assert not reaches(base_policies, Pod("grafana", namespace), Pod(service), metrics)
 
 
@@ -80,13 +81,14 @@ def test_the_edges_are_the_calls(base_policies, caller, called):
     rpc, metrics, _ = SERVICES[called]
     assert reaches(base_policies, Pod(caller), Pod(called), rpc) == (called in SERVICES[caller][2])
     assert not reaches(base_policies, Pod(caller), Pod(called), metrics)
+    assert called not in REST or not reaches(base_policies, Pod(caller), Pod(called), REST[called])
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_programs_with_the_label_call_the_services(base_policies, service):
-    rpc = SERVICES[service][0]
-    assert allows(base_policies, Pod(service), "Ingress", Pod("trainer", **{"wlp/client": "true"}), rpc)
-    assert not allows(base_policies, Pod(service), "Ingress", Pod("trainer"), rpc)
+    for port in {SERVICES[service][0], REST.get(service, SERVICES[service][0])}:
+        assert allows(base_policies, Pod(service), "Ingress", Pod("trainer", **{"wlp/client": "true"}), port)
+        assert not allows(base_policies, Pod(service), "Ingress", Pod("trainer"), port)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 import starlark
-from conftest import ROOT, SERVICES, stores
+from conftest import ROOT, SERVICES, ports, stores
 
 DEV = ROOT / "deploy/docker/dev"
 
@@ -66,9 +66,8 @@ def test_a_new_binary_is_laid_over_the_old_one(tilt, service):
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_pods_start_after_what_they_need(tilt, service):
-    rpc, metrics, _ = SERVICES[service]
     resource = tilt["resources"][service]
-    assert resource["port_forwards"] == [rpc, metrics]
+    assert resource["port_forwards"] == list(ports(service).values())
     assert set(resource["resource_deps"]) == {"binaries", *stores(service)}
 
 

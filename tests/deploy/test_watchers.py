@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 import yaml
-from conftest import ROOT, SERVICES, useful_keys, variable
+from conftest import REST, ROOT, SERVICES, useful_keys, variable
 
 RULES = ROOT / "deploy/prometheus/rules.yml"
 DASHBOARD = ROOT / "deploy/grafana/dashboards/mesh.json"
@@ -52,6 +52,7 @@ def test_example_settings(service):
     rpc, metrics, calls = SERVICES[service]
     settings = tomllib.loads((ROOT / f"deploy/config/{service}.toml").read_text())
     assert settings["listen"] == f"127.0.0.1:{rpc}" and settings["metrics_listen"] == f"127.0.0.1:{metrics}"
+    assert settings.get("rest_listen") == (f"127.0.0.1:{REST[service]}" if service in REST else None)
     assert settings.get("peers", {}) == {c.replace("-", "_"): f"http://127.0.0.1:{SERVICES[c][0]}" for c in calls}
     keys = set()
     for key, value in settings.items():

@@ -1,14 +1,16 @@
 # Tools from the registries: a Python virtual environment and buf. Also the stages that need only these.
-# Sourced by tests/run; exports WLP_TEST_PYTHON (the environment's interpreter).
+# Sourced by tests/run; exports WLP_TEST_PYTHON (the environment's interpreter) and WLP_TEST_PERF_ANALYZER (a program).
 # shellcheck shell=bash
 
 TOOLS_FOLDER=tests/run.d/npm
+PERF_ANALYZER=tests/run.d/perf_analyzer.txt
 
 stage_tools() {
     local state=0
     python_environment || missing "Python environment: python3 with venv, and the packages of tests/requirements.txt" || state=1
     node_tools || missing "buf and the compose schema: npm, and the packages of $TOOLS_FOLDER/package.json" || state=1
     promtool_tool || missing "promtool: Debian's package prometheus" || state=1
+    perf_analyzer_tool || missing "perf_analyzer: an x86-64 host, the wheels of $PERF_ANALYZER, and Debian's package libb64-0d" || state=1
     return $state
 }
 
@@ -64,6 +66,42 @@ promtool_tool() {
     fi
     export WLP_TEST_PROMTOOL
     say "promtool: $("$WLP_TEST_PROMTOOL" --version 2>&1 | head -1)"
+}
+
+# From wheels and a package that are unpacked, not installed: its libraries are not on the host. Made aside, as above.
+perf_analyzer_tool() {
+    local digest folder parts="$WORK/perf-analyzer" python=${WLP_TEST_PYTHON:-${PYTHON:-python3}}
+    digest=$(sha256sum <$PERF_ANALYZER | cut -c1-12)
+    folder="$WLP_CACHE_DIR/perf-analyzer-$digest"
+    if [ ! -e "$folder/complete" ]; then
+        command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+        if ! apt-cache show libb64-0d >/dev/null 2>&1; then apt-get -qq update >/dev/null 2>&1; fi
+        rm -rf "$folder"
+        mkdir -p "$folder" "$parts"
+        chmod 777 "$parts"
+        "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+            --dest "$parts" -r $PERF_ANALYZER || return 1
+        (cd "$parts" && apt-get -qq download libb64-0d >/dev/null 2>&1) || return 1
+        local part
+        for part in "$parts"/*.whl; do "$python" -m zipfile -e "$part" "$folder" || return 1; done
+        dpkg -x "$parts"/libb64-0d_*.deb "$folder" || return 1
+        perf_analyzer_program "$folder" || return 1
+        touch "$folder/complete"
+    fi
+    export WLP_TEST_PERF_ANALYZER="$folder/perf_analyzer"
+    say "perf_analyzer: $("$WLP_TEST_PERF_ANALYZER" --version 2>&1 | head -1) in $folder"
+}
+
+# The program with its libraries, as one that can be started from anywhere.
+perf_analyzer_program() {
+    local folder=$1 program libraries
+    program=$(echo "$folder"/tritonclient-*.data/data/bin/perf_analyzer)
+    libraries=$(find "$folder" \( -name 'libcudart.so.*' -o -name 'libb64.so.*' \) -printf '%h:')
+    [ -f "$program" ] && [ -n "$libraries" ] || return 1
+    chmod +x "$program"
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "${libraries%:}" "$program" >"$folder/perf_analyzer"
+    chmod +x "$folder/perf_analyzer"
+    "$folder/perf_analyzer" --version >/dev/null 2>&1
 }
 
 stage_protos() {

@@ -28,6 +28,8 @@ const PORTS: [(To, u16, u16); 5] = [
     (To::Monitor, 9004, 9104),
     (To::Gateway, 8001, 8002),
 ];
+/// The gateway's port of HTTP/REST there.
+const REST: u16 = 8000;
 /// How long a process may take to be ready.
 const START: Duration = Duration::from_secs(60);
 /// The database of Redis that tests use; it is emptied first.
@@ -38,6 +40,7 @@ pub struct Processes {
     folder: tempfile::TempDir,
     bin: PathBuf,
     addresses: BTreeMap<To, (SocketAddr, SocketAddr)>,
+    rest: SocketAddr,
     environments: BTreeMap<To, BTreeMap<String, String>>,
     children: BTreeMap<To, Child>,
     keys: Keyring,
@@ -101,6 +104,7 @@ impl Processes {
             folder,
             bin,
             addresses,
+            rest: free_address(),
             environments: BTreeMap::new(),
             children: BTreeMap::new(),
             keys,
@@ -157,6 +161,9 @@ impl Processes {
         }
         if value == "http://otel-collector:4317" {
             return otlp.map_or_else(String::new, |at| format!("http://{at}"));
+        }
+        if value == format!("0.0.0.0:{REST}") {
+            return self.rest.to_string();
         }
         for (other, port, metrics_port) in PORTS {
             if value == format!("0.0.0.0:{port}") {
@@ -258,6 +265,11 @@ impl Processes {
     /// The address of `/metrics`, `/livez`, `/readyz`.
     pub fn metrics_address(&self, to: To) -> SocketAddr {
         self.addresses[&to].1
+    }
+
+    /// The gateway's address of HTTP/REST.
+    pub fn rest_address(&self) -> SocketAddr {
+        self.rest
     }
 
     /// Writes what the five tell Prometheus into the file that `WLP_TEST_METRICS` names, if it names one: rules and

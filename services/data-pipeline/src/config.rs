@@ -27,6 +27,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Only the registry is called.
     pub peers: Peers,
+    /// How connections are held and secured.
+    pub transport: runtime::Transport,
 }
 
 /// Bounds on what one build reads, so that a hostile file costs bounded memory and time.
@@ -73,6 +75,7 @@ impl Default for Config {
             access: Access::default(),
             clock: ClockConfig::default(),
             peers: Peers::default(),
+            transport: runtime::Transport::default(),
         }
     }
 }
@@ -87,6 +90,6 @@ impl Config {
             "" => None,
             address => Some(address.parse()?),
         };
-        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics })
+        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics, http: None })
     }
 }

@@ -77,7 +77,8 @@ impl Deps {
             "" => Credentials::none(),
             path => Credentials::load(path)?,
         };
-        let registry = Peer::connect(&config.peers.registry, &config.access.key()?)?;
+        let tls = &config.transport.client;
+        let registry = Peer::connect_with(&config.peers.registry, &config.access.key()?, tls)?;
         let registry = registry.describe(contracts::DESCRIPTORS)?;
         Ok(Self::new(&registry, config.clock.build()?, credentials))
     }
@@ -108,6 +109,7 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
     job::resume_when_started(&background, &pipeline);
     let service = handlers::mount(Service::builder("data-pipeline"), &pipeline)
         .descriptors(contracts::DESCRIPTORS)
+        .transport(config.transport.clone())
         .access(contracts::access::TABLE, credentials)
         .clock(clock)
         .metrics(pipeline.metrics().clone())

@@ -1,8 +1,10 @@
 //! Configuration of the evaluator. No number of the procedure is here: those come from the policy in force.
 
-use engine::ProviderPolicy;
+use engine::{Engine, OnnxRuntime, ProviderPolicy};
 use runtime::config::{Access, ClockConfig, Database, KeyValue, Peers, Telemetry};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The sections that every service has, and what one evaluation may take.
@@ -27,6 +29,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Registry and data-pipeline.
     pub peers: Peers,
+    /// How connections are held and secured.
+    pub transport: runtime::Transport,
     /// What one evaluation may take.
     pub limits: Limits,
 }
@@ -61,6 +65,8 @@ pub struct Limits {
     pub threads: usize,
     /// Where models run.
     pub provider: ProviderPolicy,
+    /// How a model is tried in a process of its own before its first load.
+    pub probe: engine::ProbeOptions,
 }
 
 impl Default for Limits {
@@ -79,6 +85,7 @@ impl Default for Limits {
             evaluation_s: 3600,
             threads: 1,
             provider: ProviderPolicy::default(),
+            probe: engine::ProbeOptions::default(),
         }
     }
 }
@@ -112,12 +119,18 @@ impl Default for Config {
             access: Access::default(),
             clock: ClockConfig::default(),
             peers: Peers::default(),
+            transport: runtime::Transport::default(),
             limits: Limits::default(),
         }
     }
 }
 
 impl Config {
+    /// ONNX Runtime, which loads no model that was not tried; what passed is noted in the data folder.
+    pub fn engine(&self) -> Arc<dyn Engine> {
+        self.limits.probe.around(OnnxRuntime::new(), Path::new(&self.data_dir).join("validated"))
+    }
+
     /// The two addresses.
     ///
     /// # Errors
@@ -127,6 +140,6 @@ impl Config {
             "" => None,
             address => Some(address.parse()?),
         };
-        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics })
+        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics, http: None })
     }
 }

@@ -105,11 +105,12 @@ impl Deps {
             path => Credentials::load(path)?,
         };
         let key = config.access.key()?;
-        let peer = |url: &str| Peer::connect(url, &key)?.describe(contracts::DESCRIPTORS);
+        let tls = &config.transport.client;
+        let peer = |url: &str| Peer::connect_with(url, &key, tls)?.describe(contracts::DESCRIPTORS);
         Ok(Self::new(
             config.clock.build()?,
             credentials,
-            Arc::new(engine::OnnxRuntime::new()),
+            config.engine(),
             peer(&config.peers.registry)?,
             peer(&config.peers.data_pipeline)?,
         ))
@@ -134,6 +135,7 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
         .add(EvaluatorServiceServer::new(evaluator.clone()))
         .add(OperationsServer::new(evaluator))
         .descriptors(contracts::DESCRIPTORS)
+        .transport(config.transport.clone())
         .access(contracts::access::TABLE, credentials)
         .clock(clock)
         .metrics(metrics)

@@ -1,7 +1,13 @@
 //! The evaluator as a process of its own.
 
+fn main() -> anyhow::Result<()> {
+    // Started once more by itself, it tries one model and ends.
+    engine::probe::answer_if_asked();
+    serve()
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn serve() -> anyhow::Result<()> {
     let config: evaluator::Config = runtime::config::load("evaluator")?;
     let _telemetry = runtime::telemetry::init("evaluator", &config.telemetry)?;
     let service = evaluator::build(&config, evaluator::Deps::connect(&config)?).await?;

@@ -1,4 +1,5 @@
-//! How much work is taken in at a time: by count and by bytes. What does not fit is told so at once.
+//! How much work is taken in at a time: by count and by bytes. What does not fit is told so at once. Only inference asks for
+//! room: health, metadata, statistics, what operators do and a change of routes never wait for it and are never refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Error;
 use crate::config;
+use crate::incoming::Incoming;
 
 /// Bytes are admitted in units of this many, so that a permit count fits 32 bits.
 const UNIT: u64 = 1024;
@@ -18,6 +20,7 @@ pub struct Admission {
     bytes: Arc<Semaphore>,
     units: u32,
     retry: Duration,
+    incoming: Incoming,
 }
 
 /// A place inside; dropping it makes room.
@@ -37,7 +40,13 @@ impl Admission {
             bytes: Arc::new(Semaphore::new(units as usize)),
             units,
             retry: Duration::from_millis(config.retry_ms),
+            incoming: Incoming::new(config),
         }
+    }
+
+    /// Where messages count until they are there as a whole.
+    pub fn incoming(&self) -> &Incoming {
+        &self.incoming
     }
 
     /// Lets a request of that size in, or says why not.

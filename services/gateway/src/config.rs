@@ -1,8 +1,10 @@
 //! Configuration of the gateway.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine::ProviderPolicy;
+use engine::{Engine, OnnxRuntime, ProviderPolicy};
 use runtime::config::{Access, ClockConfig, Database, KeyValue, Peers, Telemetry};
 use serde::{Deserialize, Serialize};
 
@@ -14,11 +16,13 @@ pub struct Config {
     pub listen: String,
     /// Address of `/metrics`, `/livez`, `/readyz`; empty for none.
     pub metrics_listen: String,
+    /// Address of the protocol over HTTP/REST; empty for none.
+    pub rest_listen: String,
     /// Folder of the last route table, verified artifacts, breakers and the spool of observations.
     pub data_dir: String,
     /// Not used by the gateway, which keeps files; there because the sections of all services are alike.
     pub database: Database,
-    /// What several gateways share: the evidence of their breakers.
+    /// What several gateways share: the evidence of their breakers, the budgets of callers, answers that are kept.
     pub kv: KeyValue,
     /// Logs and traces.
     pub telemetry: Telemetry,
@@ -28,6 +32,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Registry and monitor are called.
     pub peers: Peers,
+    /// How connections are held and secured.
+    pub transport: runtime::Transport,
     /// What it takes in.
     pub admission: Admission,
     /// How models run.
@@ -36,6 +42,12 @@ pub struct Config {
     pub routes: Routes,
     /// What is noted of requests.
     pub observe: Observe,
+    /// What each caller may ask for.
+    pub limits: crate::quota::Limits,
+    /// What is kept of answers.
+    pub cache: crate::cache::Settings,
+    /// Copies of requests for versions in the shadow.
+    pub shadow: Shadow,
 }
 
 /// `[admission]`
@@ -44,7 +56,7 @@ pub struct Config {
 pub struct Admission {
     /// Requests at a time.
     pub requests: usize,
-    /// Bytes of their messages at a time.
+    /// Bytes of their messages at a time; and once more, of messages that are on their way in.
     pub bytes: u64,
     /// Bytes of one message at most.
     pub message_bytes: usize,
@@ -66,8 +78,12 @@ pub struct Infer {
     pub intra_threads: usize,
     /// Requests that may wait for one model.
     pub queue: usize,
+    /// How waiting requests are put together.
+    pub batching: engine::Batching,
     /// Where models run.
     pub provider: ProviderPolicy,
+    /// How a model is tried in a process of its own before its first load.
+    pub probe: engine::ProbeOptions,
     /// Bytes of one artifact at most.
     pub max_artifact_bytes: u64,
     /// Whether an answer with infinity is a fault of the model, as one with NaN always is.
@@ -102,11 +118,22 @@ pub struct Observe {
     pub max_rows: usize,
 }
 
+/// `[shadow]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shadow {
+    /// Copies of requests that may wait; beyond, they are dropped and counted.
+    pub queue: usize,
+    /// Bytes of their tensors at most, likewise.
+    pub bytes: u64,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8001".into(),
             metrics_listen: "127.0.0.1:8002".into(),
+            rest_listen: "127.0.0.1:8000".into(),
             data_dir: "data/gateway".into(),
             database: Database::embedded("gateway"),
             kv: KeyValue::default(),
@@ -114,10 +141,14 @@ impl Default for Config {
             access: Access::default(),
             clock: ClockConfig::default(),
             peers: Peers::default(),
+            transport: runtime::Transport::default(),
             admission: Admission::default(),
             infer: Infer::default(),
             routes: Routes::default(),
             observe: Observe::default(),
+            limits: crate::quota::Limits::default(),
+            cache: crate::cache::Settings::default(),
+            shadow: Shadow::default(),
         }
     }
 }
@@ -136,7 +167,9 @@ impl Default for Infer {
             instances: 1,
             intra_threads: 1,
             queue: 256,
+            batching: engine::Batching::default(),
             provider: ProviderPolicy::default(),
+            probe: engine::ProbeOptions::default(),
             max_artifact_bytes: 2 << 30,
             infinity_is_fault: false,
         }
@@ -155,17 +188,34 @@ impl Default for Observe {
     }
 }
 
+impl Default for Shadow {
+    fn default() -> Self {
+        Self { queue: 256, bytes: 64 << 20 }
+    }
+}
+
 impl Config {
-    /// The two addresses.
+    /// ONNX Runtime, which loads no model that was not tried; what passed is noted in the data folder.
+    pub fn engine(&self) -> Arc<dyn Engine> {
+        self.infer.probe.around(OnnxRuntime::new(), Path::new(&self.data_dir).join("validated"))
+    }
+
+    /// How a model is loaded: what a provider builds of it is kept in the data folder.
+    pub fn load_options(&self) -> engine::LoadOptions {
+        let cache_dir = Some(Path::new(&self.data_dir).join("engines"));
+        engine::LoadOptions { cache_dir, ..self.infer.load_options() }
+    }
+
+    /// The three addresses.
     ///
     /// # Errors
     /// If one of them is not `host:port`.
     pub fn listen(&self) -> anyhow::Result<runtime::Listen> {
-        let metrics = match self.metrics_listen.as_str() {
-            "" => None,
-            address => Some(address.parse()?),
+        let parsed = |address: &str| -> anyhow::Result<Option<std::net::SocketAddr>> {
+            Ok(if address.is_empty() { None } else { Some(address.parse()?) })
         };
-        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics })
+        let (metrics, http) = (parsed(&self.metrics_listen)?, parsed(&self.rest_listen)?);
+        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics, http })
     }
 }
 
@@ -175,13 +225,13 @@ impl Infer {
         Duration::from_millis(self.run_limit_ms)
     }
 
-    /// How a model is loaded.
-    pub fn load_options(&self) -> engine::LoadOptions {
+    fn load_options(&self) -> engine::LoadOptions {
         engine::LoadOptions {
             provider: self.provider.clone(),
             intra_threads: self.intra_threads.max(1),
             instances: self.instances.max(1),
             queue_capacity: self.queue.max(1),
+            batching: self.batching.clone(),
             ..engine::LoadOptions::default()
         }
     }

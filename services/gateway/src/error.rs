@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::breaker::Fault;
+use crate::shared_memory::RegionError;
 use engine::{EngineError, FaultKind, FieldError};
+use runtime::status::{QuotaViolation, over_quota};
 use runtime::{FieldViolation, bad_request, retry_later, status};
 use tonic::{Code, Status};
 
@@ -24,8 +26,20 @@ pub enum Error {
         /// When to come back.
         after: Duration,
     },
+    /// The caller is over a limit of its own.
+    #[error("over the limit of {}: {allowed}", called(.principal))]
+    Limited {
+        /// Field of `[limits]` that says so.
+        limit: &'static str,
+        /// Who calls; empty without a key.
+        principal: String,
+        /// What it may ask for.
+        allowed: String,
+        /// When to come back.
+        after: Duration,
+    },
     /// No route of that name.
-    #[error("model {0:?} is not served here")]
+    #[error("Request for unknown model: {0:?} is not served here")]
     UnknownEndpoint(String),
     /// The version is not one of the endpoint's.
     #[error("version {version:?} of {endpoint} is not served here")]
@@ -52,20 +66,29 @@ pub enum Error {
     /// No route table has come yet.
     #[error("the gateway has no routes yet")]
     NoRoutes,
+    /// The folder that is served has no such model.
+    #[error("failed to load or unload {0:?}: it is not in the repository")]
+    NotInRepository(String),
+    /// A model of a folder was not loaded.
+    #[error("failed to load {model:?}: {why}")]
+    NotLoaded {
+        /// Model asked for.
+        model: String,
+        /// The file, line or field, and what is wrong there.
+        why: String,
+    },
     /// What the protocol has and this server has not.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// The engine said no; `own_limit` if the gateway's limit ran out and not the caller's.
-    #[error("{cause}")]
-    Engine {
-        /// What it said.
-        cause: EngineError,
-        /// The gateway's own limit was the shorter one.
-        own_limit: bool,
-    },
+    /// The engine said no.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The model answered NaN, or infinity where that is a fault.
     #[error("the model answered a number that is not finite in {0}")]
     NonFinite(String),
+    /// A region of shared memory is not to be had.
+    #[error(transparent)]
+    Region(#[from] RegionError),
     /// A file of the gateway cannot be read or written.
     #[error("the gateway's files: {0}")]
     Files(String),
@@ -76,9 +99,13 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::BadRequest(_)
+            | Self::Limited { .. }
             | Self::UnknownEndpoint(_)
             | Self::UnknownVersion { .. }
             | Self::NoTraffic { .. }
+            | Self::NotInRepository(_)
+            | Self::NotLoaded { .. }
+            | Self::Region(_)
             | Self::Unsupported(_) => Fault::Client,
             Self::Full { .. }
             | Self::NoStableVersion(_)
@@ -86,21 +113,19 @@ impl Error {
             | Self::NoRoutes
             | Self::Files(_) => Fault::Platform,
             Self::NonFinite(_) => Fault::Model,
-            Self::Engine { cause: EngineError::Deadline { running }, own_limit } => {
-                match (own_limit, running) {
-                    (true, true) => Fault::Model,
-                    (true, false) => Fault::Platform,
-                    (false, _) => Fault::Deadline,
-                }
-            }
-            Self::Engine { cause: EngineError::Cancelled, .. } => Fault::Deadline,
-            Self::Engine { cause, .. } => match cause.fault() {
+            Self::Engine(EngineError::Deadline { .. } | EngineError::Cancelled) => Fault::Deadline,
+            Self::Engine(cause) => match cause.fault() {
                 FaultKind::Model => Fault::Model,
                 FaultKind::Caller => Fault::Client,
                 FaultKind::Host => Fault::Platform,
             },
         }
     }
+}
+
+/// A caller, in words.
+fn called(principal: &str) -> &str {
+    if principal.is_empty() { "callers without a key" } else { principal }
 }
 
 impl From<std::io::Error> for Error {
@@ -120,6 +145,11 @@ impl From<Error> for Status {
         match error {
             Error::BadRequest(bad) => bad_request(violations(&bad)),
             Error::Full { after, .. } => retry_later(Code::ResourceExhausted, "GATEWAY_FULL", text, after),
+            Error::Limited { limit, principal, allowed, after } => {
+                let mut violation = QuotaViolation::new(format!("caller:{principal}"), allowed);
+                violation.quota_id = limit.to_owned();
+                over_quota("CALLER_LIMIT", text, violation, after, [("limit".into(), limit.to_owned())])
+            }
             Error::UnknownEndpoint(name) => {
                 status(Code::NotFound, "MODEL_NOT_SERVED", text, [("model".into(), name)])
             }
@@ -134,9 +164,22 @@ impl From<Error> for Status {
             Error::NoStableVersion(_) => retry_later(Code::Unavailable, "NO_STABLE_VERSION", text, SOON),
             Error::NoBackend(_) => retry_later(Code::Unavailable, "NO_BACKEND", text, SOON),
             Error::NoRoutes => retry_later(Code::Unavailable, "NO_ROUTES", text, SOON),
+            Error::NotInRepository(name) => {
+                status(Code::NotFound, "MODEL_NOT_IN_REPOSITORY", text, [("model".into(), name)])
+            }
+            Error::NotLoaded { model, .. } => {
+                status(Code::FailedPrecondition, "MODEL_NOT_LOADED", text, [("model".into(), model)])
+            }
+            Error::Region(RegionError::Exists(name)) => {
+                status(Code::AlreadyExists, "REGION_EXISTS", text, [("region".into(), name)])
+            }
+            Error::Region(RegionError::Unknown(name)) => {
+                status(Code::NotFound, "REGION_NOT_FOUND", text, [("region".into(), name)])
+            }
+            Error::Region(RegionError::Full) => status(Code::ResourceExhausted, "REGIONS_FULL", text, []),
             Error::Unsupported(_) => status(Code::Unimplemented, "NOT_SUPPORTED", text, []),
             Error::NonFinite(_) => status(Code::Internal, "MODEL_FAULT", text, []),
-            Error::Engine { cause, own_limit } => engine_status(cause, own_limit, text),
+            Error::Engine(cause) => engine_status(cause, text),
             Error::Files(cause) => {
                 tracing::error!(%cause, "files of the gateway failed");
                 status(Code::Internal, "STORAGE", "the gateway's files cannot be used", [])
@@ -145,13 +188,11 @@ impl From<Error> for Status {
     }
 }
 
-fn engine_status(cause: EngineError, own_limit: bool, text: String) -> Status {
+fn engine_status(cause: EngineError, text: String) -> Status {
     match cause {
         EngineError::BadInput(bad) => bad_request(violations(&bad)),
         EngineError::ModelFault(_) => status(Code::Internal, "MODEL_FAULT", text, []),
-        EngineError::Deadline { .. } if own_limit => {
-            status(Code::DeadlineExceeded, "MODEL_TOO_SLOW", text, [])
-        }
+        EngineError::TooLong { .. } => status(Code::DeadlineExceeded, "MODEL_TOO_SLOW", text, []),
         EngineError::Deadline { .. } => status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", text, []),
         EngineError::Cancelled => status(Code::Cancelled, "CANCELLED", text, []),
         EngineError::Busy { .. } => retry_later(Code::ResourceExhausted, "QUEUE_FULL", text, SOON),

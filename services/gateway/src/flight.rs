@@ -1,12 +1,14 @@
 //! A request on its way through a version, and where its end is noted.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::backends::{Backend, Outcome};
 use crate::breaker::{Breaker, Fault};
 use crate::gateway::Gateway;
+use crate::shadow::{Copied, Shadow};
 
 /// A request on its way through a version; noted when it ends, also when its caller goes away in the middle.
 pub struct Flight {
@@ -25,9 +27,15 @@ pub struct Flight {
     /// Its rows; 1 until they are known.
     pub rows: usize,
     /// The model had it.
-    pub ran: bool,
+    pub ran: Arc<AtomicBool>,
     /// It is noted.
     pub ended: bool,
+    /// It was answered from the cache: it shows nothing of the version.
+    pub recalled: bool,
+    /// Gets copies of a share of the endpoint's requests.
+    pub shadow: Option<Arc<Shadow>>,
+    /// What it gets of this one.
+    pub copied: Option<Copied>,
 }
 
 impl Flight {
@@ -52,7 +60,7 @@ impl Flight {
             Outcome::Failed(fault @ Fault::Platform) => (Some(fault), &backend.meters.server),
         };
         // The breaker first: the next request must already be routed by what this one showed.
-        if let Some(breaker) = &self.breaker
+        if let Some(breaker) = self.breaker.as_ref().filter(|_| !self.recalled)
             && breaker.note(self.canary, fault, now)
         {
             self.gateway.meters().tripped(breaker.rollout());
@@ -61,7 +69,17 @@ impl Flight {
         counter.inc();
         backend.meters.total.observe(took.as_secs_f64());
         backend.stats.ended(outcome, took, now);
-        backend.observer.note(now, outcome, self.ran, self.rows, took, self.principal.as_deref());
+        if self.recalled {
+            return;
+        }
+        backend.observer.note(
+            now,
+            outcome,
+            self.ran.load(Ordering::Acquire),
+            self.rows,
+            took,
+            self.principal.as_deref(),
+        );
     }
 }
 

@@ -24,10 +24,15 @@ use tokio::sync::{Notify, watch};
 use crate::admission::Admission;
 use crate::backends::Board;
 use crate::breaker::Breakers;
+use crate::cache::Cache;
 use crate::config::Config;
+use crate::local::Local;
 use crate::metrics::Meters;
 use crate::observe::Observing;
+use crate::quota::Quotas;
 use crate::routing::{BadTable, Live};
+use crate::shadow::Shadows;
+use crate::shared_memory::Regions;
 use crate::store::Files;
 
 /// Typed clients over peers.
@@ -88,6 +93,9 @@ pub(crate) struct Parts {
     pub(crate) meters: Meters,
     pub(crate) breakers: Breakers,
     pub(crate) observing: Observing,
+    pub(crate) quotas: Quotas,
+    pub(crate) cache: Cache,
+    pub(crate) shadows: Shadows,
     pub(crate) readiness: Readiness,
     pub(crate) policy: ArcSwap<Policy>,
     pub(crate) live: ArcSwap<Live>,
@@ -95,6 +103,7 @@ pub(crate) struct Parts {
     pub(crate) wanted: watch::Sender<Option<Arc<Accepted>>>,
     pub(crate) changed: Notify,
     pub(crate) reachable: AtomicBool,
+    pub(crate) local: Option<Local>,
 }
 
 #[allow(missing_docs)] // each gives the part of its name
@@ -138,6 +147,15 @@ impl Gateway {
     pub fn observing(&self) -> &Observing {
         &self.0.observing
     }
+    pub fn shadows(&self) -> &Shadows {
+        &self.0.shadows
+    }
+    pub fn quotas(&self) -> &Quotas {
+        &self.0.quotas
+    }
+    pub fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
     pub fn readiness(&self) -> &Readiness {
         &self.0.readiness
     }
@@ -146,6 +164,12 @@ impl Gateway {
     }
     pub fn board(&self) -> &Board {
         &self.0.board
+    }
+    pub(crate) fn local(&self) -> Option<&Local> {
+        self.0.local.as_ref()
+    }
+    pub(crate) fn regions(&self) -> Option<&Regions> {
+        self.local().and_then(Local::regions)
     }
     pub fn wanted(&self) -> &watch::Sender<Option<Arc<Accepted>>> {
         &self.0.wanted

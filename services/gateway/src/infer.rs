@@ -1,18 +1,27 @@
 //! The path of a request: admit, route, validate, queue, batch, run, answer; then it is noted.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use contracts::inference::{ModelInferRequest, ModelInferResponse};
+use contracts::inference::infer_parameter::ParameterChoice;
+use contracts::inference::{InferParameter, ModelInferRequest, ModelInferResponse};
 use engine::{Answer, EngineError, FieldError, RunOptions, Tensor};
-use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info_span};
+use runtime::trace::Stages;
 
 use crate::Error;
 use crate::backends::Backend;
+use crate::cache::Looked;
 use crate::flight::Flight;
 use crate::gateway::Gateway;
 use crate::observe::Detail;
-use crate::wire::{self, Parameters, Parsed};
+use crate::shadow::Asked;
+use crate::shared_memory::{self, Targets};
+use crate::wire::{self, Classes, Parameters, Parsed};
+
+/// Parameter of an answer that was not made for this request.
+const CACHE_HIT: &str = "cache_hit";
+/// Parameter of an answer: the execution provider that made it, `cpu`, `cuda` or `tensorrt`.
+const PROVIDER: &str = "provider";
 
 /// What a call brings beside its message.
 #[derive(Debug, Clone, Default)]
@@ -35,24 +44,46 @@ impl Gateway {
         mut request: ModelInferRequest,
         call: Call,
     ) -> Result<ModelInferResponse, Error> {
-        let began = Instant::now();
-        let permit = info_span!("admit")
-            .in_scope(|| self.admission().admit(wire::message_bytes(&request)))
+        let (began, stages) = (Instant::now(), runtime::trace::Stages::of_this_span());
+        let permit = self
+            .admission()
+            .admit(wire::message_bytes(&request).saturating_add(self.shared_bytes(&request)))
             .inspect_err(|error| self.meters().refused(refusal(error)))?;
-        let (mut parameters, bad) = Parameters::of(&request, call.key.as_deref());
+        self.quotas()
+            .request(call.principal.as_deref().unwrap_or_default())
+            .await
+            .inspect_err(|error| self.meters().refused(refusal(error)))?;
+        let admitted = Instant::now();
+        stages.record("admit", began, admitted, Vec::new);
+        let (mut parameters, mut bad) = Parameters::of(&request, call.key.as_deref());
+        let (targets, wrong) = Targets::take(self.regions(), &mut request.outputs);
+        bad.extend(wrong);
         if !bad.is_empty() {
             // It is routed only to name what else is wrong, and takes no turn of the split.
             parameters.key = Some(String::new());
         }
-        let mut flight = info_span!("route", version = tracing::field::Empty)
-            .in_scope(|| self.route(&request, &parameters, call.principal.clone(), began))
+        let mut flight = self
+            .route(&request, &parameters, call.principal.clone(), began)
             .inspect_err(|error| self.meters().refused(refusal(error)))?;
-        let caller_until =
-            earliest(call.deadline, parameters.timeout.and_then(|time| began.checked_add(time)));
-        let answered = self.carry_out(&mut flight, &mut request, &parameters, bad, caller_until).await;
+        let number = || vec![("version", flight.backend.number.clone())];
+        stages.record("route", admitted, Instant::now(), number);
+        // Where the version has a policy for its queue, `timeout` is about that alone.
+        let whole = parameters.timeout.filter(|_| !flight.backend.serving.waiting.rules_timeouts());
+        let caller_until = earliest(call.deadline, whole.and_then(|time| began.checked_add(time)));
+        let answered =
+            self.carry_out(&mut flight, &mut request, &parameters, bad, caller_until, &stages).await;
+        let answered = answered.and_then(|answer| targets.deliver(answer));
         flight.end(&answered);
         drop(permit);
+        if let Some(copied) = flight.copied.take() {
+            self.shadows().hand_over(copied);
+        }
         answered
+    }
+
+    /// Bytes that a request will take from shared memory.
+    fn shared_bytes(&self, request: &ModelInferRequest) -> usize {
+        self.regions().map_or(0, |_| shared_memory::declared(&request.inputs))
     }
 
     fn route(
@@ -71,7 +102,6 @@ impl Gateway {
             .get(&request.model_name)
             .ok_or_else(|| Error::UnknownEndpoint(wire::shown(&request.model_name)))?;
         let target = endpoint.choose(&request.model_version, parameters.key.as_deref())?;
-        tracing::Span::current().record("version", target.backend.number.as_str());
         Ok(Flight {
             gateway: self.clone(),
             backend: target.backend.clone(),
@@ -80,8 +110,11 @@ impl Gateway {
             principal,
             began,
             rows: 1,
-            ran: false,
+            ran: Arc::default(),
             ended: false,
+            recalled: false,
+            shadow: endpoint.shadow.clone(),
+            copied: None,
         })
     }
 
@@ -92,16 +125,35 @@ impl Gateway {
         parameters: &Parameters,
         mut bad: Vec<FieldError>,
         caller_until: Option<Instant>,
+        stages: &Stages,
     ) -> Result<ModelInferResponse, Error> {
-        let (parsed, wrong) = wire::parse(request);
+        let (mut parsed, wrong) = wire::parse(request, self.regions());
         bad.extend(wrong);
         let backend = flight.backend.clone();
         flight.rows = self.validate(&backend, &parsed, parameters, bad)?;
+        self.quotas().rows(flight.principal.as_deref().unwrap_or_default(), flight.rows).await?;
+        let looking = Instant::now();
+        let looked = self.cache().look(flight, &parsed.inputs, &parsed.outputs).await;
+        let keep = match looked {
+            Looked::Found(outputs) => {
+                stages.record("cache", looking, Instant::now(), Vec::new);
+                let id = std::mem::take(&mut request.id);
+                return recalled(flight, id, parameters, &parsed.classes, &outputs);
+            }
+            Looked::Keep(place) => Some(place),
+            Looked::Off => None,
+        };
         let details = backend.observer.reference().is_some();
         let sampled = backend.observer.samples();
         let seen = if details || sampled { parsed.inputs.clone() } else { Vec::new() };
-        let answer = self.run(&backend, parsed, caller_until, flight.rows, &mut flight.ran).await?;
+        let classes = std::mem::take(&mut parsed.classes);
+        let asked = Asked::of(flight.shadow.as_ref(), &parsed.inputs, &parsed.outputs);
+        let answer = self.run(flight, parsed, parameters, caller_until, stages).await?;
         finite(&answer.outputs, self.config().infer.infinity_is_fault)?;
+        if let Some(place) = keep {
+            self.cache().keep(place, &backend, &answer.outputs);
+        }
+        flight.copied = asked.map(|asked| asked.answered(&answer.outputs, answer.timings.run()));
         let id = std::mem::take(&mut request.id);
         self.observing().trace_this();
         if details || sampled {
@@ -113,7 +165,7 @@ impl Gateway {
                 self.meters().dropped.inc();
             }
         }
-        wire::answer(&backend.endpoint, &backend.number, id, parameters, &answer.outputs)
+        written(&backend, id, parameters, &classes, answer.outputs)
     }
 
     /// Rows of the request, once its tensors fit the version's signature; else every field that is wrong, with those that
@@ -126,6 +178,7 @@ impl Gateway {
         mut bad: Vec<FieldError>,
     ) -> Result<usize, Error> {
         bad.extend(backend.signature().faults(parsed.declared(), &parsed.outputs));
+        bad.extend(wire::class_faults(&parsed.classes, backend.signature()));
         // A request of no rows asks nothing, and many operators cannot take it: that would look like the model's fault.
         for tensor in backend.batched(&parsed.inputs).filter(|tensor| tensor.rows() == 0) {
             bad.push(FieldError {
@@ -133,7 +186,7 @@ impl Gateway {
                 description: "dimension 0 is 0, required at least 1".into(),
             });
         }
-        let (rows, most) = (backend.rows(&parsed.inputs), self.config().infer.max_rows);
+        let (rows, most) = (backend.rows(&parsed.inputs), backend.serving.max_rows);
         if rows > most {
             let description = format!("{rows} rows, required at most {most} in one request");
             bad.push(FieldError { field: "inputs".into(), description });
@@ -144,69 +197,95 @@ impl Gateway {
         if bad.is_empty() { Ok(rows) } else { Err(Error::BadRequest(bad)) }
     }
 
-    /// Waits for a lane, lays the batch out and runs it, within the caller's time and ours.
+    /// Queues, batches and runs it in the engine, within the caller's time and ours.
     async fn run(
         &self,
-        backend: &Backend,
+        flight: &Flight,
         parsed: Parsed,
+        parameters: &Parameters,
         caller_until: Option<Instant>,
-        rows: usize,
-        ran: &mut bool,
+        stages: &Stages,
     ) -> Result<Answer, Error> {
-        let queued = Instant::now();
-        let lane = queue(backend, caller_until).instrument(info_span!("queue")).await?;
-        let left_queue = Instant::now();
-        *ran = true;
+        let (backend, rows) = (&flight.backend, flight.rows);
+        let place = backend.serving.waiting.place(parameters.priority, parameters.timeout);
         let empty = parsed.inputs.iter().find(|tensor| tensor.shape().contains(&0)).map(empty_input);
-        // A batch of one: what is laid out is the request itself.
-        let (inputs, outputs) = info_span!("batch", rows).in_scope(|| (parsed.inputs, parsed.outputs));
-        let own_until = left_queue.checked_add(self.config().infer.run_limit());
-        let own_limit = match (caller_until, own_until) {
-            (Some(caller), Some(own)) => own < caller,
-            (caller, _) => caller.is_none(),
+        let odd = empty.or_else(|| parsed.inputs.iter().find_map(wire::odd_text));
+        let options = RunOptions {
+            deadline: caller_until,
+            limit: Some(self.config().infer.run_limit()),
+            started: Some(flight.ran.clone()),
+            ..RunOptions::default()
         };
-        let cancel = CancellationToken::new();
-        let _gone = cancel.clone().drop_guard(); // the caller's cancellation drops this future
-        let options = RunOptions { deadline: earliest(caller_until, own_until), cancel };
-        let span = info_span!("run", rows, provider = backend.session.provider().as_str());
-        let answer = backend.session.run(inputs, outputs, options).instrument(span).await;
-        drop(lane);
-        let answer = answer.map_err(|cause| match (cause, empty) {
-            // A model need not take tensors without elements; a client could else take a canary off with them.
+        let outputs = backend.wanted(parsed.outputs);
+        let stated = backend.serving.stated.as_deref();
+        let inputs = match stated {
+            Some(stated) => stated.for_model(parsed.inputs),
+            None => parsed.inputs,
+        };
+        let answer = match &backend.serving.sequences {
+            None => place.run(&*backend.session, inputs, outputs, options).await,
+            Some(sequences) => {
+                let asked = &parameters.sequence;
+                sequences.run(asked, place, &*backend.session, inputs, outputs, options).await
+            }
+        };
+        let mut answer = answer.map_err(|cause| match (cause, odd) {
+            // A model need not take tensors without elements, or bytes for text; a client could else take a canary off
+            // with them.
             (EngineError::ModelFault(_), Some(bad)) => Error::BadRequest(vec![bad]),
-            (cause, _) => Error::Engine { cause, own_limit },
+            (cause, _) => Error::Engine(cause),
         })?;
+        if let Some(stated) = stated {
+            answer.outputs = stated.for_caller(answer.outputs);
+        }
         let timings = answer.timings;
-        let waited = left_queue - queued + timings.queue();
-        backend.stats.ran(rows, waited, timings.batch(), timings.run());
-        backend.meters.queue.observe(waited.as_secs_f64());
-        backend.meters.batch.observe(timings.batch().as_secs_f64());
-        backend.meters.compute.observe(timings.run().as_secs_f64());
+        backend.stats.ran(rows, timings.queue(), timings.batch(), timings.run());
+        backend.meters.queue.observe(timings.queue().as_secs_f64());
+        if timings.lead {
+            backend.meters.batch.observe(timings.batch().as_secs_f64());
+            backend.meters.compute.observe(timings.run().as_secs_f64());
+            backend.meters.rows.observe(timings.batch_rows as f64);
+        }
+        let of_run = || {
+            let provider = backend.session.provider().to_string();
+            vec![("rows", timings.batch_rows.to_string()), ("provider", provider)]
+        };
+        stages.record("queue", timings.queued_at, timings.batched_at, Vec::new);
+        stages.record("batch", timings.batched_at, timings.started_at, || vec![("rows", rows.to_string())]);
+        stages.record("run", timings.started_at, timings.ended_at, of_run);
         Ok(answer)
     }
 }
 
-/// A lane to the engine: at once where one is free, else in turn, until the caller gives up.
-async fn queue(
+/// An answer that was given before, and says so.
+fn recalled(
+    flight: &mut Flight,
+    id: String,
+    parameters: &Parameters,
+    classes: &[Classes],
+    outputs: &[Tensor],
+) -> Result<ModelInferResponse, Error> {
+    flight.recalled = true;
+    let mut answer = written(&flight.backend, id, parameters, classes, outputs.to_vec())?;
+    let hit = InferParameter { parameter_choice: Some(ParameterChoice::BoolParam(true)) };
+    answer.parameters.insert(CACHE_HIT.to_owned(), hit);
+    Ok(answer)
+}
+
+/// The answer of a version as a message.
+fn written(
     backend: &Backend,
-    until: Option<Instant>,
-) -> Result<tokio::sync::OwnedSemaphorePermit, Error> {
-    if let Ok(lane) = backend.lanes.clone().try_acquire_owned() {
-        return Ok(lane);
-    }
-    let refuse = |cause| Error::Engine { cause, own_limit: false };
-    let waiting = backend.stats.wait();
-    if waiting.before >= backend.queue as u64 {
-        return Err(refuse(EngineError::Busy { capacity: backend.queue }));
-    }
-    let lane = backend.lanes.clone().acquire_owned();
-    let lane = match until {
-        None => lane.await,
-        Some(until) => tokio::time::timeout_at(until.into(), lane)
-            .await
-            .map_err(|_| refuse(EngineError::Deadline { running: false }))?,
-    };
-    lane.map_err(|_| refuse(EngineError::Closed))
+    id: String,
+    parameters: &Parameters,
+    classes: &[Classes],
+    outputs: Vec<Tensor>,
+) -> Result<ModelInferResponse, Error> {
+    let labels = &backend.serving.labels;
+    let outputs = wire::classified(outputs, classes, |name| backend.has_rows(name), labels)?;
+    let mut answer = wire::answer(&backend.endpoint, &backend.number, id, parameters, &outputs)?;
+    let provider = ParameterChoice::StringParam(backend.session.provider().as_str().to_owned());
+    answer.parameters.insert(PROVIDER.to_owned(), InferParameter { parameter_choice: Some(provider) });
+    Ok(answer)
 }
 
 fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
@@ -224,25 +303,27 @@ fn empty_input(tensor: &Tensor) -> FieldError {
 }
 
 /// NaN is no answer; infinity is one where a model may mean it (a logarithm of 0).
-fn finite(outputs: &[Tensor], infinity_is_fault: bool) -> Result<(), Error> {
-    let is_bad = |value: &f64| value.is_nan() || (infinity_is_fault && value.is_infinite());
-    let bad = |tensor: &&Tensor| {
-        tensor.datatype().is_float() && tensor.to_f64().is_ok_and(|values| values.iter().any(is_bad))
-    };
-    outputs.iter().find(bad).map_or(Ok(()), |tensor| Err(Error::NonFinite(tensor.name().to_owned())))
+pub(crate) fn finite(outputs: &[Tensor], infinity_is_fault: bool) -> Result<(), Error> {
+    let is_bad = |value: f64| value.is_nan() || (infinity_is_fault && value.is_infinite());
+    let bad = outputs.iter().find(|tensor| tensor.any_float(is_bad));
+    bad.map_or(Ok(()), |tensor| Err(Error::NonFinite(tensor.name().to_owned())))
 }
 
 /// Label of a request that reached no version.
 fn refusal(error: &Error) -> &'static str {
     match error {
         Error::Full { .. } => "full",
+        Error::Limited { .. } => "limited",
         Error::UnknownEndpoint(_) => "unknown_endpoint",
         Error::UnknownVersion { .. } | Error::NoTraffic { .. } => "version",
         Error::NoStableVersion(_) => "no_stable_version",
         Error::NoBackend(_) | Error::NoRoutes => "no_backend",
         Error::BadRequest(_)
+        | Error::NotInRepository(_)
+        | Error::NotLoaded { .. }
         | Error::Unsupported(_)
-        | Error::Engine { .. }
+        | Error::Region(_)
+        | Error::Engine(_)
         | Error::NonFinite(_)
         | Error::Files(_) => "bad_request",
     }

@@ -6,6 +6,11 @@
 //! - The route table comes in `tasks/follow_routes.rs`, is checked in `routing/table.rs`, and takes effect in
 //!   `backends/reconcile.rs`: load and warm up first, then move traffic, then drain.
 //! - `breaker/` takes a failing canary off traffic in this process before anyone is told.
+//! - `local/` serves a folder of models in place of the route table, without the mesh: [`build_local`].
+//! - `rest/` is the same protocol over HTTP, on the same handlers.
+//! - `sequence/` runs requests that belong together in their order; `shared_memory/` takes tensors from callers on this host.
+//! - `shadow/` copies a share of the requests to a staged version and compares what it answers.
+//! - `quota/` keeps the limits of callers, `cache/` the answers that may be given again.
 //! - `observe/` notes sketches for the monitor; `store/` keeps on disk what a restart without a registry needs.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -13,15 +18,23 @@
 mod admission;
 mod backends;
 mod breaker;
+mod cache;
 mod config;
 mod error;
 mod flight;
 mod gateway;
 mod handlers;
+mod incoming;
 mod infer;
+mod local;
 mod metrics;
 mod observe;
+mod quota;
+mod rest;
 mod routing;
+mod sequence;
+mod shadow;
+mod shared_memory;
 mod store;
 mod tasks;
 mod wire;
@@ -29,6 +42,7 @@ mod wire;
 pub use config::Config;
 pub use error::Error;
 pub use gateway::{Clients, Gateway};
+pub use local::{Control, EVERYTHING, LocalDeps, Repository, build_local};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +51,7 @@ use std::sync::atomic::AtomicBool;
 use arc_swap::ArcSwap;
 use engine::Engine;
 use lifecycle::Policy;
-use runtime::{Clock, Credentials, Metrics, Peer, Readiness, Service, Tasks};
+use runtime::{Clock, Credentials, Metrics, Peer, Readiness, Service, ServiceBuilder, Tasks};
 use storage::Blobs;
 use tokio::sync::{Notify, watch};
 
@@ -67,14 +81,11 @@ impl Deps {
             path => Credentials::load(path)?,
         };
         let key = config.access.key()?;
-        let peer = |url: &str| anyhow::Ok(Peer::connect(url, &key)?.describe(contracts::DESCRIPTORS)?);
+        let tls = &config.transport.client;
+        let peer =
+            |url: &str| anyhow::Ok(Peer::connect_with(url, &key, tls)?.describe(contracts::DESCRIPTORS)?);
         let clients = Clients::over(peer(&config.peers.registry)?, peer(&config.peers.monitor)?);
-        Ok(Self {
-            clock: config.clock.build()?,
-            engine: Arc::new(engine::OnnxRuntime::new()),
-            credentials,
-            clients,
-        })
+        Ok(Self { clock: config.clock.build()?, engine: config.engine(), credentials, clients })
     }
 }
 
@@ -84,44 +95,15 @@ impl Deps {
 /// # Errors
 /// If the data folder cannot be used, or the key-value store's address is none.
 pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
-    let folder = Path::new(&config.data_dir);
-    let files = store::Files::open(folder)?;
-    let metrics = Metrics::new();
-    let spool = observe::Spool::open(&files.path("spool"), config.observe.spool_bytes)?;
-    let gateway = Gateway::new(Parts {
-        id: files.identity(&config.routes.gateway)?,
-        blobs: Blobs::open(&folder.join("artifacts"), config.infer.max_artifact_bytes).await?,
-        kv: storage::kv::connect_lazily(&config.kv.url, "gateway")?,
-        admission: admission::Admission::new(&config.admission),
-        meters: metrics::Meters::new(&metrics),
-        breakers: breaker::Breakers::default(),
-        observing: observe::Observing::new(&config.observe, spool),
-        readiness: Readiness::new(),
-        policy: ArcSwap::from_pointee(Policy::builtin().clone()),
-        live: ArcSwap::from_pointee(routing::Live::default()),
-        board: backends::Board::default(),
-        wanted: watch::Sender::new(None),
-        changed: Notify::new(),
-        reachable: AtomicBool::new(false),
-        files,
-        config: config.clone(),
-        clock: deps.clock.clone(),
-        engine: deps.engine,
-        clients: deps.clients,
-    });
-    gateway.readiness().set("routes", false);
+    let Deps { clock, engine, credentials, clients } = deps;
+    let parts = Given { clock: clock.clone(), engine, clients, local: None };
+    let (gateway, metrics) = parts.gateway(config).await?;
     restore(&gateway)?;
-    let background = Tasks::new("gateway", deps.clock.clone());
+    let background = Tasks::new("gateway", clock);
     tasks::start(&background, &gateway);
-    let last = gateway.clone();
-    let service = handlers::mount(Service::builder("gateway"), &gateway)
-        .descriptors(contracts::DESCRIPTORS)
-        .tolerant(&["inference.GRPCInferenceService"])
-        .access(contracts::access::TABLE, deps.credentials)
-        .clock(deps.clock)
-        .metrics(metrics)
-        .readiness(gateway.readiness().clone())
-        .tasks(background)
+    let (last, incoming) = (gateway.clone(), gateway.admission().incoming().clone());
+    let service = mounted(&gateway, metrics, background)
+        .access(contracts::access::TABLE, credentials)
         .on_stop(move || async move {
             last.look_at_the_rest().await;
             if let Err(error) = last.collect_observations(true).await {
@@ -132,7 +114,74 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
             }
         })
         .build()?;
-    Ok(service)
+    with_rest(service, config, &incoming)
+}
+
+/// What every gateway is given beside its configuration.
+struct Given {
+    clock: Clock,
+    engine: Arc<dyn Engine>,
+    clients: Clients,
+    /// It serves a folder, and no route table.
+    local: Option<local::Local>,
+}
+
+impl Given {
+    /// The shared parts, with nothing served yet, and the metrics that they count in.
+    async fn gateway(self, config: &Config) -> anyhow::Result<(Gateway, Metrics)> {
+        let folder = Path::new(&config.data_dir);
+        let files = store::Files::open(folder)?;
+        let metrics = Metrics::new();
+        let spool = observe::Spool::open(&files.path("spool"), config.observe.spool_bytes)?;
+        let kv = storage::kv::connect_lazily(&config.kv.url, "gateway")?;
+        // What is in memory is in the cache itself already.
+        let shared = (config.kv.url != "memory:").then(|| kv.clone());
+        let gateway = Gateway::new(Parts {
+            quotas: quota::Quotas::new(&config.limits, kv.clone(), self.clock.clone(), &metrics)?,
+            cache: cache::Cache::new(&config.cache, shared, &metrics)?,
+            id: files.identity(&config.routes.gateway)?,
+            blobs: Blobs::open(&folder.join("artifacts"), config.infer.max_artifact_bytes).await?,
+            kv,
+            admission: admission::Admission::new(&config.admission),
+            meters: metrics::Meters::new(&metrics),
+            breakers: breaker::Breakers::default(),
+            observing: observe::Observing::new(&config.observe, spool),
+            shadows: shadow::Shadows::new(&config.shadow, &metrics),
+            readiness: Readiness::new(),
+            policy: ArcSwap::from_pointee(Policy::builtin().clone()),
+            live: ArcSwap::from_pointee(routing::Live::default()),
+            board: backends::Board::default(),
+            wanted: watch::Sender::new(None),
+            changed: Notify::new(),
+            reachable: AtomicBool::new(false),
+            files,
+            config: config.clone(),
+            clock: self.clock,
+            engine: self.engine,
+            clients: self.clients,
+            local: self.local,
+        });
+        gateway.readiness().set("routes", false);
+        Ok((gateway, metrics))
+    }
+}
+
+/// The handlers on a service, with all that is the same for every gateway.
+fn mounted(gateway: &Gateway, metrics: Metrics, tasks: Tasks) -> ServiceBuilder {
+    handlers::mount(Service::builder("gateway"), gateway)
+        .descriptors(contracts::DESCRIPTORS)
+        .transport(gateway.config().transport.clone())
+        .tolerant(&["inference.GRPCInferenceService"])
+        .clock(gateway.clock().clone())
+        .metrics(metrics)
+        .readiness(gateway.readiness().clone())
+        .tasks(tasks)
+}
+
+/// The protocol over HTTP beside gRPC.
+fn with_rest(service: Service, config: &Config, incoming: &incoming::Incoming) -> anyhow::Result<Service> {
+    let rest = rest::router(service.peer("")?, config.admission.message_bytes, incoming);
+    Ok(service.with_http(rest))
 }
 
 /// The state on disk: policy, trips that are still to be told, the last route table. Its signature is checked again.

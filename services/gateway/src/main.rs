@@ -1,7 +1,13 @@
 //! The gateway as a process of its own.
 
+fn main() -> anyhow::Result<()> {
+    // Started once more by itself, it tries one model and ends.
+    engine::probe::answer_if_asked();
+    serve()
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn serve() -> anyhow::Result<()> {
     let config: gateway::Config = runtime::config::load("gateway")?;
     let _telemetry = runtime::telemetry::init("gateway", &config.telemetry)?;
     let service = gateway::build(&config, gateway::Deps::connect(&config)?).await?;

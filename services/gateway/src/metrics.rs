@@ -6,14 +6,23 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
 use runtime::Metrics;
 
-/// Upper bounds in seconds, from 20 µs to 10 s.
+/// Upper bounds in seconds, from 20 µs to 10 s, for who reads the text form; the protobuf form has [`native`] buckets.
 const BUCKETS: [f64; 18] = [
     0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
     1.0, 2.0, 5.0, 10.0,
 ];
+
+/// Upper bounds of rows that run together.
+const ROWS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0];
+
+/// Native buckets of durations in seconds: eight to each doubling, so that a quantile is within 9 % of the truth wherever it
+/// lies. A series that would have more than 160 of them takes wider ones.
+fn native() -> NativeHistogramConfig {
+    NativeHistogramConfig::with_schema(3).max_buckets(160)
+}
 
 /// An endpoint's version.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -39,6 +48,13 @@ struct Stands {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RunsOn {
+    endpoint: String,
+    version: String,
+    provider: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Rollout {
     rollout: String,
 }
@@ -50,6 +66,21 @@ struct Reason {
 
 type Durations = Family<Of, Histogram, fn() -> Histogram>;
 
+/// What is shown of one backend.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Endpoint.
+    pub endpoint: String,
+    /// Version number.
+    pub version: String,
+    /// Share of the endpoint's traffic.
+    pub percent: u32,
+    /// The state it is in.
+    pub state: &'static str,
+    /// The execution provider that it runs on; empty before it is loaded.
+    pub provider: String,
+}
+
 /// All families of the gateway; clones share them.
 #[derive(Clone, Debug)]
 pub struct Meters {
@@ -57,10 +88,12 @@ pub struct Meters {
     queue: Durations,
     batch: Durations,
     compute: Durations,
+    rows: Durations,
     requests: Family<Ended, Counter>,
     refused: Family<Reason, Counter>,
     traffic: Family<Of, Gauge>,
     states: Family<Stands, Gauge>,
+    providers: Family<RunsOn, Gauge>,
     evidence: Family<Rollout, Gauge<f64, AtomicU64>>,
     trips: Family<Rollout, Counter>,
     /// Observations that were dropped at the spool's bound, or looked at without their features.
@@ -80,6 +113,8 @@ pub struct BackendMeters {
     pub batch: Histogram,
     /// In the model.
     pub compute: Histogram,
+    /// Rows of a run.
+    pub rows: Histogram,
     /// Answered.
     pub ok: Counter,
     /// Failed by the model.
@@ -93,16 +128,19 @@ pub struct BackendMeters {
 impl Meters {
     /// Registers the families.
     pub fn new(metrics: &Metrics) -> Self {
-        let durations = || Durations::new_with_constructor(|| Histogram::new(BUCKETS));
+        let durations =
+            || Durations::new_with_constructor(|| Histogram::new_classic_and_native(BUCKETS, native()));
         let meters = Self {
             total: durations(),
             queue: durations(),
             batch: durations(),
             compute: durations(),
+            rows: Durations::new_with_constructor(|| Histogram::new(ROWS)),
             requests: Family::default(),
             refused: Family::default(),
             traffic: Family::default(),
             states: Family::default(),
+            providers: Family::default(),
             evidence: Family::default(),
             trips: Family::default(),
             dropped: Counter::default(),
@@ -118,6 +156,7 @@ impl Meters {
             to.register("wlp_gateway_queue_duration_seconds", "Waiting for the model", m.queue.clone());
             to.register("wlp_gateway_batch_duration_seconds", "Laying out the batch", m.batch.clone());
             to.register("wlp_gateway_compute_duration_seconds", "In the model", m.compute.clone());
+            to.register("wlp_gateway_batch_rows", "Rows that ran together", m.rows.clone());
             to.register(
                 "wlp_gateway_requests",
                 "Routed requests by whose fault they failed",
@@ -134,6 +173,8 @@ impl Meters {
                 m.traffic.clone(),
             );
             to.register("wlp_gateway_backend_state", "1 for the state a backend is in", m.states.clone());
+            let help = "1 for the execution provider that a version really runs on";
+            to.register("wlp_gateway_provider", help, m.providers.clone());
             let help = "Logarithm of the evidence against a rollout's canary";
             to.register("wlp_gateway_breaker_log_evidence", help, m.evidence.clone());
             to.register("wlp_gateway_breaker_trips", "Canaries taken off traffic", m.trips.clone());
@@ -160,6 +201,7 @@ impl Meters {
             queue: self.queue.get_or_create(&of).clone(),
             batch: self.batch.get_or_create(&of).clone(),
             compute: self.compute.get_or_create(&of).clone(),
+            rows: self.rows.get_or_create(&of).clone(),
             ok: outcome("ok"),
             model: outcome("model_fault"),
             client: outcome("client_fault"),
@@ -172,13 +214,18 @@ impl Meters {
         self.refused.get_or_create(&Reason { reason }).inc();
     }
 
-    /// Replaces what is shown of traffic and states by these rows: endpoint, version, percent, state.
-    pub fn show(&self, rows: &[(String, String, u32, &'static str)]) {
+    /// Replaces what is shown of traffic, states and providers by these rows.
+    pub fn show(&self, rows: &[Shown]) {
         self.traffic.clear();
         self.states.clear();
-        for (endpoint, version, percent, state) in rows.iter().cloned() {
+        self.providers.clear();
+        for Shown { endpoint, version, percent, state, provider } in rows.iter().cloned() {
             let of = Of { endpoint: endpoint.clone(), version: version.clone() };
             self.traffic.get_or_create(&of).set(percent.into());
+            if !provider.is_empty() {
+                let (endpoint, version) = (endpoint.clone(), version.clone());
+                self.providers.get_or_create(&RunsOn { endpoint, version, provider }).set(1);
+            }
             self.states.get_or_create(&Stands { endpoint, version, state }).set(1);
         }
     }

@@ -26,6 +26,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Where the registry is.
     pub peers: Peers,
+    /// How connections are held and secured.
+    pub transport: runtime::Transport,
     /// What is kept, and how late it may come.
     pub windows: Windows,
     /// How often the loops run.
@@ -97,6 +99,7 @@ impl Default for Config {
             access: Access::default(),
             clock: ClockConfig::default(),
             peers: Peers::default(),
+            transport: runtime::Transport::default(),
             windows: Windows::default(),
             tasks: Periods::default(),
         }
@@ -113,7 +116,7 @@ impl Config {
             "" => None,
             address => Some(address.parse()?),
         };
-        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics })
+        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics, http: None })
     }
 }
 

@@ -68,8 +68,9 @@ impl Deps {
             "" => Credentials::none(),
             path => Credentials::load(path)?,
         };
-        let peer =
-            Peer::connect(&config.peers.registry, &config.access.key()?)?.describe(contracts::DESCRIPTORS)?;
+        let tls = &config.transport.client;
+        let peer = Peer::connect_with(&config.peers.registry, &config.access.key()?, tls)?
+            .describe(contracts::DESCRIPTORS)?;
         Ok(Self { clock: config.clock.build()?, credentials, registry: RegistryClients::over(&peer) })
     }
 }

@@ -66,6 +66,7 @@ pub async fn assemble(config: &Config, deps: Deps) -> anyhow::Result<(Service, M
     tasks::start(&background, &monitor);
     let service = handlers::mount(Service::builder("monitor"), &monitor)
         .descriptors(contracts::DESCRIPTORS)
+        .transport(config.transport.clone())
         .access(contracts::access::TABLE, deps.credentials)
         .clock(deps.clock)
         .metrics(metrics)

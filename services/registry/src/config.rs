@@ -1,5 +1,9 @@
 //! Configuration of the registry.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::{Engine, OnnxRuntime};
 use runtime::config::{Access, ClockConfig, Database, KeyValue, Peers, Telemetry};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +21,8 @@ pub struct Config {
     pub database: Database,
     /// Bytes of one artifact at most.
     pub max_artifact_bytes: u64,
+    /// How a model is tried in a process of its own when its version is registered.
+    pub probe: engine::ProbeOptions,
     /// Not used by the registry; there because the sections of all services are alike.
     pub kv: KeyValue,
     /// Logs and traces.
@@ -27,6 +33,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Not used by the registry: it calls nobody.
     pub peers: Peers,
+    /// How connections are held and secured.
+    pub transport: runtime::Transport,
 }
 
 impl Default for Config {
@@ -37,16 +45,23 @@ impl Default for Config {
             data_dir: "data/registry".into(),
             database: Database::embedded("registry"),
             max_artifact_bytes: 2 << 30,
+            probe: engine::ProbeOptions::default(),
             kv: KeyValue::default(),
             telemetry: Telemetry::default(),
             access: Access::default(),
             clock: ClockConfig::default(),
             peers: Peers::default(),
+            transport: runtime::Transport::default(),
         }
     }
 }
 
 impl Config {
+    /// ONNX Runtime, which loads no model that was not tried; what passed is noted in the data folder.
+    pub fn engine(&self) -> Arc<dyn Engine> {
+        self.probe.around(OnnxRuntime::new(), Path::new(&self.data_dir).join("validated"))
+    }
+
     /// The two addresses.
     ///
     /// # Errors
@@ -56,6 +71,6 @@ impl Config {
             "" => None,
             address => Some(address.parse()?),
         };
-        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics })
+        Ok(runtime::Listen { rpc: self.listen.parse()?, metrics, http: None })
     }
 }

@@ -69,7 +69,7 @@ impl Deps {
             "" => Credentials::none(),
             path => Credentials::load(path)?,
         };
-        Ok(Self { clock: config.clock.build()?, engine: Arc::new(engine::OnnxRuntime::new()), credentials })
+        Ok(Self { clock: config.clock.build()?, engine: config.engine(), credentials })
     }
 }
 
@@ -104,6 +104,7 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
     tasks::start(&background, &registry, &readiness);
     let service = handlers::mount(Service::builder("registry"), &registry)
         .descriptors(contracts::DESCRIPTORS)
+        .transport(config.transport.clone())
         .access(contracts::access::TABLE, deps.credentials)
         .clock(deps.clock)
         .metrics(registry.metrics().clone())

@@ -97,6 +97,8 @@ mutations! {
         "RecordRolloutItem" RecordRolloutItemRequest,
         "StageRollout" StageRolloutRequest,
         "RehearseRollback" RehearseRollbackRequest,
+        "StartShadow" StartShadowRequest,
+        "StopShadow" StopShadowRequest,
         "StartRollout" StartRolloutRequest,
         "AdvanceRollout" AdvanceRolloutRequest,
         "PauseRollout" PauseRolloutRequest,

@@ -1,5 +1,7 @@
 //! The `wlp` binary.
 
 fn main() -> std::process::ExitCode {
+    // Started once more by itself, it tries one model and ends.
+    engine::probe::answer_if_asked();
     wlp::cli::run()
 }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use engine::ProbeOptions;
+use runtime::Listen;
 use runtime::config::{Access, ClockConfig, Database, Peers, Telemetry, load_from};
 use serde::de::DeserializeOwned;
 
@@ -30,6 +32,8 @@ struct Common<'a> {
     to: To,
     listen: &'a str,
     metrics_listen: &'a str,
+    /// Of HTTP/REST; empty where a service has none.
+    rest_listen: &'a str,
     data_dir: &'a mut String,
     database: &'a mut Database,
     telemetry: &'a Telemetry,
@@ -39,12 +43,15 @@ struct Common<'a> {
 }
 
 macro_rules! common {
-    ($settings:expr; $($to:ident $field:ident),+) => {[$({
+    (@rest $config:ident none) => { "" };
+    (@rest $config:ident $key:ident) => { &$config.$key };
+    ($settings:expr; $($to:ident $field:ident $rest:ident),+) => {[$({
         let config = &mut $settings.$field;
         Common {
             to: To::$to,
             listen: &config.listen,
             metrics_listen: &config.metrics_listen,
+            rest_listen: common!(@rest config $rest),
             data_dir: &mut config.data_dir,
             database: &mut config.database,
             telemetry: &config.telemetry,
@@ -91,7 +98,9 @@ impl Settings {
     }
 
     fn common(&mut self) -> [Common<'_>; 5] {
-        common!(self; Registry registry, DataPipeline data_pipeline, Evaluator evaluator, Monitor monitor, Gateway gateway)
+        common!(self;
+            Registry registry none, DataPipeline data_pipeline none, Evaluator evaluator none, Monitor monitor none,
+            Gateway gateway rest_listen)
     }
 
     /// Refuses what one process that listens on `host` cannot follow.
@@ -114,7 +123,12 @@ impl Settings {
                 "{name}: peers is set; in one process the five call each other, not what is configured"
             );
             let Some(host) = host else { continue };
-            for (key, address) in [("listen", one.listen), ("metrics_listen", one.metrics_listen)] {
+            let addresses = [
+                ("listen", one.listen),
+                ("metrics_listen", one.metrics_listen),
+                ("rest_listen", one.rest_listen),
+            ];
+            for (key, address) in addresses {
                 if address.is_empty() {
                     continue;
                 }
@@ -173,15 +187,33 @@ impl Settings {
         Ok(found.map(|(_, telemetry)| telemetry))
     }
 
-    /// Where each of the five listens by configuration: gRPC, and metrics where it has them.
+    /// How models are tried, where a service has other than the default.
+    ///
+    /// # Errors
+    /// If two services contradict each other.
+    pub fn probe(&self) -> anyhow::Result<ProbeOptions> {
+        let all = [&self.registry.probe, &self.evaluator.limits.probe, &self.gateway.infer.probe];
+        let mut set = all.into_iter().filter(|probe| **probe != ProbeOptions::default());
+        let Some(first) = set.next() else { return Ok(ProbeOptions::default()) };
+        ensure!(
+            set.all(|other| other == first),
+            "probe differs between registry, evaluator and gateway; one process tries models once: set it alike, or for \
+             one of them only"
+        );
+        Ok(first.clone())
+    }
+
+    /// Where each of the five listens by configuration.
     ///
     /// # Errors
     /// If one is no `host:port`.
-    pub fn addresses(&mut self) -> anyhow::Result<Vec<(To, SocketAddr, Option<SocketAddr>)>> {
+    pub fn addresses(&mut self) -> anyhow::Result<Vec<(To, Listen)>> {
+        let other = |address: &str| -> anyhow::Result<Option<SocketAddr>> {
+            if address.is_empty() { Ok(None) } else { parsed(address).map(Some) }
+        };
         let one = |one: Common<'_>| -> anyhow::Result<_> {
-            let metrics =
-                if one.metrics_listen.is_empty() { None } else { Some(parsed(one.metrics_listen)?) };
-            Ok((one.to, parsed(one.listen)?, metrics))
+            let (metrics, http) = (other(one.metrics_listen)?, other(one.rest_listen)?);
+            Ok((one.to, Listen { rpc: parsed(one.listen)?, metrics, http }))
         };
         self.common().into_iter().map(one).collect()
     }
@@ -227,6 +259,7 @@ mod tests {
             ("WLP_MONITOR__CLOCK__SPEED", "60", "monitor: clock"),
             ("WLP_GATEWAY__PEERS__REGISTRY", "http://other:9001", "gateway: peers"),
             ("WLP_REGISTRY__LISTEN", "10.1.2.3:9001", "registry: listen"),
+            ("WLP_GATEWAY__REST_LISTEN", "10.1.2.3:8000", "gateway: rest_listen"),
         ] {
             let refused = with(&[(key, value)]).check(LOOPBACK).expect_err(key).to_string();
             assert!(refused.starts_with(named), "{refused}");
@@ -246,5 +279,16 @@ mod tests {
         let refused = two.telemetry().expect_err("they differ").to_string();
         assert!(refused.contains("registry") && refused.contains("gateway"), "{refused}");
         assert_eq!(with(&[]).telemetry().expect("fine"), None);
+    }
+
+    #[test]
+    fn the_trial_of_models_of_one_service_is_that_of_the_process_and_two_may_not_differ() {
+        assert_eq!(with(&[]).probe().expect("fine"), ProbeOptions::default());
+        let one = with(&[("WLP_EVALUATOR__LIMITS__PROBE__CPU_S", "7")]).probe().expect("one");
+        assert_eq!(one, ProbeOptions { cpu_s: 7, ..ProbeOptions::default() });
+        let off = ("WLP_GATEWAY__INFER__PROBE__ON", "false");
+        assert!(!with(&[off]).probe().expect("one").on);
+        let two = with(&[off, ("WLP_REGISTRY__PROBE__WALL_S", "7")]);
+        assert!(two.probe().expect_err("they differ").to_string().contains("probe differs"));
     }
 }

@@ -14,8 +14,14 @@ pub enum EngineError {
     /// The deadline passed; `running` says whether the model was already at work.
     #[error("deadline exceeded while {}", if *.running { "running" } else { "queued" })]
     Deadline {
-        /// The model was running (counts against the version), not waiting.
+        /// The model was running, not waiting.
         running: bool,
+    },
+    /// A run took longer than it may, whatever its caller allowed: counts against the version.
+    #[error("the model ran longer than {} ms", .limit.as_millis())]
+    TooLong {
+        /// How long it may take.
+        limit: std::time::Duration,
     },
     /// The caller gave up.
     #[error("cancelled")]
@@ -62,11 +68,11 @@ pub enum FaultKind {
 }
 
 impl EngineError {
-    /// Whose fault it is. A deadline that passes while the model runs is the model's only if the gateway's own
-    /// limit, not the caller's shorter one, ran out; the engine cannot know and says `Caller`.
+    /// Whose fault it is. A deadline that passes while the model runs is the caller's: what the model may take by itself
+    /// is [`crate::RunOptions::limit`].
     pub fn fault(&self) -> FaultKind {
         match self {
-            Self::ModelFault(_) | Self::Load(_) => FaultKind::Model,
+            Self::ModelFault(_) | Self::Load(_) | Self::TooLong { .. } => FaultKind::Model,
             Self::BadInput(_) | Self::Deadline { .. } | Self::Cancelled => FaultKind::Caller,
             Self::Busy { .. }
             | Self::Provider { .. }

@@ -15,8 +15,8 @@ use crate::inspect::proto::{
     TensorType, TypeProto, TypeValue, ValueInfoProto,
 };
 use crate::{
-    Answer, DataType, Dim, Engine, EngineError, LoadOptions, ModelSignature, Provider, RunOptions, Session,
-    Tensor, TensorData, TensorSpec, Timings, inspect, session,
+    Answer, Counts, DataType, Dim, Engine, EngineError, LoadOptions, ModelSignature, Provider, RunOptions,
+    Session, Tensor, TensorData, TensorSpec, Timings, inspect, session,
 };
 
 /// Makes the outputs of a fake model from its inputs.
@@ -46,6 +46,7 @@ type Behaviours = Arc<Mutex<HashMap<String, Behaviour>>>;
 #[derive(Debug, Clone, Default)]
 pub struct FakeEngine {
     behaviours: Behaviours,
+    devices: Arc<Mutex<Vec<Provider>>>,
 }
 
 impl FakeEngine {
@@ -57,6 +58,11 @@ impl FakeEngine {
     /// Sets what the model with that digest (`sha256:<hex>`) does, from its next run on.
     pub fn set(&self, digest: impl Into<String>, behaviour: Behaviour) {
         lock(&self.behaviours).insert(digest.into(), behaviour);
+    }
+
+    /// Lets models run on another provider than the processors from now on, as if the host had such a device.
+    pub fn add_device(&self, provider: Provider) {
+        lock(&self.devices).push(provider);
     }
 
     /// Changes the share of failing requests of that model and nothing else.
@@ -77,21 +83,25 @@ impl Engine for FakeEngine {
     }
 
     fn providers(&self) -> Vec<Provider> {
-        vec![Provider::Cpu]
+        lock(&self.devices).iter().copied().chain([Provider::Cpu]).collect()
     }
 
     async fn load(&self, model: Bytes, options: LoadOptions) -> Result<Arc<dyn Session>, EngineError> {
         let wanted = options.provider.preferred.first().copied().unwrap_or(Provider::Cpu);
-        if wanted != Provider::Cpu && !options.provider.allow_fallback {
-            return Err(EngineError::Provider { wanted, why: "the fake engine has processors only".into() });
+        let here = self.providers();
+        if !here.contains(&wanted) && !options.provider.allow_fallback {
+            return Err(EngineError::Provider { wanted, why: format!("the fake engine has {here:?}") });
         }
+        let found = options.provider.preferred.iter().find(|provider| here.contains(provider));
         let inspection =
             inspect(&model, &options.limits).map_err(|error| EngineError::Load(error.to_string()))?;
         Ok(Arc::new(FakeSession {
             signature: inspection.signature,
             digest: inspection.file_digest,
+            provider: found.copied().unwrap_or(Provider::Cpu),
             behaviours: self.behaviours.clone(),
             runs: AtomicUsize::new(0),
+            rows: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
         }))
     }
@@ -101,8 +111,10 @@ impl Engine for FakeEngine {
 struct FakeSession {
     signature: ModelSignature,
     digest: String,
+    provider: Provider,
     behaviours: Behaviours,
     runs: AtomicUsize,
+    rows: AtomicUsize,
     in_flight: AtomicUsize,
 }
 
@@ -125,11 +137,20 @@ impl Session for FakeSession {
     }
 
     fn provider(&self) -> Provider {
-        Provider::Cpu
+        self.provider
     }
 
     fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn batches(&self) -> bool {
+        false
+    }
+
+    fn counts(&self) -> Counts {
+        let count = |of: &AtomicUsize| of.load(Ordering::Relaxed) as u64;
+        Counts { runs: count(&self.runs), rows: count(&self.rows) }
     }
 
     async fn run(
@@ -142,12 +163,16 @@ impl Session for FakeSession {
         let started_at = Instant::now();
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         let _flight = Flight(&self.in_flight);
+        options.note_start();
         let behaviour = lock(&self.behaviours).get(&self.digest).cloned().unwrap_or_default();
         if !behaviour.delay.is_zero() {
             tokio::select! {
                 () = tokio::time::sleep(behaviour.delay) => {}
-                () = options.cancel.cancelled() => return Err(EngineError::Cancelled),
+                () = options.cancelled() => return Err(EngineError::Cancelled),
                 () = session::until(options.deadline) => return Err(EngineError::Deadline { running: true }),
+                () = session::until(options.limit.and_then(|limit| started_at.checked_add(limit))) => {
+                    return Err(EngineError::TooLong { limit: options.limit.unwrap_or_default() });
+                }
             }
         }
         let run = self.runs.fetch_add(1, Ordering::Relaxed) as f64;
@@ -164,8 +189,12 @@ impl Session for FakeSession {
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| EngineError::ModelFault("the fake model gives not every output".into()))?;
         let batch_rows = inputs.first().map_or(1, Tensor::rows);
+        self.rows.fetch_add(batch_rows, Ordering::Relaxed);
         let (queued_at, batched_at, ended_at) = (started_at, started_at, Instant::now());
-        Ok(Answer { outputs, timings: Timings { queued_at, batched_at, started_at, ended_at, batch_rows } })
+        Ok(Answer {
+            outputs,
+            timings: Timings { queued_at, batched_at, started_at, ended_at, batch_rows, lead: true },
+        })
     }
 
     async fn warm_up(&self, _: RunOptions) -> Result<(), EngineError> {

@@ -3,6 +3,7 @@
 //! [`Engine`] loads the bytes of a model into a [`Session`], which runs [`Tensor`]s through it. [`OnnxRuntime`] is the
 //! real one, [`fake::FakeEngine`] serves scenarios. [`inspect`] reads an ONNX file without ONNX Runtime and refuses
 //! what must never reach it; [`trial`] is what a registration does: inspect, load without optimisation, compare.
+//! [`probe`] loads and runs a model in a process that is thrown away before the service loads it.
 
 mod datatype;
 mod error;
@@ -10,6 +11,7 @@ pub mod fake;
 pub mod inspect;
 pub mod oip_bytes;
 mod onnx;
+pub mod probe;
 mod session;
 mod signature;
 mod tensor;
@@ -19,8 +21,10 @@ pub use datatype::{DataType, Element};
 pub use error::{EngineError, FaultKind};
 pub use inspect::{InspectError, Inspection, Limits, inspect};
 pub use onnx::{OnnxRuntime, library_folder, locate_library};
+pub use probe::{ProbeOptions, Probed};
 pub use session::{
-    Answer, Engine, LoadOptions, Optimization, Provider, ProviderPolicy, RunOptions, Session, Timings,
+    Answer, Batching, Counts, Engine, LoadOptions, Optimization, Provider, ProviderPolicy, RunOptions,
+    Session, Timings,
 };
 pub use signature::{Compatibility, Declared, Dim, FieldError, ModelSignature, TensorSpec};
 pub use tensor::{MAX_RANK, Tensor, TensorData, TensorError, element_count};

@@ -1,6 +1,8 @@
 //! The two traits that services see: [`Engine`] and [`Session`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -66,6 +68,36 @@ pub enum Optimization {
     All,
 }
 
+/// How requests that wait for the same model are put together into one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Batching {
+    /// Rows of one run at most; with 1 every request runs alone. A request that has more by itself runs alone.
+    pub max_rows: usize,
+    /// Rows that a run had better have: the largest of them that the waiting requests fill is taken, and the rest waits
+    /// for the next run. Fewer than the smallest of them run as they are.
+    pub preferred: Vec<usize>,
+    /// Longest time that a request waits for others to come, microseconds; 0: what has come while the last run was at work
+    /// runs next, and nothing waits for what may never come.
+    pub delay_us: u64,
+}
+
+impl Batching {
+    /// Every request runs alone.
+    pub const ALONE: Self = Self { max_rows: 1, preferred: Vec::new(), delay_us: 0 };
+
+    /// Rows for which nothing more is waited.
+    pub(crate) fn full(&self) -> usize {
+        self.preferred.iter().copied().max().unwrap_or(self.max_rows).min(self.max_rows)
+    }
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Self { max_rows: 64, ..Self::ALONE }
+    }
+}
+
 /// How a model is loaded.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
@@ -77,12 +109,19 @@ pub struct LoadOptions {
     pub instances: usize,
     /// Requests that may wait for an instance.
     pub queue_capacity: usize,
+    /// How waiting requests are put together. A model whose rows are not independent of each other is found out at load
+    /// and runs every request alone.
+    pub batching: Batching,
     /// Longest time that loading may take; then it is an error (the thread ends as soon as the runtime lets it).
     pub load_limit: Duration,
     /// How much the graph is rewritten.
     pub optimization: Optimization,
     /// What inspection allows; the engine refuses what inspection refuses.
     pub limits: crate::Limits,
+    /// Folder for what a provider builds of a model and takes again at the next load (TensorRT's engines), in it a folder for
+    /// each digest of a model's bytes. What stands there is run: nobody but the service may write to it. `None`: it is built
+    /// at each load.
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl Default for LoadOptions {
@@ -92,9 +131,11 @@ impl Default for LoadOptions {
             intra_threads: 1,
             instances: 1,
             queue_capacity: 256,
+            batching: Batching::ALONE,
             load_limit: Duration::from_secs(120),
             optimization: Optimization::All,
             limits: crate::Limits::default(),
+            cache_dir: None,
         }
     }
 }
@@ -105,13 +146,35 @@ pub struct RunOptions {
     /// Ends the run, queued or running, soon after this instant.
     pub deadline: Option<Instant>,
     /// Ends the run, queued or running, soon after it is cancelled.
-    pub cancel: CancellationToken,
+    pub cancel: Option<CancellationToken>,
+    /// Becomes true when the model begins with it.
+    pub started: Option<Arc<AtomicBool>>,
+    /// Longest time in the model; more is the model's fault, whatever its caller allows.
+    pub limit: Option<Duration>,
+    /// Who goes first in the queue: the smaller number, those of one number in their order.
+    pub priority: u32,
 }
 
 impl RunOptions {
     /// A run that must end within `limit` from now.
     pub fn within(limit: Duration) -> Self {
-        Self { deadline: Instant::now().checked_add(limit), cancel: CancellationToken::new() }
+        Self { deadline: Instant::now().checked_add(limit), ..Self::default() }
+    }
+}
+
+impl RunOptions {
+    pub(crate) fn note_start(&self) {
+        if let Some(started) = &self.started {
+            started.store(true, Ordering::Release);
+        }
+    }
+
+    /// Ends when the request is cancelled.
+    pub(crate) async fn cancelled(&self) {
+        match &self.cancel {
+            Some(cancel) => cancel.cancelled().await,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -128,6 +191,17 @@ pub struct Timings {
     pub ended_at: Instant,
     /// Rows of the batch that it ran in, its own included.
     pub batch_rows: usize,
+    /// It is the first request of its batch: what belongs to a run and not to a request is counted with it.
+    pub lead: bool,
+}
+
+/// What a session has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Times that the model ran, warming up included and what was tried at load left out.
+    pub runs: u64,
+    /// Rows in them, those that nobody waited for any more included.
+    pub rows: u64,
 }
 
 impl Timings {
@@ -184,6 +258,12 @@ pub trait Session: std::fmt::Debug + Send + Sync {
 
     /// Requests that wait or run now.
     fn in_flight(&self) -> usize;
+
+    /// Whether requests are put together: the model's rows are independent, and more than one may run at a time.
+    fn batches(&self) -> bool;
+
+    /// What ran so far.
+    fn counts(&self) -> Counts;
 
     /// Runs the model once. `outputs` empty asks for all of them.
     ///

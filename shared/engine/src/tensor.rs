@@ -245,14 +245,51 @@ impl Tensor {
         }
     }
 
+    /// Whether a float among the elements is `bad`; whole numbers and text have none.
+    pub fn any_float(&self, bad: impl Fn(f64) -> bool) -> bool {
+        let TensorData::Raw(data) = &self.data else { return false };
+        match self.datatype {
+            DataType::Fp32 => data.chunks_exact(4).any(|one| bad(f64::from(f32::get(one)))),
+            DataType::Fp64 => data.chunks_exact(8).any(|one| bad(f64::get(one))),
+            DataType::Fp16 => data.chunks_exact(2).any(|one| bad(half::f16::get(one).to_f64())),
+            DataType::Bf16 => data.chunks_exact(2).any(|one| bad(half::bf16::get(one).to_f64())),
+            _ => false,
+        }
+    }
+
     /// The elements as Rust values of exactly the tensor's type.
     ///
     /// # Errors
     /// [`TensorError::DataType`] if the tensor has another type.
     pub fn values<T: Element>(&self) -> Result<Vec<T>, TensorError> {
+        let mut values = Vec::new();
+        self.append_to(&mut values)?;
+        Ok(values)
+    }
+
+    /// As [`Tensor::values`], behind what `values` has already.
+    pub(crate) fn append_to<T: Element>(&self, values: &mut Vec<T>) -> Result<(), TensorError> {
         match &self.data {
             TensorData::Raw(data) if self.datatype == T::DATATYPE => {
-                Ok(data.chunks_exact(size_of::<T>()).map(T::get).collect())
+                values.extend(data.chunks_exact(size_of::<T>()).map(T::get));
+                Ok(())
+            }
+            _ => Err(TensorError::DataType { expected: T::DATATYPE, actual: self.datatype }),
+        }
+    }
+
+    /// Copies the elements to the beginning of `room`, and gives what is left of it.
+    pub(crate) fn copy_to<'a, T: Element>(&self, room: &'a mut [T]) -> Result<&'a mut [T], TensorError> {
+        match &self.data {
+            TensorData::Raw(data) if self.datatype == T::DATATYPE => {
+                let actual = room.len();
+                let Some((own, rest)) = room.split_at_mut_checked(self.len()) else {
+                    return Err(TensorError::Length { expected: self.len(), actual, unit: "elements" });
+                };
+                for (place, bytes) in own.iter_mut().zip(data.chunks_exact(size_of::<T>())) {
+                    *place = T::get(bytes);
+                }
+                Ok(rest)
             }
             _ => Err(TensorError::DataType { expected: T::DATATYPE, actual: self.datatype }),
         }

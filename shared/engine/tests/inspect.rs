@@ -86,6 +86,116 @@ fn external_data_is_refused_wherever_it_is() {
     }
 }
 
+/// Also where only ONNX's newer fields or the defaults of a function hold a tensor.
+#[test]
+fn external_data_is_refused_in_sparse_attributes_defaults_and_inner_functions() {
+    let sparse = |values: bool| {
+        let (values, indices) = if values { (Some(external()), None) } else { (None, Some(external())) };
+        SparseTensorProto { values, indices, dims: vec![4] }
+    };
+    let attribute = |values| AttributeProto {
+        name: "sparse_value".into(),
+        sparse_tensor: Some(Box::new(sparse(values))),
+        ..AttributeProto::default()
+    };
+    let (mut one, mut list) = (add(), add());
+    graph(&mut one).node[0].attribute.push(attribute(true));
+    let tensors = vec![sparse(false)];
+    let many = AttributeProto { name: "v".into(), sparse_tensors: tensors, ..AttributeProto::default() };
+    graph(&mut list).node[0].attribute.push(many);
+    let held = |inner: AttributeProto| FunctionProto {
+        name: "F".into(),
+        domain: "own".into(),
+        attribute_proto: vec![inner],
+        ..FunctionProto::default()
+    };
+    let mut default = add();
+    default.functions.push(held(AttributeProto {
+        name: "value".into(),
+        t: Some(Box::new(external())),
+        ..AttributeProto::default()
+    }));
+    let mut inner = add();
+    let body = GraphProto { initializer: vec![external()], ..GraphProto::default() };
+    let call = NodeProto { attribute: vec![subgraph("body", body)], ..node("If", &["c"], &["d"]) };
+    inner.functions.push(FunctionProto { node: vec![call], ..held(AttributeProto::default()) });
+    // Named outside although its values are inside: which of the two is read is the reader's choice.
+    let mut both = add();
+    let entry = StringStringEntryProto { key: "location".into(), value: "/etc/passwd".into() };
+    graph(&mut both).initializer[0].external_data.push(entry);
+    for (at, bad) in [one, list, default, inner, both].iter().enumerate() {
+        assert!(reasons(bad).contains(&"EXTERNAL_DATA".to_owned()), "{at}: {:?}", reasons(bad));
+    }
+}
+
+/// Bytes that a shape asks for and a file does not have would be those of somebody else.
+#[test]
+fn a_tensor_whose_bytes_are_not_those_of_its_shape_is_refused_whatever_its_type() {
+    let raw = |data_type, dims: &[i64], bytes: usize| TensorProto {
+        name: "t".into(),
+        data_type,
+        dims: dims.to_vec(),
+        raw_data: Some(vec![1; bytes].into()),
+        ..TensorProto::default()
+    };
+    let typed = |data_type, dims: &[i64]| TensorProto {
+        name: "t".into(),
+        data_type,
+        dims: dims.to_vec(),
+        ..TensorProto::default()
+    };
+    let (int4, string) = (22, model::STRING);
+    let fits = [
+        raw(FLOAT, &[2, 3], 24),
+        raw(FLOAT, &[0, 3], 0),
+        raw(FLOAT, &[], 4),
+        raw(int4, &[3], 2),
+        TensorProto { int32_data: vec![1, 2], ..typed(int4, &[3]) },
+        TensorProto { string_data: vec!["a".into()], ..typed(string, &[1]) },
+    ];
+    let wrong = [
+        raw(FLOAT, &[2, 3], 23),
+        raw(FLOAT, &[2, 3], 25),
+        raw(FLOAT, &[2, 3], 0),
+        raw(FLOAT, &[0, 3], 4),
+        raw(FLOAT, &[], 0),
+        raw(FLOAT, &[-2, -3], 24),
+        raw(FLOAT, &[1 << 32, 1 << 32], 0),
+        raw(FLOAT, &[1 << 62], 0),
+        raw(int4, &[3], 1),
+        raw(string, &[4], 4),
+        raw(99, &[1], 1),
+        typed(FLOAT, &[1]),
+        typed(string, &[1]),
+        TensorProto { float_data: vec![1.0; 3], ..typed(FLOAT, &[2]) },
+        TensorProto { int32_data: vec![1], ..typed(int4, &[3]) },
+        TensorProto { int64_data: vec![1], ..typed(FLOAT, &[1]) },
+        TensorProto { float_data: vec![1.0], ..raw(FLOAT, &[1], 4) },
+        TensorProto { float_data: vec![1.0; 3], ..typed(14, &[2]) },
+    ];
+    let places = |tensor: &TensorProto| {
+        let (mut main, mut attribute, mut inner) = (add(), add(), endless());
+        graph(&mut main).initializer.push(tensor.clone());
+        graph(&mut attribute).node[0].attribute.push(AttributeProto {
+            name: "value".into(),
+            t: Some(Box::new(tensor.clone())),
+            ..AttributeProto::default()
+        });
+        graph(&mut inner).node[0].attribute[0].g.as_mut().unwrap().initializer.push(tensor.clone());
+        [main, attribute, inner]
+    };
+    for tensor in &fits {
+        for model in places(tensor) {
+            assert!(reasons(&model).is_empty(), "{tensor:?}: {:?}", reasons(&model));
+        }
+    }
+    for tensor in &wrong {
+        for model in places(tensor) {
+            assert_eq!(reasons(&model), ["TENSOR_SIZE"], "{tensor:?}");
+        }
+    }
+}
+
 #[test]
 fn names_that_change_what_is_shown_are_refused_and_never_echoed() {
     for bad in ["x\u{202e}y", "x\n", "x\u{200b}", "\u{1b}[2J", &"x".repeat(257)] {

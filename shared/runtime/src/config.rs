@@ -39,6 +39,16 @@ pub enum ConfigError {
         /// Why it could not be read.
         cause: String,
     },
+    /// A file that a setting points to was read and does not hold what it should.
+    #[error("{setting}: cannot use {path}: {cause}")]
+    Unusable {
+        /// The setting.
+        setting: &'static str,
+        /// The path it names.
+        path: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// A setting that is needed is missing or contradictory.
     #[error("{0}")]
     Invalid(String),
@@ -85,13 +95,15 @@ pub fn load_from<C: DeserializeOwned>(
         })
 }
 
-/// The two addresses of a service.
+/// The addresses of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listen {
     /// gRPC. Port 0 asks the system for a free one.
     pub rpc: SocketAddr,
     /// `/metrics`, `/livez`, `/readyz`; none serves no such listener.
     pub metrics: Option<SocketAddr>,
+    /// The service's own router ([`crate::Service::with_http`]); none serves no such listener.
+    pub http: Option<SocketAddr>,
 }
 
 /// `[telemetry]`

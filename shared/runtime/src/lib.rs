@@ -7,19 +7,32 @@
 mod changes;
 pub mod clock;
 pub mod config;
+mod connection;
 pub mod credentials;
 mod descriptors;
+mod exposition;
 pub mod layers;
+mod limits;
 mod logs;
+mod messages;
 mod observe;
 pub mod peer;
+mod reach;
 pub mod readiness;
 pub mod serve;
 pub mod service;
 pub mod status;
 pub mod tasks;
 pub mod telemetry;
+mod tls;
 pub mod trace;
+pub mod transport;
+pub mod web;
+mod wire;
+
+/// A request allocates a hundred times; this allocator takes half the time of the system's for it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub use clock::Clock;
 pub use config::Listen;
@@ -32,3 +45,4 @@ pub use serve::{Bound, bind, serve, shutdown_signal};
 pub use service::{Service, ServiceBuilder, Stack};
 pub use status::{FieldViolation, PreconditionViolation, bad_request, precondition, retry_later, status};
 pub use tasks::Tasks;
+pub use transport::{ClientTls, Transport};

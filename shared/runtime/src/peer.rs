@@ -15,10 +15,13 @@ use tonic::{Code, Status};
 use tower::{Service, ServiceExt};
 use tracing::{Instrument, Span};
 
+use crate::config::ConfigError;
 use crate::layers::deadline::{self, bounded, exceeded, timeout_of};
 use crate::observe::observe;
+use crate::reach::Trust;
 use crate::service::Stack;
 use crate::trace;
+use crate::transport::ClientTls;
 
 /// The transport of a generated client: `ModelServiceClient::new(peer)`.
 ///
@@ -43,13 +46,21 @@ enum Transport {
 /// Why a peer cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
-    /// Not an `http://host:port`.
+    /// Neither `http://host:port` nor `https://host:port`.
     #[error("peer {url:?}: {cause}")]
     Url {
         /// The address given.
         url: String,
         /// What is wrong with it.
         cause: String,
+    },
+    /// What `[transport.client]` names cannot be used.
+    #[error("peer {url:?}: {cause}")]
+    Trust {
+        /// The address given.
+        url: String,
+        /// What is wrong with the setting.
+        cause: ConfigError,
     },
     /// The key does not fit into a header.
     #[error("the API key of this service has characters that no key has")]
@@ -66,17 +77,39 @@ impl Peer {
     /// # Errors
     /// [`PeerError`] if the address or the key cannot be used.
     pub fn connect(url: &str, key: &str) -> Result<Self, PeerError> {
+        Self::connect_with(url, key, &ClientTls::default())
+    }
+
+    /// As [`Peer::connect`], and `https://host:port` with what `tls` trusts and shows.
+    ///
+    /// # Errors
+    /// [`PeerError`] if the address, the key or, for `https`, a file cannot be used.
+    pub fn connect_with(url: &str, key: &str, tls: &ClientTls) -> Result<Self, PeerError> {
+        let wrong = |cause: String| PeerError::Url { url: url.to_owned(), cause };
+        let origin: http::Uri =
+            url.parse().map_err(|cause: http::uri::InvalidUri| wrong(cause.to_string()))?;
+        let trust = match origin.scheme_str() {
+            Some("http") => None,
+            Some("https") => {
+                let trust = Trust::new(tls);
+                Some(trust.map_err(|cause| PeerError::Trust { url: url.to_owned(), cause })?)
+            }
+            _ => return Err(wrong("required http://host:port or https://host:port".into())),
+        };
         let endpoint = Endpoint::from_shared(url.to_owned())
-            .map_err(|cause| PeerError::Url { url: url.to_owned(), cause: cause.to_string() })?
+            .map_err(|cause| wrong(cause.to_string()))?
             .connect_timeout(Duration::from_secs(2))
             .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(10))
             .keep_alive_timeout(Duration::from_secs(5))
             .keep_alive_while_idle(true);
-        if !matches!(endpoint.uri().scheme_str(), Some("http")) {
-            return Err(PeerError::Url { url: url.to_owned(), cause: "required http://host:port".into() });
-        }
-        Self::over(Transport::Remote(endpoint.connect_lazy()), key)
+        let channel = match trust {
+            None => endpoint.connect_lazy(),
+            Some(trust) => {
+                endpoint.connect_with_connector_lazy(tower::service_fn(move |to| trust.clone().connect(to)))
+            }
+        };
+        Self::over(Transport::Remote(channel), key)
     }
 
     /// A service in this process; see [`crate::Service::peer`].

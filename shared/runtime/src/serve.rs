@@ -3,23 +3,27 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::http::StatusCode;
 use axum::routing::get;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::server::TcpConnectInfo;
-use tower::ServiceExt;
 
 use crate::config::Listen;
+use crate::connection::{self, Door};
+use crate::exposition::Form;
 use crate::layers::metrics::Metrics;
+use crate::limits::{Gate, Meters};
 use crate::readiness::Readiness;
-use crate::service::{Service, Stack};
+use crate::service::Service;
+use crate::tls::{Certificates, Speaks};
+use crate::web;
+use crate::wire::Wire;
 
 /// How long calls may take to end after the stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -27,13 +31,6 @@ const GRACE: Duration = Duration::from_secs(20);
 const STREAM_GRACE: Duration = Duration::from_secs(2);
 /// How long tasks may take after that.
 const TASK_GRACE: Duration = Duration::from_secs(10);
-/// A connection that has not sent a byte by then is closed.
-const FIRST_BYTE: Duration = Duration::from_secs(5);
-/// Calls at a time on one connection.
-const STREAMS: u32 = 128;
-/// Metadata of one call, in bytes.
-const HEADER_LIST: u32 = 16 * 1024;
-
 /// Serves until `shutdown`, then drains.
 ///
 /// # Errors
@@ -59,8 +56,15 @@ pub async fn bind(listen: Listen) -> anyhow::Result<Bound> {
         Some(address) => Some(TcpListener::bind(address).await.with_context(at("metrics_listen", address))?),
         None => None,
     };
-    Ok(Bound { rpc_address: rpc.local_addr()?, rpc, metrics })
+    let http = match listen.http {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(at("HTTP", address))?),
+        None => None,
+    };
+    Ok(Bound { rpc_address: rpc.local_addr()?, rpc, metrics, http })
 }
+
+type Shutdown<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+type Served<'a> = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send + 'a>>;
 
 /// Sockets that listen already.
 #[derive(Debug)]
@@ -68,6 +72,7 @@ pub struct Bound {
     rpc: TcpListener,
     rpc_address: SocketAddr,
     metrics: Option<TcpListener>,
+    http: Option<TcpListener>,
 }
 
 impl Bound {
@@ -81,35 +86,72 @@ impl Bound {
         self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
+    /// The real address of the service's own router.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// Serves until `shutdown`, then drains.
     ///
     /// # Errors
-    /// [`crate::credentials::CredentialsError::Exposed`].
+    /// [`crate::credentials::CredentialsError::Exposed`], an HTTP address of a service without a router, or
+    /// [`crate::config::ConfigError`] of its `[transport]`: limits and certificates that cannot be used.
     pub async fn serve(
         self,
-        mut service: Service,
+        service: Service,
         shutdown: impl Future<Output = ()> + Send,
     ) -> anyhow::Result<()> {
+        self.serve_until(service, Box::pin(shutdown)).await
+    }
+
+    /// Neither generic nor async, so that the whole transport is compiled here, once and with this crate's optimisation,
+    /// and not in each program that serves.
+    fn serve_until(self, service: Service, shutdown: Shutdown<'_>) -> Served<'_> {
+        Box::pin(self.run(service, shutdown))
+    }
+
+    async fn run(self, mut service: Service, mut shutdown: Shutdown<'_>) -> anyhow::Result<()> {
         service.credentials.fit_for(self.rpc_address)?;
+        if let Some(address) = self.http_address() {
+            service.credentials.fit_for(address)?;
+            anyhow::ensure!(service.http.is_some(), "{} serves no HTTP at {address}", service.name);
+        }
+        service.transport.check()?;
+        let certificates = Certificates::load(&service.transport.tls)?;
         let (closing, gone) = (CancellationToken::new(), CancellationToken::new());
         let (connections, listeners) = (TaskTracker::new(), TaskTracker::new());
-        let accepting =
-            accept(self.rpc, service.stack.clone(), connections.clone(), closing.clone(), gone.clone());
-        let accepting = listeners.spawn(accepting);
+        if let Some(certificates) = &certificates {
+            listeners.spawn(certificates.clone().follow(closing.clone()));
+        }
+        let (limits, meters) =
+            (Arc::new(service.transport.clone()), Meters::new(service.name, &service.metrics));
+        let tls = certificates.is_some();
+        let door = |speaks, listener| {
+            let gate = Gate::new(&limits, meters.of(listener));
+            Door::new(gate, certificates.clone(), speaks, limits.clone())
+        };
+
+        let (stack, stop, grpc) = (service.stack.clone(), closing.clone(), door(Speaks::Grpc, "grpc"));
+        let (of, ends) = (grpc.clone(), Ends { closing: closing.clone(), gone: gone.clone() });
+        let open = move |wire| connection::serve_grpc(wire, stack.clone(), of.clone(), stop.clone());
+        let accepting = listeners.spawn(accept(self.rpc, grpc, open, connections.clone(), ends.clone()));
+        if let (Some(listener), Some(router)) = (self.http, service.http.take()) {
+            let (name, stop, limits) = (service.name, closing.clone(), limits.clone());
+            let open = move |wire| web::connection(wire, router.clone(), name, limits.clone(), stop.clone());
+            listeners.spawn(accept(listener, door(Speaks::Http, "http"), open, connections.clone(), ends));
+        }
         if let Some(listener) = self.metrics {
+            // Probes and scrapers see the stop to its end, and are not waited for.
+            let ends = Ends { closing: gone.clone(), gone: gone.clone() };
             let router = plain(service.metrics.clone(), service.readiness.clone());
-            let gone = gone.clone();
-            let server = axum::serve(listener, router).with_graceful_shutdown(gone.cancelled_owned());
-            listeners.spawn(async move {
-                if let Err(error) = server.await {
-                    tracing::error!(%error, "the metrics listener failed");
-                }
-            });
+            let (stop, limits) = (gone.clone(), limits.clone());
+            let open = move |wire| web::plain(wire, router.clone(), limits.clone(), stop.clone());
+            let door = door(Speaks::Metrics, "metrics");
+            listeners.spawn(accept(listener, door, open, TaskTracker::new(), ends));
         }
         service.tasks.start();
-        tracing::info!(service = service.name, address = %self.rpc_address, "serving");
+        tracing::info!(service = service.name, address = %self.rpc_address, tls, "serving");
 
-        tokio::pin!(shutdown);
         tokio::select! { () = &mut shutdown => {}, _ = accepting => {} }
 
         tracing::info!(service = service.name, "stopping");
@@ -138,23 +180,43 @@ async fn drain(connections: &TaskTracker, readiness: &Readiness, gone: &Cancella
     tokio::time::timeout(Duration::from_secs(1), connections.wait()).await.is_ok() && ended
 }
 
-async fn accept(
-    listener: TcpListener,
-    stack: Stack,
-    connections: TaskTracker,
+/// When connections end.
+#[derive(Clone)]
+struct Ends {
+    /// No new ones, and those there are end with their calls.
     closing: CancellationToken,
+    /// What is left of them is dropped.
     gone: CancellationToken,
-) {
+}
+
+/// Takes connections through the `door` and serves each by `open`. What becomes of one is nothing to the others: nothing
+/// here waits for a caller.
+async fn accept<F>(
+    listener: TcpListener,
+    door: Arc<Door>,
+    open: impl Fn(Wire) -> F + Clone + Send + Sync + 'static,
+    connections: TaskTracker,
+    ends: Ends,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     loop {
         let accepted = tokio::select! {
-            () = closing.cancelled() => return,
+            () = ends.closing.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let (stack, closing, gone) = (stack.clone(), closing.clone(), gone.clone());
+            Ok((stream, from)) => {
+                let Some(seat) = door.seat(from.ip()) else { continue };
+                let (door, open, ends) = (door.clone(), open.clone(), ends.clone());
                 connections.spawn(async move {
-                    tokio::select! { () = gone.cancelled() => {}, () = connection(stream, stack, closing) => {} }
+                    let _seat = seat;
+                    let serving = async {
+                        if let Some(wire) = door.open(stream, &ends.closing).await {
+                            open(wire).await;
+                        }
+                    };
+                    tokio::select! { () = ends.gone.cancelled() => {}, () = serving => {} }
                 });
             }
             Err(error) => {
@@ -166,52 +228,18 @@ async fn accept(
     }
 }
 
-/// One connection: HTTP/2 with prior knowledge, within limits.
-async fn connection(stream: TcpStream, stack: Stack, closing: CancellationToken) {
-    let _ = stream.set_nodelay(true);
-    let mut first = [0];
-    let spoke = tokio::time::timeout(FIRST_BYTE, stream.peek(&mut first));
-    tokio::select! {
-        () = closing.cancelled() => return,
-        spoke = spoke => if !matches!(spoke, Ok(Ok(1..))) { return },
-    }
-    let info = TcpConnectInfo { local_addr: stream.local_addr().ok(), remote_addr: stream.peer_addr().ok() };
-    let handler = stack.map_request(move |request: http::Request<hyper::body::Incoming>| {
-        let mut request = request.map(tonic::body::Body::new);
-        request.extensions_mut().insert(info.clone());
-        request
-    });
-    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEADER_LIST)
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
-        .keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(10));
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(handler));
-    tokio::pin!(served);
-    let ended = tokio::select! {
-        ended = served.as_mut() => ended,
-        () = closing.cancelled() => {
-            served.as_mut().graceful_shutdown();
-            served.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
-    }
-}
-
 /// `/metrics`, `/livez`, `/readyz`.
 fn plain(metrics: Metrics, readiness: Readiness) -> axum::Router {
-    let show = async move || {
-        if let Ok(text) = metrics.encode() {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            (StatusCode::OK, [(http::header::CONTENT_TYPE, kind)], text)
+    let show = async move |headers: http::HeaderMap| {
+        let form = Form::asked(&headers);
+        let shown = match form {
+            Form::Text => metrics.encode().map(String::into_bytes),
+            Form::Protobuf => metrics.encode_protobuf(),
+        };
+        if let Ok(shown) = shown {
+            (StatusCode::OK, [(http::header::CONTENT_TYPE, form.media_type())], shown)
         } else {
-            let text = "a metric cannot be written\n".to_owned();
+            let text = "a metric cannot be written\n".to_owned().into_bytes();
             (StatusCode::INTERNAL_SERVER_ERROR, [(http::header::CONTENT_TYPE, "text/plain")], text)
         }
     };

@@ -21,18 +21,19 @@ use crate::layers::access_log::AccessLog;
 use crate::layers::auth::{AccessGuard, MethodTable};
 use crate::layers::catch_panic::CatchPanic;
 use crate::layers::codes::WireCodes;
-use crate::layers::deadline::{self, Deadline};
+use crate::layers::deadline::Deadline;
 use crate::layers::known_fields::{KnownFields, Requests};
 use crate::layers::metrics::{Metrics, RpcMetrics};
 use crate::peer::{Peer, PeerError};
 use crate::readiness::Readiness;
 use crate::tasks::Tasks;
 use crate::trace::ServerTrace;
+use crate::transport::Transport;
 
 /// The handlers of a service behind all its layers: what a TCP server and an in-process peer call.
 pub type Stack = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-type Hook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+type Hook = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// Why a service could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,8 @@ pub struct Service {
     pub(crate) credentials: Credentials,
     pub(crate) health: Health,
     pub(crate) on_stop: Vec<Hook>,
+    pub(crate) http: Option<axum::Router>,
+    pub(crate) transport: Transport,
     streaming: Arc<HashSet<String>>,
 }
 
@@ -76,7 +79,8 @@ impl Service {
             tasks: None,
             metrics: Metrics::new(),
             readiness: Readiness::new(),
-            deadline: deadline::DEFAULT,
+            deadline: None,
+            transport: Transport::default(),
             on_stop: Vec::new(),
         }
     }
@@ -97,6 +101,19 @@ impl Service {
     /// The handlers behind the layers, for a [`Peer::local`] that outlives this value.
     pub fn stack(&self) -> Stack {
         self.stack.clone()
+    }
+
+    /// The same service with a router of its own beside gRPC (REST, a console), over HTTP/1.1 on the address
+    /// [`crate::Listen::http`].
+    #[must_use]
+    pub fn with_http(mut self, router: axum::Router) -> Self {
+        self.http = Some(router);
+        self
+    }
+
+    /// Its router beside gRPC, for callers in this process.
+    pub fn http(&self) -> Option<axum::Router> {
+        self.http.clone()
     }
 
     /// Its background tasks; a mesh without sockets starts them with [`Tasks::start`].
@@ -139,7 +156,8 @@ pub struct ServiceBuilder {
     tasks: Option<Tasks>,
     metrics: Metrics,
     readiness: Readiness,
-    deadline: Duration,
+    deadline: Option<Duration>,
+    transport: Transport,
     on_stop: Vec<Hook>,
 }
 
@@ -208,16 +226,23 @@ impl ServiceBuilder {
         self
     }
 
-    /// Another default deadline of unary calls than 30 s.
+    /// Another default deadline of unary calls than [`Transport::deadline_ms`].
     #[must_use]
     pub fn deadline(mut self, default: Duration) -> Self {
-        self.deadline = default;
+        self.deadline = Some(default);
+        self
+    }
+
+    /// How its connections are held and secured once it is served.
+    #[must_use]
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = transport;
         self
     }
 
     /// Work for the very end of the shutdown, after the tasks: closing databases, flushing spools.
     #[must_use]
-    pub fn on_stop<F>(mut self, work: impl FnOnce() -> F + Send + 'static) -> Self
+    pub fn on_stop<F>(mut self, work: impl FnOnce() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -247,9 +272,10 @@ impl ServiceBuilder {
         let tasks = self.tasks.unwrap_or_else(|| Tasks::new(self.name, self.clock.clone()));
         let known = Arc::new(self.table.iter().map(|(path, _)| (*path).to_owned()).collect());
         let draining = self.readiness.draining().clone();
+        let deadline = self.deadline.unwrap_or(self.transport.deadline());
 
         let stack = KnownFields::new(routes.prepare(), requests);
-        let stack = Deadline::new(stack, self.deadline, streaming.clone(), draining);
+        let stack = Deadline::new(stack, deadline, streaming.clone(), draining);
         let stack = AccessGuard::new(stack, self.table, self.credentials.clone(), self.clock);
         let stack = CatchPanic::new(WireCodes::new(stack));
         let stack = RpcMetrics::new(AccessLog::new(stack, self.name), self.name, known, &self.metrics);
@@ -266,6 +292,8 @@ impl ServiceBuilder {
             credentials: self.credentials,
             health,
             on_stop: self.on_stop,
+            http: None,
+            transport: self.transport,
             streaming,
         })
     }

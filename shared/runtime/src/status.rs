@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
-pub use tonic_types::{FieldViolation, PreconditionViolation};
+pub use tonic_types::{FieldViolation, PreconditionViolation, QuotaViolation};
 
 /// `ErrorInfo.domain` of every error of ours.
 pub const DOMAIN: &str = "wlp";
@@ -66,6 +66,24 @@ pub fn retry_later(code: Code, reason: &str, message: impl Into<String>, after: 
     let mut details = info(reason, []);
     details.set_retry_info(Some(after));
     Status::with_error_details(code, short(message.into()), details)
+}
+
+/// RESOURCE_EXHAUSTED because a caller is over a limit of its own, with `google.rpc.QuotaFailure` and `RetryInfo`.
+pub fn over_quota(
+    reason: &str,
+    message: impl Into<String>,
+    violation: QuotaViolation,
+    after: Duration,
+    metadata: impl IntoIterator<Item = (String, String)>,
+) -> Status {
+    let mut details = info(reason, metadata);
+    details.set_quota_failure(vec![violation]).set_retry_info(Some(after));
+    Status::with_error_details(Code::ResourceExhausted, short(message.into()), details)
+}
+
+/// The limits that a status names.
+pub fn quota_violations(status: &Status) -> Vec<QuotaViolation> {
+    status.get_details_quota_failure().map(|bad| bad.violations).unwrap_or_default()
 }
 
 /// The `ErrorInfo.reason` of a status, if it carries one.

@@ -2,8 +2,10 @@
 //! named by its `service.name`, or by its parent's, so that a trace viewer shows five.
 
 mod by_service;
+mod sampled;
 mod unrecorded;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
@@ -18,12 +20,15 @@ use tracing_subscriber::{Layer, Registry, fmt};
 use crate::config::{LogFormat, Telemetry};
 use crate::logs::JsonLines;
 use by_service::{ByService, Owned, Owners};
+use sampled::Share;
 use unrecorded::Unrecorded;
 
 tokio::task_local! {
     /// The service that a background task belongs to, for spans that have no parent to inherit it from.
     pub(crate) static SERVICE: &'static str;
 }
+
+static RECORDER: OnceLock<(Owned, Share)> = OnceLock::new();
 
 /// Flushes what is left when dropped, so keep it until the end of `main`.
 #[derive(Debug)]
@@ -70,13 +75,15 @@ pub fn init(service: &'static str, config: &Telemetry) -> anyhow::Result<Guard> 
             None,
         )
     } else {
-        let owners = Owners::new(service);
+        let (owners, share) = (Owners::new(service), Share::new(config.sample_ratio));
         let provider = SdkTracerProvider::builder()
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample_ratio))))
+            .with_sampler(Sampler::ParentBased(Box::new(share.clone())))
             .with_resource(by_service::resource(service))
             .with_span_processor(ByService::new(owners.clone(), &config.otlp_endpoint)?)
             .build();
-        let spans = layer(Owned { tracer: provider.tracer("wlp"), owners });
+        let tracer = Owned { tracer: provider.tracer("wlp"), owners };
+        let _ = RECORDER.set((tracer.clone(), share));
+        let spans = layer(tracer);
         (spans.with_filter(traced()).boxed(), Some(provider))
     };
     let subscriber = tracing_subscriber::registry().with(spans);
@@ -88,6 +95,16 @@ pub fn init(service: &'static str, config: &Telemetry) -> anyhow::Result<Guard> 
         }
     };
     Ok(Guard { provider: provider.filter(|_| started.is_ok()) })
+}
+
+/// What records spans that have already ended; none where nothing is recorded.
+pub(crate) fn recorder() -> Option<&'static Owned> {
+    RECORDER.get().map(|(tracer, _)| tracer)
+}
+
+/// Whether a call that no recorded caller made is recorded: a draw by `telemetry.sample_ratio`.
+pub(crate) fn draw() -> bool {
+    RECORDER.get().is_some_and(|(_, share)| share.draw())
 }
 
 fn layer<T>(tracer: T) -> OpenTelemetryLayer<Registry, T>

@@ -2,10 +2,12 @@
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use opentelemetry::KeyValue;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{Span as _, TraceContextExt, Tracer as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tonic::Code;
 use tonic::body::Body;
@@ -15,9 +17,13 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::layers::{Answer, Inner};
 use crate::observe::observe;
+use crate::telemetry;
+
+/// Methods that are called so often that a span which nobody would see costs more than it is worth.
+const FREQUENT: &str = "/inference.GRPCInferenceService/";
 
 /// One server span for each RPC, child of the caller's if it sent one. Its `service.name` is inherited by the spans
-/// below it, so that one process shows as five services.
+/// below it, so that one process shows as five services. An inference has a span only where it is recorded.
 #[derive(Clone)]
 pub struct ServerTrace<S> {
     inner: S,
@@ -41,9 +47,7 @@ impl<S: Inner> Service<Request<Body>> for ServerTrace<S> {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answer {
-        let span = server_span(self.service, request.uri().path());
-        // Fails only where no telemetry is set up, and then there is nothing to tie together.
-        let _ = span.set_parent(extract(request.headers()));
+        let span = span_of(self.service, request.uri().path(), request.headers());
         let answer = span.in_scope(|| self.inner.call(request));
         let (recorded, kept) = (span.clone(), span.clone());
         Box::pin(
@@ -61,8 +65,27 @@ pub fn inject(headers: &mut HeaderMap) {
     inject_of(&Span::current(), headers);
 }
 
+fn span_of(service: &'static str, path: &str, headers: &HeaderMap) -> Span {
+    let caller = extract(headers);
+    let mut drawn = false;
+    if path.starts_with(FREQUENT) && !caller.span().span_context().is_sampled() {
+        // A caller that says "not sampled" has decided for both.
+        drawn = !caller.span().span_context().is_valid() && telemetry::draw();
+        if !drawn {
+            return Span::none();
+        }
+    }
+    let span = server_span(service, path, drawn.then_some(1));
+    // Fails only where no telemetry is set up, and then there is nothing to tie together.
+    let _ = span.set_parent(caller);
+    span
+}
+
 /// The trace context in headers; empty if there is none or it is malformed.
 pub fn extract(headers: &HeaderMap) -> opentelemetry::Context {
+    if !headers.contains_key("traceparent") {
+        return opentelemetry::Context::new();
+    }
     TraceContextPropagator::new().extract_with_context(&opentelemetry::Context::new(), &Headers(headers))
 }
 
@@ -75,6 +98,9 @@ pub fn trace_id() -> Option<String> {
 
 /// The `traceparent` of the current span, to store beside work that goes on later.
 pub fn traceparent() -> Option<String> {
+    if Span::current().is_disabled() {
+        return None;
+    }
     let mut headers = HeaderMap::new();
     inject(&mut headers);
     headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned)
@@ -87,6 +113,34 @@ pub fn resume(span: &Span, traceparent: &str) {
     if let Ok(value) = HeaderValue::from_str(traceparent) {
         headers.insert("traceparent", value);
         let _ = span.set_parent(extract(&headers));
+    }
+}
+
+/// Records stages of the current span after they ended: where the trace is not sampled, a stage costs a comparison.
+#[derive(Debug, Clone, Default)]
+pub struct Stages(Option<opentelemetry::Context>);
+
+impl Stages {
+    /// Children of the span that the caller is in.
+    pub fn of_this_span() -> Self {
+        let context = telemetry::recorder().map(|_| Span::current().context());
+        Self(context.filter(|context| context.span().span_context().is_sampled()))
+    }
+
+    /// A stage that lasted from `began` to `ended`, with what is to be said of it.
+    pub fn record(
+        &self,
+        name: &'static str,
+        began: Instant,
+        ended: Instant,
+        facts: impl FnOnce() -> Vec<(&'static str, String)>,
+    ) {
+        let (Some(context), Some(tracer)) = (&self.0, telemetry::recorder()) else { return };
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        let at = |instant: Instant| wall - now.saturating_duration_since(instant);
+        let facts = facts().into_iter().map(|(key, value)| KeyValue::new(key, value));
+        let builder = tracer.span_builder(name).with_start_time(at(began)).with_attributes(facts);
+        builder.start_with_context(tracer, context).end_with_timestamp(at(ended));
     }
 }
 
@@ -110,7 +164,7 @@ pub(crate) fn client_span(path: &str) -> Span {
     )
 }
 
-fn server_span(name: &'static str, path: &str) -> Span {
+fn server_span(name: &'static str, path: &str, drawn: Option<i64>) -> Span {
     let (service, method) = split(path);
     tracing::info_span!(
         parent: None,
@@ -124,6 +178,7 @@ fn server_span(name: &'static str, path: &str) -> Span {
         rpc.method = method,
         rpc.grpc.status_code = field::Empty,
         enduser.id = field::Empty,
+        sampling.priority = drawn,
     )
 }
 

@@ -32,7 +32,7 @@ async fn readiness_shows_on_both_listeners_and_ends_with_the_stop() {
     let served = service("echo", Echo::default());
     let (readiness, tasks) = (served.readiness().clone(), served.tasks().clone());
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let bound = bind(Listen { rpc: any, metrics: Some(any) }).await.unwrap();
+    let bound = bind(Listen { rpc: any, metrics: Some(any), http: None }).await.unwrap();
     let (metrics, url) = (bound.metrics_address().unwrap(), format!("http://{}", bound.rpc_address()));
     let stop = CancellationToken::new();
     let serving = tokio::spawn(bound.serve(served, stop.clone().cancelled_owned()));
@@ -81,7 +81,7 @@ async fn reflection_lists_what_is_served() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_address_is_refused_with_development_keys() {
-    let listen = Listen { rpc: "0.0.0.0:0".parse().unwrap(), metrics: None };
+    let listen = Listen { rpc: "0.0.0.0:0".parse().unwrap(), metrics: None, http: None };
     let started = runtime::serve(listen, service("echo", Echo::default()), std::future::pending());
     let refused = started.await.unwrap_err().to_string();
     assert!(refused.contains("refused to listen on 0.0.0.0"), "{refused}");

@@ -54,7 +54,7 @@ async fn a_trace_runs_through_two_services_and_a_collector_sees_both() {
     let remote = Mesh::start().await;
     let local = service("inside", Echo::default());
     for (next, name) in [(remote.both(KEY)[0].clone(), "echo"), (local.peer(KEY).unwrap(), "inside")] {
-        let front = service("front", Echo { next: Some(next) });
+        let front = service("front", Echo { next: Some(next), ..Echo::default() });
         let seen = trace_of(&front.peer(KEY).unwrap()).await;
         tokio::task::block_in_place(|| guard.flush());
         tokio::time::sleep(Duration::from_millis(50)).await;

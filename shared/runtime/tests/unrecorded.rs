@@ -40,7 +40,7 @@ async fn spans_have_ids_and_nothing_else() {
     let local = service("inside", Echo::default());
     let mut seen = Vec::new();
     for next in [mesh.both(KEY)[0].clone(), local.peer(KEY).unwrap()] {
-        let front = service("front", Echo { next: Some(next) });
+        let front = service("front", Echo { next: Some(next), ..Echo::default() });
         seen.push(relayed(&front.peer(KEY).unwrap()).await);
     }
     assert!(seen[0] != seen[1] && seen.iter().all(|id| id.len() == 32 && !id.trim_matches('0').is_empty()));

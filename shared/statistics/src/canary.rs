@@ -26,8 +26,9 @@ const ON_BUDGET: f64 = 0.8;
 ///   [`CanaryTest::step`] keeps the comparison fair; where stable gets worse on the way, its newest requests raise what the
 ///   canary is allowed. That is a precaution, seen in simulations to suffice, without a bound.
 /// - At alpha 0.001 a canary that fails every request is rejected by its fifth failure, after any calm of up to 36,000 good
-///   requests, while it takes at most a quarter of the traffic; beside a stable version with as many requests, or
-///   none, it may take a sixth, or an eighth.
+///   requests, while it takes at most a quarter of the traffic and stable did not fail lately; beside a stable version with
+///   as many requests, or none, it may take a sixth, or an eighth. Late, beside a stable version that itself fails near the
+///   tolerance, it takes six or seven: what is allowed then is twice stable's newest rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CanaryTest {
     budget: ErrorBudgetTest,

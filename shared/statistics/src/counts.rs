@@ -1,5 +1,7 @@
 //! Errors among requests: how likely they are under a rate, and which rates they refute.
 
+use std::f64::consts::PI;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -47,7 +49,7 @@ impl Counts {
 
     pub(crate) fn log_mixture(self) -> f64 {
         let errors = self.errors as f64;
-        ln_beta(errors + 0.5, (self.requests - self.errors) as f64 + 0.5) - ln_beta(0.5, 0.5)
+        ln_beta(errors + 0.5, (self.requests - self.errors) as f64 + 0.5) - PI.ln()
     }
 
     /// The largest rate that these counts do not refute, or `floor` where that is larger: above the true rate at every look

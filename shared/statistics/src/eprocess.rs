@@ -5,65 +5,91 @@
 //! `E = sum_k w_k sum_j v_j L_kj` over rates and onsets, where a bet that has not started is worth one. Each bet is a
 //! non-negative supermartingale for every true rate at most p0, also a varying one, and so is the mixture. By Ville's
 //! inequality it ever reaches 1/alpha with probability at most alpha, however often one looks. Without the onsets a long
-//! calm would count as evidence that a storm must first outweigh.
+//! calm would count as evidence that a storm must first outweigh. All bets on one rate that have started gain and lose by
+//! the same factor, so the state is one number for each rate and one for what waits.
 //! Source: ARCHITECTURE, reading 5; WLP-MLDEV-001 §8.3; Ville 1939; Ramdas et al., *Game-theoretic statistics and
 //! safe anytime-valid inference*, 2023; Shin, Ramdas, Rinaldo, *E-detectors*, 2023 (onsets).
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, open_unit};
-use crate::special::{ln_beta, log_sum_exp};
+use crate::error::{Error, Result, closed_unit, finite, open_unit};
+use crate::special::ln_beta;
 
 /// Positions of the alternatives between p0 (0) and 1 (1), each with its weight. Half of the wealth is on
 /// error storms, so that three errors in a row are worth 3000 against p0 = 0.05; the rest is spread over
 /// milder excesses, down to 1.2 times p0, which need many requests to be seen at all.
 const ALTERNATIVES: [(f64, f64); 8] = [
-    (0.01, 0.05),
-    (0.025, 0.05),
-    (0.05, 0.10),
+    (0.01, 0.04),
+    (0.025, 0.04),
+    (0.05, 0.07),
     (0.10, 0.10),
-    (0.25, 0.10),
+    (0.25, 0.20),
     (0.50, 0.10),
-    (0.80, 0.20),
+    (0.80, 0.15),
     (0.95, 0.30),
 ];
 
 /// Number of alternatives.
 const RATES: usize = ALTERNATIVES.len();
 /// Wealth on bets that start with the first request.
-const FROM_START: f64 = 0.25;
-/// The wealth on onsets after request `n` falls as `(1 + n / ONSET_SCALE)^-ONSET_DECAY`: nearly even over the first
-/// minutes of a canary, and never used up. A storm of nothing but errors is rejected at level 0.001 after 4 requests from
-/// the start, 5 after 100 good ones, 6 after 500, 8 after 36,000.
-const ONSET_SCALE: f64 = 150.0;
-const ONSET_DECAY: f64 = 0.5;
+const FROM_START: f64 = 0.3;
+/// The wealth that still waits after request `n` falls as `(1 + (n - 1) / ONSET_SCALE)^-ONSET_DECAY`: a good part is spent
+/// in the first minutes of a canary, and it is never used up. A step of the ladder begins no bets of its own: then trouble
+/// of canary and stable that begins with the step, before stable's requests have shown it, would tell against the canary.
+const ONSET_SCALE: f64 = 50.0;
+const ONSET_DECAY: f64 = 0.25;
+/// No bet is counted as worth more, so that evidence stays a number; far above any level.
+const MOST: f64 = 1e300;
 
 /// Sequential test of H0 "the error rate is at most `limit`".
 ///
-/// Two tests of the same stream split over gateways are combined by taking in the other's counts as one step
+/// Two tests of the same stream split over gateways are combined by taking in the other's counts as one batch
 /// ([`ErrorBudgetTest::merge`]), and a persisted one goes on where it stopped. Counts must be taken in
 /// an order that does not depend on outcomes not yet counted (completion order is fine if failures are not
 /// reported ahead of successes of the same age). The largest value ever seen is kept: evidence once strong
 /// enough stays so, and the error budget is spent once over the whole rollout, never restarted per step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Stored")]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct ErrorBudgetTest {
     limit: f64,
     errors: u64,
     requests: u64,
-    /// Logarithm of what the bets that have started are worth, by alternative; `None` before the first request.
-    started: Option<[f64; RATES]>,
+    /// What the bets that have started are worth, by alternative.
+    started: [f64; RATES],
+    /// Wealth that the schedule of onsets spends: 1, or less where another schedule spent some before.
+    reserve: f64,
+    /// Wealth that waits now.
+    waiting: f64,
     peak_log_e: f64,
 }
 
 /// The persisted form, checked before it becomes a test again.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Stored {
     limit: f64,
     errors: u64,
     requests: u64,
+    /// Logarithms; absent before the first request.
     started: Option<[f64; RATES]>,
+    /// Absent in what was stored when onsets had another schedule.
+    #[serde(default)]
+    reserve: Option<f64>,
     peak_log_e: f64,
+}
+
+impl From<ErrorBudgetTest> for Stored {
+    fn from(test: ErrorBudgetTest) -> Self {
+        // Nothing is worth so little that its logarithm could not be written.
+        let logs = test.started.map(|worth| worth.max(f64::MIN_POSITIVE).ln());
+        Self {
+            limit: test.limit,
+            errors: test.errors,
+            requests: test.requests,
+            started: (test.requests > 0).then_some(logs),
+            reserve: Some(test.reserve),
+            peak_log_e: test.peak_log_e,
+        }
+    }
 }
 
 impl TryFrom<Stored> for ErrorBudgetTest {
@@ -73,10 +99,15 @@ impl TryFrom<Stored> for ErrorBudgetTest {
         let mut test = Self::new(stored.limit)?;
         test.observe(stored.errors, stored.requests)?;
         if let (Some(started), true) = (stored.started, stored.requests > 0) {
-            crate::error::finite("started", &started)?;
-            test.started = Some(started);
+            finite("started", &started)?;
+            test.started = started.map(|log| log.exp().min(MOST));
+            let reserve =
+                stored.reserve.unwrap_or_else(|| waited_once(stored.requests) / pace(stored.requests));
+            closed_unit("reserve", reserve)?;
+            test.reserve = reserve;
+            test.waiting = reserve * pace(stored.requests);
         }
-        crate::error::finite("peak_log_e", &[stored.peak_log_e])?;
+        finite("peak_log_e", &[stored.peak_log_e])?;
         test.peak_log_e = stored.peak_log_e.max(test.log_e()).max(0.0);
         Ok(test)
     }
@@ -86,10 +117,11 @@ impl ErrorBudgetTest {
     /// A test with no evidence yet. `limit` is the tolerated error rate, strictly between 0 and 1.
     pub fn new(limit: f64) -> Result<Self> {
         open_unit("limit", limit)?;
-        Ok(Self { limit, errors: 0, requests: 0, started: None, peak_log_e: 0.0 })
+        let (started, reserve, waiting) = ([0.0; RATES], 1.0, 1.0);
+        Ok(Self { limit, errors: 0, requests: 0, started, reserve, waiting, peak_log_e: 0.0 })
     }
 
-    /// Counts `errors` among `requests` new outcomes as one step: bets start before it or after it.
+    /// Counts `errors` among `requests` new outcomes as one batch: bets start before it or after it.
     /// # Errors
     /// [`Error::OutOfRange`] if there are more errors than requests; nothing is counted then.
     pub fn observe(&mut self, errors: u64, requests: u64) -> Result<()> {
@@ -113,16 +145,14 @@ impl ErrorBudgetTest {
         if requests == 0 {
             return Ok(());
         }
-        let before = waiting(self.requests);
         self.errors = self.errors.saturating_add(errors);
         self.requests = self.requests.saturating_add(requests);
-        let starting = (before - waiting(self.requests)).ln();
-        let worth = self.started.unwrap_or([f64::NEG_INFINITY; RATES]);
-        let mut step = log_ratios(within, errors as f64, (requests - errors) as f64);
-        for (step, worth) in step.iter_mut().zip(worth) {
-            *step += log_sum_exp([worth, starting]);
+        let waits = (self.reserve * pace(self.requests)).min(self.waiting);
+        let starting = self.waiting - waits;
+        self.waiting = waits;
+        for (worth, factor) in self.started.iter_mut().zip(ratios(within, errors, requests - errors)) {
+            *worth = ((*worth + starting) * factor).min(MOST);
         }
-        self.started = Some(step);
         self.peak_log_e = self.peak_log_e.max(self.log_e());
         Ok(())
     }
@@ -139,17 +169,14 @@ impl ErrorBudgetTest {
 
     /// Natural logarithm of the evidence against H0 now; 0 without data.
     pub fn log_e(&self) -> f64 {
-        let Some(started) = self.started else { return 0.0 };
-        let mut parts = [waiting(self.requests).ln(); RATES + 1];
-        for (part, ((_, weight), worth)) in parts.iter_mut().zip(ALTERNATIVES.iter().zip(started)) {
-            *part = weight.ln() + worth;
-        }
-        log_sum_exp(parts)
+        self.e_value().ln()
     }
 
     /// Evidence against H0 now; 1 without data, at least 1/alpha rejects at level alpha.
     pub fn e_value(&self) -> f64 {
-        self.log_e().exp()
+        let betting = ALTERNATIVES.iter().zip(self.started).map(|((_, weight), worth)| weight * worth);
+        // What waits is spent so slowly that it never reaches nothing.
+        betting.sum::<f64>() + self.waiting.max(f64::MIN_POSITIVE)
     }
 
     /// Largest logarithm of the evidence at any look so far.
@@ -178,19 +205,31 @@ impl ErrorBudgetTest {
     }
 }
 
-/// Wealth on bets that start only after `requests` requests.
-fn waiting(requests: u64) -> f64 {
+/// Share of the reserve that waits after so many requests.
+fn pace(requests: u64) -> f64 {
     match requests.checked_sub(1) {
         None => 1.0,
         Some(later) => (1.0 - FROM_START) * (1.0 + later as f64 / ONSET_SCALE).powf(-ONSET_DECAY),
     }
 }
 
-/// Logarithm of what each bet's worth is multiplied by.
-fn log_ratios(limit: f64, errors: f64, successes: f64) -> [f64; RATES] {
-    ALTERNATIVES.map(|(position, _)| {
-        let rate = limit + position * (1.0 - limit);
-        errors * (rate / limit).ln() + successes * ((1.0 - rate) / (1.0 - limit)).ln()
+/// Wealth that waited after so many requests by the schedule of tests that were stored without a reserve. They go on with
+/// what they have left: what has started to bet must not wait a second time.
+fn waited_once(requests: u64) -> f64 {
+    let new = pace(requests);
+    requests.checked_sub(1).map_or(1.0, |later| 0.75 * (1.0 + later as f64 / 150.0).powf(-0.5)).min(new)
+}
+
+/// What each bet's worth is multiplied by: `q/p` for an error and `(1-q)/(1-p)` for a success, with `q = p + x (1 - p)`
+/// at position `x`.
+fn ratios(limit: f64, errors: u64, successes: u64) -> [f64; RATES] {
+    let odds = (1.0 - limit) / limit;
+    ALTERNATIVES.map(|(position, _)| match (errors, successes) {
+        (0, 1) => 1.0 - position,
+        (1, 0) => 1.0 + position * odds,
+        _ => (errors as f64 * (position * odds).ln_1p() + successes as f64 * (-position).ln_1p())
+            .exp()
+            .min(MOST),
     })
 }
 
@@ -225,9 +264,41 @@ mod tests {
     #[test]
     fn the_weights_are_one_unit_of_wealth() {
         assert!((ALTERNATIVES.iter().map(|(_, w)| w).sum::<f64>() - 1.0).abs() < 1e-12);
-        let starting: f64 = (0..10_000).map(|n| waiting(n) - waiting(n + 1)).sum();
-        assert!((starting + waiting(10_000) - 1.0).abs() < 1e-9 && waiting(u64::MAX) >= 0.0);
+        let starting: f64 = (0..10_000).map(|n| pace(n) - pace(n + 1)).sum();
+        assert!((starting + pace(10_000) - 1.0).abs() < 1e-9 && pace(u64::MAX) >= 0.0);
         assert!(ErrorBudgetTest::new(0.05).unwrap().log_e().abs() < 1e-12);
+    }
+
+    /// As the gateway wrote it when onsets had another schedule.
+    #[test]
+    fn what_was_stored_by_an_older_schedule_goes_on() {
+        let stored = r#"{"limit":0.05,"errors":1,"requests":101,
+            "started":[-3.0,-3.0,-3.0,-3.0,-3.0,-3.0,-3.0,-3.0],"peak_log_e":1.5}"#;
+        let mut test: ErrorBudgetTest = serde_json::from_str(stored).unwrap();
+        let waits = 0.75 / (1.0_f64 + 100.0 / 150.0).sqrt();
+        assert!(
+            (test.e_value() - waits.min(pace(101)) - (-3.0_f64).exp()).abs() < 1e-9,
+            "{}",
+            test.e_value()
+        );
+        assert!((test.peak_log_e() - 1.5).abs() < 1e-12 && test.requests() == 101);
+        test.observe(6, 6).unwrap();
+        assert!(test.rejects(0.001));
+        let again: ErrorBudgetTest = serde_json::from_str(&serde_json::to_string(&test).unwrap()).unwrap();
+        assert!((again.log_e() - test.log_e()).abs() < 1e-9);
+    }
+
+    /// However much is counted at once, evidence is a number.
+    #[test]
+    fn evidence_stays_a_number() {
+        let mut test = ErrorBudgetTest::new(0.05).unwrap();
+        for (errors, requests) in [(0, 1 << 40), (1 << 40, 1 << 40), (0, 1 << 60), (1 << 60, 1 << 61), (0, 1)]
+        {
+            test.observe(errors, requests).unwrap();
+            assert!(test.log_e().is_finite() && test.peak_log_e().is_finite());
+            let text = serde_json::to_string(&test).unwrap();
+            assert!(serde_json::from_str::<ErrorBudgetTest>(&text).unwrap().log_e().is_finite(), "{text}");
+        }
     }
 
     /// Errors in a row until rejection at level 0.001, after `calm` good requests.
@@ -293,6 +364,7 @@ mod tests {
             r#"{"limit":2.0,"errors":0,"requests":1,"peak_log_e":0.0}"#,
             r#"{"limit":0.05,"errors":2,"requests":1,"peak_log_e":0.0}"#,
             r#"{"limit":0.05,"errors":0,"requests":1,"started":[0.0],"peak_log_e":0.0}"#,
+            r#"{"limit":0.05,"errors":0,"requests":1,"started":[0,0,0,0,0,0,0,0],"reserve":1.5,"peak_log_e":0}"#,
         ] {
             assert!(serde_json::from_str::<ErrorBudgetTest>(stored).is_err());
         }

@@ -34,6 +34,26 @@ pub struct RelativeTest {
     /// Stable's newest requests, older ones fading.
     recent: Recent,
     peak_log_e: f64,
+    /// What follows from the counts, so that a request changes only what it must.
+    #[serde(skip)]
+    now: Now,
+}
+
+/// What follows from the counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Now {
+    /// Logarithm of the mixture likelihood of the canary's requests of this step.
+    canary: f64,
+    /// Of stable's.
+    stable: f64,
+    allowed: f64,
+    log_e: f64,
+}
+
+impl Default for Now {
+    fn default() -> Self {
+        Self { canary: 0.0, stable: 0.0, allowed: 1.0, log_e: 0.0 }
+    }
 }
 
 /// What the steps before left.
@@ -79,7 +99,8 @@ impl TryFrom<Stored> for RelativeTest {
         finite("earlier", &[stored.earlier.betting, stored.earlier.kept])?;
         test.earlier = stored.earlier;
         finite("peak_log_e", &[stored.peak_log_e])?;
-        test.peak_log_e = stored.peak_log_e.max(test.log_e()).max(0.0);
+        test.peak_log_e = stored.peak_log_e.max(0.0);
+        test.saw_all();
         Ok(test)
     }
 }
@@ -89,21 +110,26 @@ impl RelativeTest {
     pub fn new(tolerance: f64) -> Result<Self> {
         closed_unit("tolerance", tolerance)?;
         let (canary, stable, recent) = (Counts::default(), Counts::default(), Recent::default());
-        Ok(Self { tolerance, canary, stable, earlier: Earlier::default(), recent, peak_log_e: 0.0 })
+        let (earlier, now) = (Earlier::default(), Now::default());
+        Ok(Self { tolerance, canary, stable, earlier, recent, peak_log_e: 0.0, now })
     }
 
     /// Counts new outcomes of the canary.
     pub fn observe_canary(&mut self, errors: u64, requests: u64) -> Result<()> {
         self.canary.add(errors, requests)?;
-        self.peak_log_e = self.peak_log_e.max(self.log_e());
+        if requests > 0 {
+            self.saw_canary();
+        }
         Ok(())
     }
 
     /// Counts new outcomes of the stable version.
     pub fn observe_stable(&mut self, errors: u64, requests: u64) -> Result<()> {
         self.stable.add(errors, requests)?;
-        self.recent.add(errors, requests);
-        self.peak_log_e = self.peak_log_e.max(self.log_e());
+        if requests > 0 {
+            self.recent.add(errors, requests);
+            self.saw_stable();
+        }
         Ok(())
     }
 
@@ -123,6 +149,7 @@ impl RelativeTest {
             kept: kept - LN_2,
         };
         (self.canary, self.stable) = (Counts::default(), Counts::default());
+        self.saw_all();
     }
 
     /// Adds what another test counted on disjoint requests.
@@ -137,15 +164,14 @@ impl RelativeTest {
         self.canary.add(canary.errors, canary.requests)?;
         self.stable.add(stable.errors, stable.requests)?;
         self.recent.add(stable.errors, stable.requests);
-        self.peak_log_e = self.peak_log_e.max(self.log_e());
+        self.saw_all();
         Ok(())
     }
 
     /// The largest error rate that H0 allows the canary, as far as stable's requests tell: no less than the tolerance, no
     /// less than what stable may have, and twice what it had lately, so that trouble of both is not held against one.
     pub fn allowed(&self) -> f64 {
-        let floor = self.tolerance.max(2.0 * self.recent.rate()).min(1.0);
-        self.earlier.stable.plus(self.stable).upper(floor)
+        self.now.allowed
     }
 
     /// Errors and requests of the canary.
@@ -156,12 +182,35 @@ impl RelativeTest {
 
     /// Natural logarithm of the evidence against H0 now.
     pub fn log_e(&self) -> f64 {
-        log_sum_exp([self.earlier.betting + self.log_ratio(), self.earlier.kept])
+        self.now.log_e
+    }
+
+    fn saw_canary(&mut self) {
+        self.now.canary = self.canary.log_mixture();
+        self.look();
+    }
+
+    fn saw_stable(&mut self) {
+        self.now.stable = self.stable.log_mixture();
+        let floor = self.tolerance.max(2.0 * self.recent.rate()).min(1.0);
+        self.now.allowed = self.earlier.stable.plus(self.stable).upper(floor);
+        self.look();
+    }
+
+    /// Looks once both are known: half of a change is no evidence.
+    fn saw_all(&mut self) {
+        self.now.canary = self.canary.log_mixture();
+        self.saw_stable();
+    }
+
+    fn look(&mut self) {
+        self.now.log_e = log_sum_exp([self.earlier.betting + self.log_ratio(), self.earlier.kept]);
+        self.peak_log_e = self.peak_log_e.max(self.now.log_e);
     }
 
     /// Of this step alone.
     fn log_ratio(&self) -> f64 {
-        self.canary.log_mixture() + self.stable.log_mixture() - self.best_null()
+        self.now.canary + self.now.stable - self.best_null()
     }
 
     /// Evidence against H0 now.

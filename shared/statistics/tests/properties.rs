@@ -179,6 +179,77 @@ proptest! {
     }
 }
 
+/// Outcomes of requests, what share of them H0 allows to fail, and where steps of the ladder begin.
+fn history() -> impl Strategy<Value = Vec<(bool, f64, bool)>> {
+    let outcome = prop_oneof![4 => Just(false), 1 => Just(true)];
+    vec((outcome, 0.001_f64..0.2, prop_oneof![20 => Just(false), 1 => Just(true)]), 0..400)
+}
+
+fn after(history: &[(bool, f64, bool)]) -> ErrorBudgetTest {
+    let mut test = ErrorBudgetTest::new(0.05).unwrap();
+    for (error, within, _) in history {
+        test.observe_within(u64::from(*error), 1, *within).unwrap();
+    }
+    test
+}
+
+proptest! {
+    /// Whatever was seen, and however small the true rate is: the evidence is not expected to grow under H0, neither with a
+    /// request nor with a batch. That is what makes it a supermartingale, hence the bound of Ville.
+    #[test]
+    fn evidence_is_not_expected_to_grow(
+        history in history(), within in 0.001_f64..0.2, part in 0.0_f64..=1.0, batch in 1_u64..12,
+    ) {
+        let test = after(&history);
+        let now = test.e_value();
+        let rate = part * within.min(0.05);
+        let mut expected = 0.0;
+        let mut probability = (1.0 - rate).powi(batch as i32);
+        for errors in 0..=batch {
+            let mut next = test.clone();
+            next.observe_within(errors, batch, within).unwrap();
+            expected += probability * next.e_value();
+            probability *= (batch - errors) as f64 / (errors + 1) as f64 * rate / (1.0 - rate);
+        }
+        prop_assert!(expected <= now * (1.0 + 1e-9), "{expected} after {now}");
+        if part >= 1.0 {
+            prop_assert!(expected >= now * (1.0 - 1e-9), "at the edge nothing is given away");
+        }
+    }
+
+    /// An error never speaks for a canary, and an answer never against it.
+    #[test]
+    fn errors_are_evidence_and_answers_are_none(history in history(), within in 0.001_f64..0.2) {
+        let test = after(&history);
+        let (mut error, mut answer) = (test.clone(), test.clone());
+        error.observe_within(1, 1, within).unwrap();
+        answer.observe_within(0, 1, within).unwrap();
+        prop_assert!(error.e_value() >= test.e_value() && test.e_value() >= answer.e_value());
+        prop_assert!(error.peak_log_e() >= test.peak_log_e());
+    }
+
+    /// A rollout that is written down and read again at any request goes on as if nothing had been.
+    #[test]
+    fn a_written_test_goes_on(history in history(), at in 0_usize..400) {
+        let mut whole = CanaryTest::new(0.05, 0.01).unwrap();
+        let mut kept = whole.clone();
+        for (n, (error, within, step)) in history.iter().enumerate() {
+            for test in [&mut whole, &mut kept] {
+                if *step {
+                    test.step();
+                }
+                test.observe_stable(u64::from(*within < 0.01), 3).unwrap();
+                test.observe_canary(u64::from(*error), 1).unwrap();
+            }
+            if n == at {
+                kept = serde_json::from_str(&serde_json::to_string(&kept).unwrap()).unwrap();
+            }
+        }
+        prop_assert!((whole.log_e() - kept.log_e()).abs() < 1e-6, "{} {}", whole.log_e(), kept.log_e());
+        prop_assert!((whole.peak_log_e() - kept.peak_log_e()).abs() < 1e-6);
+    }
+}
+
 /// Share of streams of `length` at error rate `rate` that are rejected at any look.
 fn rejected(rate: f64, alpha: f64, streams: u32, length: u32, seed: u64) -> f64 {
     let mut rng = SplitMix64::new(seed);
@@ -230,6 +301,31 @@ fn taken_off(runs: u32, requests: u32, rates: [(f64, f64); 4], seed: u64) -> usi
 fn a_healthy_canary_is_kept() {
     let aborts = taken_off(4_000, 400, [(0.01, 0.0); 4], 13);
     assert!(aborts <= 4, "{aborts} of 4000");
+}
+
+/// The whole evidence, both parts and all steps, keeps every level, not only the one that is used.
+#[test]
+fn at_every_level_a_healthy_canary_is_seldom_rejected() {
+    let mut rng = SplitMix64::new(18);
+    let (runs, levels) = (2_000, [0.2, 0.05, 0.01]);
+    let mut rejected = [0_u32; 3];
+    for _ in 0..runs {
+        let mut test = CanaryTest::new(0.05, 0.01).unwrap();
+        for beside in [19_u64, 3, 1, 0] {
+            test.step();
+            for _ in 0..100 {
+                test.observe_stable(0, beside).unwrap();
+                test.observe_canary(u64::from(rng.next_f64() < 0.01), 1).unwrap();
+            }
+        }
+        for (count, level) in rejected.iter_mut().zip(levels) {
+            *count += u32::from(test.rejects(level));
+        }
+    }
+    for (count, level) in rejected.into_iter().zip(levels) {
+        assert!(f64::from(count) <= level * f64::from(runs), "{count} of {runs} at {level}");
+    }
+    assert!(rejected[0] > 0, "the evidence moves");
 }
 
 /// A canary as good as stable is kept where both get worse: in all, and from one step to the next.

@@ -10,6 +10,8 @@ use std::{
 };
 use tokio::time::Instant;
 
+use crate::bucket::{Bucket, Taken, Wanted};
+
 /// What can go wrong with a key-value store or an observation log.
 #[derive(Debug, thiserror::Error)]
 pub enum KvError {
@@ -46,6 +48,8 @@ pub trait Kv: Send + Sync {
     ) -> Result<bool, KvError>;
     /// Removes a value; true if there was one.
     async fn delete(&self, key: &str) -> Result<bool, KvError>;
+    /// Takes tokens from a bucket, in one step and by the store's own clock: who shares the store shares the bucket.
+    async fn take(&self, key: &str, bucket: Bucket, wanted: Wanted) -> Result<Taken, KvError>;
 }
 
 /// Most keys of a memory store made by [`connect`].
@@ -91,6 +95,7 @@ fn patience() -> ConnectionManagerConfig {
 /// In memory; when full, the key that was written longest ago gives way.
 pub struct MemoryKv {
     max_keys: usize,
+    began: Instant,
     state: Mutex<Memory>,
 }
 
@@ -110,7 +115,7 @@ struct Value {
 impl MemoryKv {
     /// At most `max_keys` keys.
     pub fn new(max_keys: usize) -> Self {
-        Self { max_keys: max_keys.max(1), state: Mutex::default() }
+        Self { max_keys: max_keys.max(1), began: Instant::now(), state: Mutex::default() }
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
@@ -199,6 +204,31 @@ impl Kv for MemoryKv {
     async fn delete(&self, key: &str) -> Result<bool, KvError> {
         Ok(self.with(|memory| memory.get(key).is_some() && memory.remove(key)))
     }
+
+    async fn take(&self, key: &str, bucket: Bucket, wanted: Wanted) -> Result<Taken, KvError> {
+        self.with(|memory| {
+            let now = self.began.elapsed();
+            let (left, at) = match memory.get(key) {
+                Some(bytes) => level(&bytes).ok_or_else(|| KvError::Damaged(key.to_owned()))?,
+                None => (f64::INFINITY, now),
+            };
+            let (left, taken) = bucket.take(left, now.saturating_sub(at), wanted);
+            memory.put(key, written(left, now), expiry(Some(bucket.lifetime())));
+            Ok(taken)
+        })
+    }
+}
+
+/// How a bucket stands in memory: its tokens, and when that was, in nanoseconds of the store's life.
+fn level(bytes: &[u8]) -> Option<(f64, Duration)> {
+    let (tokens, at) = bytes.split_first_chunk::<8>()?;
+    let at = u64::from_le_bytes(at.try_into().ok()?);
+    Some((f64::from_bits(u64::from_le_bytes(*tokens)), Duration::from_nanos(at)))
+}
+
+fn written(tokens: f64, at: Duration) -> Bytes {
+    let at = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
+    Bytes::from([tokens.to_bits().to_le_bytes(), at.to_le_bytes()].concat())
 }
 
 /// In Redis.
@@ -217,6 +247,27 @@ if ARGV[1] == '0' then if now then return 0 end elseif now ~= ARGV[2] then retur
 if ARGV[4] == '0' then redis.call('SET', KEYS[1], ARGV[3])
 else redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4]) end
 return 1";
+
+/// [`Bucket::take`], by the clock of the server. Microseconds since 1970 are whole numbers below 2^53.
+const TAKE: &str = "local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local least, most = tonumber(ARGV[3]), tonumber(ARGV[4])
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
+local kept = redis.call('HMGET', KEYS[1], 'tokens', 'at')
+local tokens = burst
+if kept[1] and kept[2] then
+  local passed = math.max(0, now - tonumber(kept[2]))
+  tokens = math.min(burst, tonumber(kept[1]) + passed * rate / 1000000)
+end
+local taken, wait = 0, 0
+if least <= math.floor(tokens) then taken = math.min(most, math.floor(tokens))
+else wait = math.ceil((least - tokens) * 1000000 / rate) end
+redis.call('HSET', KEYS[1], 'tokens', string.format('%.17g', tokens - taken), 'at', string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+return {taken, string.format('%.0f', wait)}";
+
+/// Longest time to live that is asked of Redis for a bucket: a century.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Milliseconds for Redis; 0 stands for no limit, so the shortest time to live is 1.
 fn millis(ttl: Option<Duration>) -> u64 {
@@ -281,5 +332,22 @@ impl Kv for RedisKv {
         let gone: i64 =
             redis::cmd("DEL").arg(self.key(key)).query_async(&mut self.connection.clone()).await?;
         Ok(gone == 1)
+    }
+
+    async fn take(&self, key: &str, bucket: Bucket, wanted: Wanted) -> Result<Taken, KvError> {
+        let wanted = bucket.possible(wanted);
+        let script = redis::Script::new(TAKE);
+        let mut call = script.key(self.key(key));
+        call.arg(bucket.per_second)
+            .arg(bucket.burst.max(1))
+            .arg(wanted.least)
+            .arg(wanted.most)
+            .arg(millis(Some(bucket.lifetime().min(CENTURY))));
+        let (taken, wait): (u64, String) = call.invoke_async(&mut self.connection.clone()).await?;
+        if taken > 0 {
+            return Ok(Taken::Tokens(taken));
+        }
+        let wait: f64 = wait.parse().map_err(|_| KvError::Damaged(key.to_owned()))?;
+        Ok(Taken::After(Duration::try_from_secs_f64(wait / 1e6).unwrap_or(Duration::MAX)))
     }
 }

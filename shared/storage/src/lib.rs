@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod blobs;
+pub mod bucket;
 pub mod database;
 pub mod digest;
 pub mod entity;
@@ -21,6 +22,7 @@ pub mod unit;
 
 pub use audit::{AuditEntry, AuditLog, Logged, SignedHead, Signer};
 pub use blobs::{BlobError, Blobs, Upload};
+pub use bucket::{Bucket, Taken, Wanted};
 pub use database::{Database, connect, migrate};
 pub use digest::Digest;
 pub use error::{Error, Transient, with_retry};

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use storage::{
-    BlobError, Blobs, Digest, Upload,
+    BlobError, Blobs, Bucket, Digest, Taken, Upload, Wanted,
     kv::{self, KvError},
     observation_log::{self, Position},
 };
@@ -46,6 +46,35 @@ async fn values_counters_and_swaps_behave_alike() {
             }
         };
         tokio::time::timeout(Duration::from_secs(5), gone).await.expect("values end");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_gives_what_is_in_it_and_tells_when_there_is_more() {
+    for url in urls() {
+        let kv = kv::connect(&url, &uuid::Uuid::new_v4().to_string()).await.expect("connect");
+        let (slow, wanted) = (Bucket { per_second: 1e-4, burst: 10 }, |least, most| Wanted { least, most });
+        assert_eq!(kv.take("b", slow, wanted(1, 4)).await.expect("take"), Taken::Tokens(4));
+        assert_eq!(kv.take("b", slow, wanted(1, 8)).await.expect("take"), Taken::Tokens(6));
+        let Taken::After(wait) = kv.take("b", slow, wanted(2, 2)).await.expect("take") else {
+            panic!("the bucket was empty")
+        };
+        assert!((15_000..=20_000).contains(&wait.as_secs()), "2 tokens at one in 10000 s: {wait:?}");
+        assert_eq!(kv.take("other", slow, wanted(10, 10)).await.expect("take"), Taken::Tokens(10));
+        let fast = Bucket { per_second: 1e6, burst: 3 };
+        for _ in 0..5 {
+            let filled = async {
+                while kv.take("fast", fast, wanted(3, 9)).await.expect("take") != Taken::Tokens(3) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), filled).await.expect("it fills again");
+        }
+        // Many at a time: none is given twice.
+        let all = (0..50).map(|_| kv.take("many", Bucket { per_second: 1e-6, burst: 30 }, wanted(1, 1)));
+        let taken = futures::future::join_all(all).await;
+        let given = taken.into_iter().filter(|taken| matches!(taken, Ok(Taken::Tokens(1)))).count();
+        assert_eq!(given, 30);
     }
 }
 

@@ -1,5 +1,10 @@
 //! Clients in other languages against the mesh over TCP: tritonclient unchanged, stubs generated from `proto/`.
 
+mod perf;
+mod rest;
+mod served;
+mod suites;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,7 +18,9 @@ fn the_compose_file_starts_the_five_binaries_on_their_ports() {
         assert_eq!(command, format!("/usr/local/bin/{}", to.name()));
         let ports: Vec<_> =
             service["ports"].as_sequence().expect("ports").iter().filter_map(|port| port.as_str()).collect();
-        assert_eq!(ports, [format!("127.0.0.1:{rpc}:{rpc}"), format!("127.0.0.1:{metrics}:{metrics}")]);
+        let mut wanted = vec![rpc, metrics];
+        wanted.extend((to == To::Gateway).then_some(8000));
+        assert_eq!(ports, wanted.iter().map(|port| format!("127.0.0.1:{port}:{port}")).collect::<Vec<_>>());
         let health: Vec<_> = service["healthcheck"]["test"]
             .as_sequence()
             .expect("a check")
@@ -58,6 +60,8 @@ async fn the_five_start_with_that_environment_and_show_health_readiness_and_metr
             to.name()
         );
     }
+    let live = http_get(processes.rest_address(), "/v2/health/live");
+    assert_eq!(live, Some((200, r#"{"live":true}"#.to_owned())));
     // A call of each service is a JSON line with its trace.
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     for to in To::ALL {

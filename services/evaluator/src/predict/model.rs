@@ -193,7 +193,11 @@ impl Model {
     }
 
     fn options(&self) -> RunOptions {
-        RunOptions { deadline: Instant::now().checked_add(self.limit), cancel: self.stop.clone() }
+        RunOptions {
+            deadline: Instant::now().checked_add(self.limit),
+            cancel: Some(self.stop.clone()),
+            ..RunOptions::default()
+        }
     }
 
     fn host(&self, error: EngineError) -> Error {

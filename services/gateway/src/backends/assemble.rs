@@ -5,15 +5,11 @@ use std::sync::Arc;
 use contracts::name;
 use contracts::registry::v1 as wire;
 use engine::Session;
-use tokio::sync::Semaphore;
 
-use super::{Backend, Stats};
+use super::{Backend, Serving, Stats};
 use crate::gateway::Gateway;
 use crate::observe::Observer;
 use crate::routing::{Endpoint, Split, Target};
-
-/// Engine runs handed over at a time for each copy of a model: one that runs and one that is next.
-const LANES: usize = 2;
 
 /// A backend of the table with its session.
 pub(super) type Ready<'a> = (&'a wire::Backend, Arc<dyn Session>);
@@ -80,6 +76,8 @@ pub(super) fn empty(route: &wire::Route) -> Endpoint {
         targets: Vec::new(),
         split: Arc::new(Split::new(Vec::new())),
         breaker: None,
+        shadow: None,
+        by_number: false,
     }
 }
 
@@ -117,7 +115,6 @@ fn backend(
     if let Some(known) = known {
         return known.clone();
     }
-    let infer = &gateway.config().infer;
     let number = name::last(&backend.version).to_owned();
     Arc::new(Backend {
         endpoint: route.endpoint.clone(),
@@ -128,9 +125,8 @@ fn backend(
         artifact_digest: backend.artifact_digest.clone(),
         dataset_version: backend.dataset_version.clone(),
         session: session.clone(),
-        lanes: Arc::new(Semaphore::new(infer.instances.max(1) * LANES)),
-        queue: infer.queue.max(1),
         stats: Stats::default(),
         observer: Observer::new(gateway.config().observe.sample_share),
+        serving: Serving::from(&gateway.config().infer),
     })
 }

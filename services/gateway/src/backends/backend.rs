@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use engine::{Dim, ModelSignature, Session, Tensor, TensorSpec};
-use tokio::sync::Semaphore;
 
-use super::Stats;
+use super::{Serving, Stats};
 use crate::metrics::BackendMeters;
 use crate::observe::Observer;
 
@@ -26,16 +25,14 @@ pub struct Backend {
     pub dataset_version: String,
     /// The model.
     pub session: Arc<dyn Session>,
-    /// Runs handed to the engine at a time; the others wait here, where a deadline and a cancellation reach them.
-    pub lanes: Arc<Semaphore>,
-    /// Requests that may wait.
-    pub queue: usize,
     /// Counts since it was loaded.
     pub stats: Stats,
     /// Prometheus handles.
     pub meters: BackendMeters,
     /// What is noted for the monitor.
     pub observer: Observer,
+    /// What it asks of requests.
+    pub serving: Serving,
 }
 
 impl Backend {
@@ -44,15 +41,34 @@ impl Backend {
         self.batched(inputs).map(Tensor::rows).max().unwrap_or(1)
     }
 
-    /// The inputs whose first dimension is free.
+    /// The inputs whose first dimension is free; none of a model whose configuration says that it has no rows.
     pub fn batched<'a>(&'a self, inputs: &'a [Tensor]) -> impl Iterator<Item = &'a Tensor> {
-        let signature = self.session.signature();
-        inputs.iter().filter(|tensor| signature.input(tensor.name()).is_some_and(batches))
+        let (signature, stated) = (self.signature(), self.serving.stated.as_ref());
+        let rows = stated.is_none_or(|stated| stated.is_batched());
+        inputs.iter().filter(move |tensor| rows && signature.input(tensor.name()).is_some_and(batches))
+    }
+
+    /// Whether the first dimension of an output is the number of rows.
+    pub fn has_rows(&self, output: &str) -> bool {
+        match &self.serving.stated {
+            Some(stated) => stated.is_batched(),
+            None => self.signature().output(output).is_some_and(batches),
+        }
+    }
+
+    /// The outputs to ask the model for: those asked for, or all that its configuration has. Empty is all of the file.
+    pub fn wanted(&self, asked: Vec<String>) -> Vec<String> {
+        match &self.serving.stated {
+            Some(stated) if asked.is_empty() => {
+                stated.signature.outputs.iter().map(|spec| spec.name.clone()).collect()
+            }
+            _ => asked,
+        }
     }
 
     /// The signature, for validation and metadata.
     pub fn signature(&self) -> &ModelSignature {
-        self.session.signature()
+        self.serving.stated.as_ref().map_or_else(|| self.session.signature(), |stated| &stated.signature)
     }
 }
 

@@ -42,7 +42,7 @@ pub async fn load(gateway: Gateway, digest: String, size: u64) -> Result<Arc<dyn
         }
         Err(error) => return Err(LoadError::Keep(error.to_string())),
     };
-    let options = gateway.config().infer.load_options();
+    let options = gateway.config().load_options();
     let limit = options.load_limit;
     let session = gateway.engine().load(bytes, options).await?;
     if session.digest() != digest {

@@ -18,6 +18,7 @@ use super::assemble::{self, Ready};
 use super::{Backend, LoadError, Shown, State, gates, load};
 use crate::gateway::{Accepted, Gateway};
 use crate::routing::{Endpoint, Live};
+use crate::shadow::Shadow;
 
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
@@ -105,8 +106,16 @@ impl Reconciler {
             whole &= !waits;
             let before = old.endpoints.get(&route.endpoint);
             let endpoint = self.serving(route, &ready, waits, before, &routes.revoked_digests);
-            endpoints.insert(route.endpoint.clone(), endpoint);
+            let shadow = self.shadow(accepted, route);
+            endpoints.insert(route.endpoint.clone(), endpoint.shadowed_by(shadow));
         }
+        let shadowed: Vec<&str> = routes
+            .routes
+            .iter()
+            .filter(|one| one.shadow.is_some())
+            .map(|one| one.endpoint.as_str())
+            .collect();
+        self.gateway.shadows().known().keep_only(&shadowed, endpoints.keys());
         let news = *self.gateway.board().rows() != rows;
         self.gateway.board().put(rows);
         self.part(&old, &endpoints);
@@ -177,6 +186,12 @@ impl Reconciler {
             }
             return (state, None);
         }
+        self.session(backend)
+    }
+
+    /// Where the model of a backend stands that may be loaded.
+    fn session(&mut self, backend: &wire::Backend) -> (State, Option<Arc<dyn Session>>) {
+        let digest = &backend.artifact_digest;
         if let Some(session) = self.sessions.get(digest) {
             return (State::Ready, Some(session.clone()));
         }
@@ -189,6 +204,24 @@ impl Reconciler {
             Some(failure) => (State::Failed(failure.error.clone()), None),
             None => (State::Loading, None),
         }
+    }
+
+    /// What gets copies of a route's requests, once it is ready. A route never waits for it, and it needs no more than what
+    /// stands in staging: it answers nobody.
+    fn shadow(&mut self, accepted: &Accepted, route: &wire::Route) -> Option<Arc<Shadow>> {
+        let asked = route.shadow.as_ref()?;
+        let backend = asked.backend.as_ref()?;
+        let beside = wire::Route { staging: true, ..wire::Route::default() };
+        let (revoked, policy) = (&accepted.routes.revoked_digests, self.gateway.policy());
+        let stand = match gates::verify(&beside, backend, revoked, &accepted.key, &policy) {
+            Err(refused) => Err(refused.to_string()),
+            Ok(()) => match self.session(backend) {
+                (State::Failed(why), _) => Err(why),
+                (State::Ready | State::Loading, session) => Ok(session),
+            },
+        };
+        let now = self.gateway.clock().now();
+        self.gateway.shadows().stands(&route.endpoint, (asked, backend), stand, now)
     }
 
     /// Puts those that are served no longer on the list of the draining; their last seconds are still reported.
@@ -216,7 +249,10 @@ impl Reconciler {
         let named = routes
             .routes
             .iter()
-            .flat_map(|route| &route.backends)
+            .flat_map(|route| {
+                let shadow = route.shadow.as_ref().and_then(|shadow| shadow.backend.as_ref());
+                route.backends.iter().chain(shadow)
+            })
             .map(|backend| backend.artifact_digest.as_str());
         let served = live
             .endpoints

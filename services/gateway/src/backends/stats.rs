@@ -24,9 +24,10 @@ pub struct Stats {
     queue: Pair,
     batch: Pair,
     compute: Pair,
+    hit: Pair,
+    missed: Pair,
     rows: AtomicU64,
     model_faults: AtomicU64,
-    waiting: AtomicU64,
     last_ms: AtomicU64,
 }
 
@@ -64,7 +65,7 @@ impl Stats {
         self.last_ms.store(u64::try_from(since.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Counts a run of the model.
+    /// Counts an answer of the model.
     pub fn ran(&self, rows: usize, queue: Duration, batch: Duration, compute: Duration) {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
         self.queue.add(queue);
@@ -72,9 +73,14 @@ impl Stats {
         self.compute.add(compute);
     }
 
-    /// Requests that waited for a lane, one more; the guard counts it down.
-    pub fn wait(&self) -> Waiting<'_> {
-        Waiting { stats: self, before: self.waiting.fetch_add(1, Ordering::Relaxed) }
+    /// Counts an answer from the response cache, and the time to find it.
+    pub fn hit(&self, took: Duration) {
+        self.hit.add(took);
+    }
+
+    /// Counts an answer that was not in the response cache, and the time to look for it and to put it there.
+    pub fn missed(&self, took: Duration) {
+        self.missed.add(took);
     }
 
     /// Requests that were routed here and ended.
@@ -87,9 +93,9 @@ impl Stats {
         self.model_faults.load(Ordering::Relaxed)
     }
 
-    /// In the protocol's form.
-    pub fn wire(&self, name: &str, version: &str) -> ModelStatistics {
-        let runs = self.compute.count.load(Ordering::Relaxed);
+    /// In the protocol's form, with the runs that the engine counts.
+    pub fn wire(&self, name: &str, version: &str, runs: u64) -> ModelStatistics {
+        let answers = self.compute.count.load(Ordering::Relaxed);
         ModelStatistics {
             name: name.to_owned(),
             version: version.to_owned(),
@@ -102,25 +108,11 @@ impl Stats {
                 queue: Some(self.queue.wire()),
                 compute_input: Some(self.batch.wire()),
                 compute_infer: Some(self.compute.wire()),
-                compute_output: Some(StatisticDuration { count: runs, ns: 0 }),
-                cache_hit: Some(StatisticDuration::default()),
-                cache_miss: Some(StatisticDuration::default()),
+                compute_output: Some(StatisticDuration { count: answers, ns: 0 }),
+                cache_hit: Some(self.hit.wire()),
+                cache_miss: Some(self.missed.wire()),
             }),
             ..ModelStatistics::default()
         }
-    }
-}
-
-/// A request in the queue.
-#[derive(Debug)]
-pub struct Waiting<'a> {
-    stats: &'a Stats,
-    /// Requests that waited already.
-    pub before: u64,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -28,6 +28,12 @@ impl Counts {
         self.each(earlier, u64::saturating_sub)
     }
 
+    /// The smaller of both, each by each.
+    #[must_use]
+    pub fn at_most(self, other: Self) -> Self {
+        self.each(other, u64::min)
+    }
+
     fn each(self, other: Self, with: impl Fn(u64, u64) -> u64) -> Self {
         Self {
             canary_errors: with(self.canary_errors, other.canary_errors),

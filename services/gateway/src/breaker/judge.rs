@@ -12,6 +12,7 @@ use statistics::CanaryTest;
 use tokio::sync::Notify;
 
 use super::Counts;
+use super::heard::Heard;
 use super::keep::Kept;
 use super::run::Run;
 use crate::store::Files;
@@ -60,7 +61,7 @@ struct Inner {
     test: CanaryTest,
     run: Run,
     own: Counts,
-    others: Counts,
+    heard: Heard,
     trip: Option<Trip>,
     /// The canary's share of the traffic.
     percent: u32,
@@ -98,7 +99,7 @@ impl Breaker {
                 test: kept.test,
                 run: kept.run,
                 own: kept.own,
-                others: kept.others,
+                heard: Heard::restore(kept.others, kept.heard),
                 trip: kept.trip,
                 percent: kept.percent,
             }),
@@ -163,12 +164,13 @@ impl Breaker {
         self.look(&mut state, now)
     }
 
-    /// Takes in what other gateways have counted in all; a trip of theirs counts as ours.
-    pub(super) fn hear(&self, others: Counts, off: bool, now: SystemTime) {
+    /// Takes in what each of the other gateways has counted in all; a trip of theirs counts as ours.
+    pub(super) fn hear(&self, told: &[(&str, Counts)], off: bool, now: SystemTime) {
         let mut state = self.lock();
         self.take_stable(&mut state);
-        let new = others.since(state.others);
-        state.others = others;
+        let new = told
+            .iter()
+            .fold(Counts::default(), |new, (gateway, counts)| new.plus(state.heard.news(gateway, *counts)));
         state.count(new);
         state.run.count(new.canary_errors, new.canary_requests, &self.policy, now);
         if new != Counts::default() {
@@ -219,7 +221,8 @@ impl Breaker {
             test: state.test.clone(),
             run: state.run,
             own: state.own,
-            others: state.others,
+            others: state.heard.total(),
+            heard: state.heard.by_gateway().clone(),
             trip: state.trip.clone(),
             percent: state.percent,
         })
@@ -254,7 +257,7 @@ impl Breaker {
         let detected = state.run.since().unwrap_or(now);
         let off_traffic = self.clock.now().max(detected);
         let log_e = state.test.peak_log_e();
-        let counts = state.own.plus(state.others);
+        let counts = state.own.plus(state.heard.total());
         state.trip = Some(Trip {
             detect_time: detected,
             off_traffic_time: off_traffic,

@@ -1,5 +1,7 @@
 //! Breakers on disk, one file for each rollout.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use statistics::CanaryTest;
 
@@ -18,7 +20,11 @@ pub(super) struct Kept {
     pub(super) version: String,
     pub(super) test: CanaryTest,
     pub(super) own: Counts,
+    /// Of all other gateways.
     pub(super) others: Counts,
+    /// By gateway, as far as it is known.
+    #[serde(default)]
+    pub(super) heard: BTreeMap<String, Counts>,
     pub(super) trip: Option<Trip>,
     /// The canary's share of the traffic: the step of the ladder that the test is in.
     #[serde(default)]
@@ -32,7 +38,8 @@ impl Kept {
     pub(super) fn new(rollout: &str, version: &str, test: CanaryTest) -> Self {
         let (own, others) = (Counts::default(), Counts::default());
         let (rollout, version) = (rollout.to_owned(), version.to_owned());
-        Self { rollout, version, test, own, others, trip: None, percent: 0, run: Run::default() }
+        let heard = BTreeMap::new();
+        Self { rollout, version, test, own, others, heard, trip: None, percent: 0, run: Run::default() }
     }
 }
 

@@ -4,6 +4,7 @@
 //! once; only then it is written down and the registry is told.
 
 mod counts;
+mod heard;
 mod judge;
 mod keep;
 mod run;
@@ -197,7 +198,7 @@ mod tests {
         let breaker = breaker_by(clock.clone());
         let heard = clock.now();
         let others = Counts { canary_errors: 2, canary_requests: 2, ..Counts::default() };
-        breaker.hear(others, false, heard);
+        breaker.hear(&[("another", others)], false, heard);
         assert!(!breaker.is_tripped());
         while !breaker.is_tripped() {
             clock.advance(Duration::from_millis(100));

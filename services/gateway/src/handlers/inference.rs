@@ -7,10 +7,24 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{call_of, stream};
 use crate::Error;
 use crate::gateway::Gateway;
+use crate::shared_memory::Regions;
 
-const MOVED: &str = "models are loaded and unloaded by the registry's route table, not by a client";
-const SHARED_MEMORY: &str = "shared memory regions are not supported: a client's memory is not this host's";
-const SETTINGS: &str = "traces and logs are set in the gateway's configuration, not by a client";
+const SHARED_MEMORY: &str =
+    "shared memory is not taken here: `wlp serve --shared-memory` takes it from callers on its own host";
+const CUDA_MEMORY: &str =
+    "CUDA shared memory is not supported; system shared memory is, by `wlp serve --shared-memory`";
+
+impl Gateway {
+    /// The regions of shared memory, if they are taken.
+    fn shared(&self) -> Result<&Regions, Error> {
+        self.regions().ok_or(Error::Unsupported(SHARED_MEMORY))
+    }
+
+    /// Whether what a client forgets of CUDA's memory is forgotten already: clients of shared memory begin with it.
+    fn has_no_cuda_regions(&self) -> bool {
+        self.regions().is_some()
+    }
+}
 
 fn unsupported<T>(why: &'static str) -> Result<Response<T>, Status> {
     Err(Error::Unsupported(why).into())
@@ -43,7 +57,7 @@ impl GrpcInferenceService for Gateway {
         &self,
         _: Request<wire::ServerMetadataRequest>,
     ) -> Result<Response<wire::ServerMetadataResponse>, Status> {
-        Ok(Response::new(Self::server_stated()))
+        Ok(Response::new(self.server_stated()))
     }
 
     async fn model_metadata(
@@ -89,76 +103,89 @@ impl GrpcInferenceService for Gateway {
         &self,
         request: Request<wire::RepositoryIndexRequest>,
     ) -> Result<Response<wire::RepositoryIndexResponse>, Status> {
-        Ok(Response::new(self.index(&request.into_inner())))
+        Ok(Response::new(self.index(&request.into_inner()).await?))
     }
 
     async fn repository_model_load(
         &self,
-        _: Request<wire::RepositoryModelLoadRequest>,
+        request: Request<wire::RepositoryModelLoadRequest>,
     ) -> Result<Response<wire::RepositoryModelLoadResponse>, Status> {
-        unsupported(MOVED)
+        self.load_model(&request.into_inner()).await?;
+        Ok(Response::new(wire::RepositoryModelLoadResponse {}))
     }
 
     async fn repository_model_unload(
         &self,
-        _: Request<wire::RepositoryModelUnloadRequest>,
+        request: Request<wire::RepositoryModelUnloadRequest>,
     ) -> Result<Response<wire::RepositoryModelUnloadResponse>, Status> {
-        unsupported(MOVED)
+        self.unload_model(&request.into_inner()).await?;
+        Ok(Response::new(wire::RepositoryModelUnloadResponse {}))
     }
 
     async fn system_shared_memory_status(
         &self,
-        _: Request<wire::SystemSharedMemoryStatusRequest>,
+        request: Request<wire::SystemSharedMemoryStatusRequest>,
     ) -> Result<Response<wire::SystemSharedMemoryStatusResponse>, Status> {
-        unsupported(SHARED_MEMORY)
+        Ok(Response::new(self.shared()?.status(&request.into_inner().name)?))
     }
 
     async fn system_shared_memory_register(
         &self,
-        _: Request<wire::SystemSharedMemoryRegisterRequest>,
+        request: Request<wire::SystemSharedMemoryRegisterRequest>,
     ) -> Result<Response<wire::SystemSharedMemoryRegisterResponse>, Status> {
-        unsupported(SHARED_MEMORY)
+        self.shared()?.register(&request.into_inner())?;
+        Ok(Response::new(wire::SystemSharedMemoryRegisterResponse {}))
     }
 
     async fn system_shared_memory_unregister(
         &self,
-        _: Request<wire::SystemSharedMemoryUnregisterRequest>,
+        request: Request<wire::SystemSharedMemoryUnregisterRequest>,
     ) -> Result<Response<wire::SystemSharedMemoryUnregisterResponse>, Status> {
-        unsupported(SHARED_MEMORY)
+        self.shared()?.unregister(&request.into_inner().name);
+        Ok(Response::new(wire::SystemSharedMemoryUnregisterResponse {}))
     }
 
     async fn cuda_shared_memory_status(
         &self,
-        _: Request<wire::CudaSharedMemoryStatusRequest>,
+        request: Request<wire::CudaSharedMemoryStatusRequest>,
     ) -> Result<Response<wire::CudaSharedMemoryStatusResponse>, Status> {
-        unsupported(SHARED_MEMORY)
+        let all = request.into_inner().name.is_empty();
+        if all && self.has_no_cuda_regions() {
+            Ok(Response::new(Default::default()))
+        } else {
+            unsupported(CUDA_MEMORY)
+        }
     }
 
     async fn cuda_shared_memory_register(
         &self,
         _: Request<wire::CudaSharedMemoryRegisterRequest>,
     ) -> Result<Response<wire::CudaSharedMemoryRegisterResponse>, Status> {
-        unsupported(SHARED_MEMORY)
+        unsupported(CUDA_MEMORY)
     }
 
     async fn cuda_shared_memory_unregister(
         &self,
         _: Request<wire::CudaSharedMemoryUnregisterRequest>,
     ) -> Result<Response<wire::CudaSharedMemoryUnregisterResponse>, Status> {
-        unsupported(SHARED_MEMORY)
+        if self.has_no_cuda_regions() {
+            Ok(Response::new(Default::default()))
+        } else {
+            unsupported(CUDA_MEMORY)
+        }
     }
 
     async fn trace_setting(
         &self,
-        _: Request<wire::TraceSettingRequest>,
+        request: Request<wire::TraceSettingRequest>,
     ) -> Result<Response<wire::TraceSettingResponse>, Status> {
-        unsupported(SETTINGS)
+        Ok(Response::new(self.traces(&request.into_inner())?))
     }
 
     async fn log_settings(
         &self,
-        _: Request<wire::LogSettingsRequest>,
+        request: Request<wire::LogSettingsRequest>,
     ) -> Result<Response<wire::LogSettingsResponse>, Status> {
-        unsupported(SETTINGS)
+        Ok(Response::new(self.logs(&request.into_inner())?))
     }
 }

@@ -3,6 +3,7 @@
 mod inference;
 mod repository;
 mod serving;
+mod settings;
 mod stated;
 mod stream;
 
@@ -15,6 +16,7 @@ use tonic::Request;
 use tonic::codec::CompressionEncoding;
 
 use crate::gateway::Gateway;
+use crate::incoming::Counted;
 use crate::infer::Call;
 
 /// Puts the handlers on a service.
@@ -25,7 +27,9 @@ pub fn mount(service: ServiceBuilder, gateway: &Gateway) -> ServiceBuilder {
         .max_encoding_message_size(most)
         // What it unpacks to is bounded like a message that came as it is. Answers are small and are not packed: clients say
         // that they could unpack them whether or not they want to wait for it.
-        .accept_compressed(CompressionEncoding::Gzip);
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Deflate);
+    let inference = Counted::new(inference, gateway.admission().incoming().clone());
     service.add(inference).add(ServingServiceServer::new(gateway.clone()))
 }
 

@@ -1,7 +1,9 @@
 //! `wlp.gateway.v1.ServingService`, and the same rows for the registry and for metrics.
 
 use contracts::gateway::v1::serving_service_server::ServingService;
-use contracts::gateway::v1::{ListBackendsRequest, ListBackendsResponse, ServedBackend};
+use contracts::gateway::v1::{
+    ListBackendsRequest, ListBackendsResponse, ListShadowsRequest, ListShadowsResponse, ServedBackend,
+};
 use contracts::time::to_wire;
 use tonic::{Request, Response, Status};
 
@@ -25,6 +27,14 @@ impl ServingService for Gateway {
             registry_reachable: self.registry_reachable(),
             route_time: live.time.map(to_wire),
         }))
+    }
+
+    async fn list_shadows(
+        &self,
+        request: Request<ListShadowsRequest>,
+    ) -> Result<Response<ListShadowsResponse>, Status> {
+        let shadows = self.shadow_comparisons(&request.into_inner().endpoint);
+        Ok(Response::new(ListShadowsResponse { shadows, gateway: self.id().to_owned() }))
     }
 }
 

@@ -14,22 +14,40 @@ impl Gateway {
     pub(super) fn ready(&self, request: &wire::ModelReadyRequest) -> wire::ModelReadyResponse {
         let live = self.live();
         let ready = live.endpoints.get(&request.name).is_some_and(|endpoint| {
-            let takes = endpoint.effective();
             if request.version.is_empty() {
-                takes.iter().any(|percent| *percent > 0)
+                endpoint.effective().iter().any(|percent| *percent > 0)
             } else {
-                endpoint.find(&request.version).is_some_and(|(place, _)| takes[place] > 0)
+                endpoint.find(&request.version).is_some_and(|(place, _)| endpoint.answers(place))
             }
         });
         wire::ModelReadyResponse { ready }
     }
 
-    pub(super) fn server_stated() -> wire::ServerMetadataResponse {
-        let extensions = ["model_configuration", "model_repository(index)", "parameters", "statistics"];
+    pub(super) fn server_stated(&self) -> wire::ServerMetadataResponse {
+        let ordered = self.local().is_some_and(|local| local.takes_orders().is_ok());
+        let repository = if ordered { "model_repository" } else { "model_repository(index)" };
+        let mut extensions = vec![
+            "classification",
+            "logging",
+            "model_configuration",
+            repository,
+            "parameters",
+            "statistics",
+            "trace",
+        ];
+        if self.local().is_some() {
+            // Priorities and queue policies come with a model's configuration.
+            extensions.extend(["schedule_policy", "sequence"]);
+        }
+        if self.regions().is_some() {
+            extensions.push("system_shared_memory");
+        }
+        // A server of a folder stands where Triton stood, and there are clients that go no further with another name.
+        let name = if self.local().is_some() { "triton" } else { "wlp-gateway" };
         wire::ServerMetadataResponse {
-            name: "wlp-gateway".into(),
+            name: name.into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            extensions: extensions.map(str::to_owned).to_vec(),
+            extensions: extensions.into_iter().map(str::to_owned).collect(),
         }
     }
 
@@ -48,12 +66,16 @@ impl Gateway {
     ) -> Result<wire::ModelConfigResponse, Error> {
         let (endpoint, target) = self.of(&request.name, &request.version)?;
         let backend = &target.backend;
-        let mut config = config(&endpoint.name, backend.signature(), backend.session.provider());
-        let facts = [
-            ("version", backend.version.as_str()),
-            ("artifact_digest", backend.artifact_digest.as_str()),
-            ("provider", backend.session.provider().as_str()),
-        ];
+        let provider = backend.session.provider();
+        let mut facts = vec![("provider", provider.as_str())];
+        let mut config = match &backend.serving.stated {
+            Some(stated) => stated.config.clone(),
+            None => {
+                facts.push(("version", &backend.version));
+                facts.push(("artifact_digest", &backend.artifact_digest));
+                config(&endpoint.name, backend.signature(), provider)
+            }
+        };
         for (name, value) in facts {
             let parameter = wire::ModelParameter { string_value: value.to_owned() };
             config.parameters.insert(name.to_owned(), parameter);
@@ -99,5 +121,6 @@ impl Gateway {
 }
 
 fn stats(endpoint: &Endpoint, target: &Target) -> wire::ModelStatistics {
-    target.backend.stats.wire(&endpoint.name, &target.backend.number)
+    let runs = target.backend.session.counts().runs;
+    target.backend.stats.wire(&endpoint.name, &target.backend.number, runs)
 }

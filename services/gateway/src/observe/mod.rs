@@ -76,10 +76,13 @@ impl Observing {
     }
 
     /// The next delivery goes in the trace of this request, unless an earlier one waits for it: a batch has one trace, that of
-    /// the first request since the last.
+    /// the first recorded request since the last.
     pub fn trace_this(&self) {
-        if self.untraced.load(Ordering::Relaxed) && self.untraced.swap(false, Ordering::Relaxed) {
-            *lock(&self.trace) = runtime::trace::traceparent();
+        if self.untraced.load(Ordering::Relaxed)
+            && let Some(parent) = runtime::trace::traceparent()
+            && self.untraced.swap(false, Ordering::Relaxed)
+        {
+            *lock(&self.trace) = Some(parent);
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Observer {
     reference: OnceLock<Arc<Reference>>,
     every: u64,
     seen: AtomicU64,
+    /// Nobody collects what is noted: nothing is.
+    idle: bool,
 }
 
 impl Observer {
@@ -26,7 +28,13 @@ impl Observer {
     pub fn new(sample_share: f64) -> Self {
         let every = if sample_share > 0.0 { (1.0 / sample_share.min(1.0)).round() as u64 } else { 0 };
         let (windows, looked) = (Mutex::default(), Mutex::default());
-        Self { windows, looked, reference: OnceLock::new(), every, seen: AtomicU64::new(0) }
+        let (reference, seen) = (OnceLock::new(), AtomicU64::new(0));
+        Self { windows, looked, reference, every, seen, idle: false }
+    }
+
+    /// An observer where there is no monitor: it notes nothing.
+    pub fn idle() -> Self {
+        Self { idle: true, ..Self::new(0.0) }
     }
 
     /// Counts the end of a request in the second of `now`; see [`Window::note`].
@@ -39,6 +47,9 @@ impl Observer {
         took: Duration,
         caller: Option<&str>,
     ) {
+        if self.idle {
+            return;
+        }
         lock(&self.windows).entry(second(now)).or_default().note(outcome, ran, rows, took, caller);
     }
 

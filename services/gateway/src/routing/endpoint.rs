@@ -6,6 +6,7 @@ use super::{Split, key};
 use crate::Error;
 use crate::backends::Backend;
 use crate::breaker::Breaker;
+use crate::shadow::Shadow;
 
 /// A backend with its share.
 #[derive(Debug, Clone)]
@@ -35,6 +36,10 @@ pub struct Endpoint {
     pub split: Arc<Split>,
     /// Judges the canary.
     pub breaker: Option<Arc<Breaker>>,
+    /// Gets copies of a share of the requests.
+    pub shadow: Option<Arc<Shadow>>,
+    /// Every loaded version answers a request that names it, with or without a share.
+    pub by_number: bool,
 }
 
 impl Endpoint {
@@ -67,10 +72,20 @@ impl Endpoint {
             Arc::ptr_eq(&a.backend, &b.backend) && (a.percent, a.canary) == (b.percent, b.canary)
         };
         let breaker = |one: &Self| one.breaker.as_ref().map(Arc::as_ptr);
+        let shadow = |one: &Self| one.shadow.as_ref().map(Arc::as_ptr);
         of(self) == of(other)
             && breaker(self) == breaker(other)
+            && shadow(self) == shadow(other)
             && self.targets.len() == other.targets.len()
             && self.targets.iter().zip(&other.targets).all(same)
+    }
+
+    /// The same endpoint with that version in its shadow, or without any.
+    pub fn shadowed_by(self: Arc<Self>, shadow: Option<Arc<Shadow>>) -> Arc<Self> {
+        if self.shadow.as_ref().map(Arc::as_ptr) == shadow.as_ref().map(Arc::as_ptr) {
+            return self;
+        }
+        Arc::new(Self { shadow, ..Self::clone(&self) })
     }
 
     /// Percent that each target takes now: nothing for a canary that has tripped, and then all for stable.
@@ -85,6 +100,11 @@ impl Endpoint {
             _ => target.percent,
         };
         self.targets.iter().enumerate().map(one).collect()
+    }
+
+    /// Whether the target at that place answers a request that names its version.
+    pub fn answers(&self, place: usize) -> bool {
+        self.by_number || self.effective().get(place).is_some_and(|percent| *percent > 0)
     }
 
     /// Whether the breaker took the canary off.
@@ -114,7 +134,7 @@ impl Endpoint {
             let (endpoint, version) = named();
             return Err(Error::UnknownVersion { endpoint, version });
         };
-        if self.effective()[place] == 0 {
+        if !self.answers(place) {
             let (endpoint, version) = named();
             return Err(Error::NoTraffic { endpoint, version });
         }
@@ -123,15 +143,7 @@ impl Endpoint {
 
     fn by_key(&self, key: &str) -> Option<usize> {
         let scope = if self.rollout.is_empty() { &self.name } else { &self.rollout };
-        let at = key::position(scope, key);
-        let mut end = 0.0;
-        // The canary first: its part of the line only grows.
-        let order =
-            |canary: bool| self.targets.iter().enumerate().filter(move |(_, target)| target.canary == canary);
-        order(true).chain(order(false)).find_map(|(place, target)| {
-            end += f64::from(target.percent);
-            (at < end).then_some(place)
-        })
+        key::place(scope, key, self.targets.iter().map(|one| (one.backend.number.as_str(), one.percent)))
     }
 
     fn stable(&self) -> Result<&Target, Error> {

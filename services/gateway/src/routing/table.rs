@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use contracts::name;
-use contracts::registry::v1::{RouteTable, Routes};
+use contracts::registry::v1::{Route, RouteTable, Routes, Shadow};
 use prost::Message;
 use storage::audit::VerifyingKey;
 
@@ -81,6 +81,9 @@ pub fn check(routes: &Routes) -> Result<(), BadTable> {
             }
             given = given.saturating_add(backend.traffic_percent);
         }
+        if let Some(shadow) = &route.shadow {
+            check_shadow(route, shadow, &versions).map_err(BadTable::Nonsense)?;
+        }
         if given > 100 {
             return nonsense(format!("shares of {endpoint} add up to {given}"));
         }
@@ -89,4 +92,62 @@ pub fn check(routes: &Routes) -> Result<(), BadTable> {
         }
     }
     Ok(())
+}
+
+/// A shadow stands beside a production route, with a version that takes none of its requests.
+fn check_shadow(route: &Route, shadow: &Shadow, versions: &HashSet<&String>) -> Result<(), String> {
+    let endpoint = &route.endpoint;
+    let backend =
+        shadow.backend.as_ref().ok_or_else(|| format!("a shadow of {endpoint} without a version"))?;
+    if route.staging || !(1..=100).contains(&shadow.percent) {
+        return Err(format!("a shadow of {endpoint} with {} %", shadow.percent));
+    }
+    if name::parse("version", &backend.version, "models/{model}/versions/{version}").is_err()
+        || versions.contains(&backend.version)
+    {
+        return Err(format!("version {:?} in the shadow of {endpoint}", backend.version));
+    }
+    if !name::is_digest(&backend.artifact_digest) {
+        return Err(format!("digest {:?} of {}", backend.artifact_digest, backend.version));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::registry::v1::Backend;
+
+    fn backend(version: &str) -> Backend {
+        let artifact_digest = format!("sha256:{}", "0".repeat(64));
+        Backend { version: version.into(), artifact_digest, ..Backend::default() }
+    }
+
+    fn shadowed(version: &str, percent: u32) -> Route {
+        let shadow = Shadow { backend: Some(backend(version)), percent, rollout: String::new() };
+        Route {
+            endpoint: "scorer".into(),
+            backends: vec![Backend { traffic_percent: 100, ..backend("models/scorer/versions/1.0.0") }],
+            shadow: Some(shadow),
+            ..Route::default()
+        }
+    }
+
+    #[test]
+    fn a_shadow_is_another_version_beside_production_with_a_share() {
+        let other = "models/scorer/versions/1.1.0";
+        let look = |route: Route| check(&Routes { routes: vec![route], ..Routes::default() });
+        assert_eq!(look(shadowed(other, 100)), Ok(()));
+        let nobody = Shadow { backend: None, percent: 1, rollout: String::new() };
+        for bad in [
+            shadowed("models/scorer/versions/1.0.0", 10),
+            shadowed("scorer", 10),
+            shadowed(other, 0),
+            shadowed(other, 101),
+            Route { staging: true, ..shadowed(other, 10) },
+            Route { shadow: Some(nobody), ..shadowed(other, 10) },
+        ] {
+            assert!(matches!(look(bad.clone()), Err(BadTable::Nonsense(_))), "{bad:?}");
+        }
+    }
 }

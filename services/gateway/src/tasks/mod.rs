@@ -4,10 +4,14 @@ mod breakers;
 mod follow_routes;
 mod observations;
 mod policy;
+mod poll_models;
 mod reconcile;
 mod references;
 mod report_serving;
 mod resources;
+mod shadows;
+mod share_answers;
+mod show_serving;
 
 use std::time::Duration;
 
@@ -28,6 +32,15 @@ pub fn start(tasks: &Tasks, gateway: &Gateway) {
     references::start(tasks, gateway);
     policy::start(tasks, gateway);
     resources::start(tasks, gateway);
+    share_answers::start(tasks, gateway);
+    shadows::start(tasks, gateway);
+}
+
+/// Starts those of a gateway that serves a folder: it has no peers.
+pub fn start_local(tasks: &Tasks, gateway: &Gateway) {
+    show_serving::start(tasks, gateway);
+    share_answers::start(tasks, gateway);
+    poll_models::start(tasks, gateway);
 }
 
 /// A pause that doubles while a peer stays away.

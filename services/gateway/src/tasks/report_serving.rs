@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use contracts::name;
 use contracts::registry::v1::{ReportServingRequest, ServingBackend};
 use runtime::Tasks;
 
@@ -29,18 +28,7 @@ pub(super) fn start(tasks: &Tasks, gateway: &Gateway) {
 impl Gateway {
     async fn report_serving(&self) {
         let served = self.served();
-        let row = |served: &contracts::gateway::v1::ServedBackend| {
-            let state = match served.state.as_str() {
-                "ready" => "ready",
-                "tripped" => "tripped",
-                "failed" => "failed",
-                "draining" => "draining",
-                _ => "loading",
-            };
-            let version = name::last(&served.version).to_owned();
-            (served.endpoint.clone(), version, served.traffic_percent, state)
-        };
-        self.meters().show(&served.iter().map(row).collect::<Vec<_>>());
+        self.show_serving(&served);
         let live = self.live().clone();
         if !live.known {
             return;

@@ -21,10 +21,7 @@ pub fn answer(
     let mut outputs = Vec::with_capacity(tensors.len());
     let mut raw_output_contents = Vec::with_capacity(tensors.len());
     for tensor in tensors {
-        let raw = tensor.to_wire().map_err(|error| Error::Engine {
-            cause: EngineError::ModelFault(error.to_string()),
-            own_limit: false,
-        })?;
+        let raw = tensor.to_wire().map_err(|error| EngineError::ModelFault(error.to_string()))?;
         raw_output_contents.push(raw);
         outputs.push(InferOutputTensor {
             name: tensor.name().to_owned(),

@@ -4,11 +4,11 @@ use contracts::inference::ModelInferRequest;
 use contracts::inference::model_infer_request::InferInputTensor;
 use engine::{DataType, Declared, FieldError, Tensor, TensorError, element_count};
 
+use super::classification::{self, CLASSIFICATION, Classes};
 use super::contents;
 use super::shown;
+use crate::shared_memory::{self, REGION, Regions};
 
-/// Parameters of an output that this server does not honour, so that nobody waits for what never comes.
-const OUTPUT_EXTENSIONS: [&str; 2] = ["classification", "shared_memory_region"];
 /// Inputs and outputs of one request at most.
 const MOST_TENSORS: usize = 1024;
 
@@ -21,6 +21,8 @@ pub struct Parsed {
     pub unreadable: Vec<Unreadable>,
     /// Names of the outputs asked for; empty is all.
     pub outputs: Vec<String>,
+    /// Outputs asked for as classes.
+    pub classes: Vec<Classes>,
 }
 
 /// An input that is no tensor.
@@ -52,7 +54,8 @@ pub fn message_bytes(request: &ModelInferRequest) -> usize {
 }
 
 /// Takes the tensors out of a request, with every field that cannot be used. Nothing of numeric raw contents is copied.
-pub fn parse(request: &mut ModelInferRequest) -> (Parsed, Vec<FieldError>) {
+/// What lies in shared memory is taken from there.
+pub fn parse(request: &mut ModelInferRequest, regions: Option<&Regions>) -> (Parsed, Vec<FieldError>) {
     let mut bad = Vec::new();
     let mut wrong = |field: String, description: String| bad.push(FieldError { field, description });
     if request.inputs.len().max(request.outputs.len()) > MOST_TENSORS {
@@ -62,15 +65,21 @@ pub fn parse(request: &mut ModelInferRequest) -> (Parsed, Vec<FieldError>) {
     let raw = std::mem::take(&mut request.raw_input_contents);
     let inputs = std::mem::take(&mut request.inputs);
     let uses_raw = !raw.is_empty();
-    if uses_raw && raw.len() != inputs.len() {
-        let why = format!("{} entries, required one for each of {} inputs", raw.len(), inputs.len());
+    let own = inputs.iter().filter(|input| !input.parameters.contains_key(REGION)).count();
+    if uses_raw && raw.len() != own {
+        let why = format!("{} entries, required one for each of {own} inputs", raw.len());
         wrong("raw_input_contents".into(), why);
     }
     let mut raw = raw.into_iter();
     let mut parsed = Parsed::default();
     for input in inputs {
         let field = format!("inputs[{}]", shown(&input.name));
-        match one(input, uses_raw, raw.next()) {
+        let contents = match shared_memory::brought(regions, &input.parameters) {
+            Some(brought) => Contents::Shared(brought),
+            None if uses_raw => Contents::Raw(raw.next()),
+            None => Contents::Typed,
+        };
+        match one(input, contents) {
             Ok(tensor) => parsed.inputs.push(tensor),
             Err((unreadable, faults)) => {
                 for (part, why) in faults {
@@ -81,9 +90,11 @@ pub fn parse(request: &mut ModelInferRequest) -> (Parsed, Vec<FieldError>) {
         }
     }
     for output in &request.outputs {
-        for extension in OUTPUT_EXTENSIONS.iter().filter(|name| output.parameters.contains_key(**name)) {
-            let field = format!("outputs[{}].parameters[{extension}]", shown(&output.name));
-            wrong(field, "this extension is not supported here".into());
+        let field = |parameter| format!("outputs[{}].parameters[{parameter}]", shown(&output.name));
+        match output.parameters.get(CLASSIFICATION).map(classification::asked) {
+            Some(Ok(Some(most))) => parsed.classes.push(Classes { output: output.name.clone(), most }),
+            Some(Err(why)) => wrong(field(CLASSIFICATION), why),
+            Some(Ok(None)) | None => {}
         }
     }
     parsed.outputs = std::mem::take(&mut request.outputs).into_iter().map(|output| output.name).collect();
@@ -92,12 +103,18 @@ pub fn parse(request: &mut ModelInferRequest) -> (Parsed, Vec<FieldError>) {
 
 type Wrong = (&'static str, String);
 
+/// Where the elements of an input come from.
+enum Contents {
+    /// Its own lists.
+    Typed,
+    /// The request's raw contents, if it has as many.
+    Raw(Option<bytes::Bytes>),
+    /// A region, or which of its parameters is wrong.
+    Shared(Result<bytes::Bytes, Wrong>),
+}
+
 /// The tensor of an input, or everything that is wrong with it. Contents are looked at where type and shape hold.
-fn one(
-    input: InferInputTensor,
-    uses_raw: bool,
-    raw: Option<bytes::Bytes>,
-) -> Result<Tensor, (Unreadable, Vec<Wrong>)> {
+fn one(input: InferInputTensor, contents: Contents) -> Result<Tensor, (Unreadable, Vec<Wrong>)> {
     let mut faults = Vec::new();
     let datatype = DataType::parse(&input.datatype);
     if datatype.is_none() {
@@ -105,25 +122,34 @@ fn one(
         faults.push((".datatype", why));
     }
     let shape = element_count(&input.shape).map(|_| input.shape).map_err(|error| faults.push(placed(&error)));
-    if input.parameters.contains_key("shared_memory_region") {
-        faults.push((".parameters[shared_memory_region]", "shared memory is not supported here".into()));
-    }
     let typed = input.contents.filter(|contents| !contents::is_empty(contents));
-    if uses_raw && typed.is_some() {
-        faults.push((".contents", "must be empty where raw_input_contents are used".into()));
-    }
-    if uses_raw && raw.is_none() {
-        faults.push(("", "has no raw_input_contents".into()));
-    }
+    let raw = match contents {
+        Contents::Typed => None,
+        Contents::Raw(raw) => {
+            if typed.is_some() {
+                faults.push((".contents", "must be empty where raw_input_contents are used".into()));
+            }
+            if raw.is_none() {
+                faults.push(("", "has no raw_input_contents".into()));
+            }
+            raw
+        }
+        Contents::Shared(brought) => {
+            if typed.is_some() {
+                faults.push((".contents", "must be empty where shared memory is used".into()));
+            }
+            brought.map_err(|(parameter, why)| faults.push((shared_memory::part(parameter), why))).ok()
+        }
+    };
     let (name, shape) = (input.name, shape.ok());
     if let (Some(datatype), Some(shape), true) = (datatype, &shape, faults.is_empty()) {
-        let made = match raw.filter(|_| uses_raw) {
+        let made = match raw {
             Some(raw) => {
                 Tensor::from_wire(&name, datatype, shape.clone(), raw).map_err(|error| placed(&error))
             }
             None => contents::tensor(name.clone(), datatype, shape.clone(), typed.unwrap_or_default()),
         };
-        match made.and_then(text) {
+        match made {
             Ok(tensor) => return Ok(tensor),
             Err(why) => faults.push(why),
         }
@@ -131,18 +157,14 @@ fn one(
     Err((Unreadable { name, datatype, shape }, faults))
 }
 
-/// Text must be UTF-8 without zero bytes: ONNX Runtime takes no other.
-fn text(tensor: Tensor) -> Result<Tensor, Wrong> {
-    for (at, element) in tensor.elements().into_iter().flatten().enumerate() {
-        match std::str::from_utf8(element) {
-            Err(_) => return Err((".contents", format!("element {at} is not UTF-8"))),
-            Ok(text) if text.contains('\0') => {
-                return Err((".contents", format!("element {at} has a zero byte")));
-            }
-            Ok(_) => {}
-        }
-    }
-    Ok(tensor)
+/// The first element of a text that is not UTF-8, or has a zero byte. Many models take such elements, and need not.
+pub fn odd_text(tensor: &Tensor) -> Option<FieldError> {
+    let odd = |(at, element): (usize, &bytes::Bytes)| match std::str::from_utf8(element) {
+        Err(_) => Some(format!("element {at} is not UTF-8")),
+        Ok(text) => text.contains('\0').then(|| format!("element {at} has a zero byte")),
+    };
+    let description = tensor.elements().ok()?.iter().enumerate().find_map(odd)?;
+    Some(FieldError { field: format!("inputs[{}].contents", shown(tensor.name())), description })
 }
 
 /// Which part of the input an error is about.

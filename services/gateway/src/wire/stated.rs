@@ -68,7 +68,8 @@ pub fn config(endpoint: &str, signature: &ModelSignature, provider: Provider) ->
     }
 }
 
-fn number(datatype: DataType) -> wire::DataType {
+/// The number of a type in a configuration.
+pub fn number(datatype: DataType) -> wire::DataType {
     match datatype {
         DataType::Bool => wire::DataType::TypeBool,
         DataType::Uint8 => wire::DataType::TypeUint8,

@@ -28,6 +28,8 @@ pub struct Stage {
     pub engine: FakeEngine,
     pub clock: Clock,
     pub config: gateway::Config,
+    /// Who calls.
+    pub principal: String,
     pub service: Option<Service>,
     /// Of the service that runs: made once, for each making reads all descriptors.
     peer: Option<Peer>,
@@ -77,6 +79,7 @@ impl Stage {
             engine: FakeEngine::new(),
             clock: Clock::real(),
             config,
+            principal: "ml-ops-engineer".into(),
             service: None,
             peer: None,
             _folder: folder,
@@ -90,7 +93,7 @@ impl Stage {
         let peer = Peer::local(self.peers.stack(), "").unwrap().describe(contracts::DESCRIPTORS).unwrap();
         let entry = |key: &str, role: &str| Entry {
             sha256: digest_of(key),
-            principal: role.into(),
+            principal: self.principal.clone(),
             kind: Kind::Program,
             roles: vec![role.into(), "client".into()],
             expires: None,
@@ -141,6 +144,7 @@ impl Stage {
             staging: false,
             backends,
             rollout: rollout.into(),
+            ..Route::default()
         };
         self.peers.publish(&Routes { sequence, routes: vec![route], ..Routes::default() });
     }

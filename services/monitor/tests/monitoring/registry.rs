@@ -162,6 +162,8 @@ impl RolloutService for Registry {
         record_rollout_item(RecordRolloutItemRequest) -> Rollout;
         stage_rollout(StageRolloutRequest) -> Rollout;
         rehearse_rollback(RehearseRollbackRequest) -> Rollout;
+        start_shadow(StartShadowRequest) -> Rollout;
+        stop_shadow(StopShadowRequest) -> Rollout;
         start_rollout(StartRolloutRequest) -> Rollout;
         resume_rollout(ResumeRolloutRequest) -> Rollout;
         close_rollout(CloseRolloutRequest) -> Rollout;

@@ -46,6 +46,7 @@ pub fn move_to(
         Ladder::Aborted | Ladder::RolledBack => (State::RolledBack, next.step as usize, None, None),
     };
     next.set_state(state);
+    next.shadow_percent = 0; // only a version that waits for its start is in the shadow
     next.step = u32::try_from(step).unwrap_or(u32::MAX);
     next.step_start_time = since.map(to_wire).or(next.step_start_time);
     next.step_soaked = soaked.map(duration_to_wire);

@@ -10,6 +10,7 @@ mod phases;
 mod retirement;
 mod revocation;
 mod rollout;
+mod shadow;
 #[path = "../registry/steps.rs"]
 #[allow(dead_code)]
 mod steps;

@@ -68,6 +68,8 @@ fn service_and_end(policy: &Policy) -> Wanted {
         ("RolloutService/CreateRollout", matrix(Action::RollOut)),
         ("RolloutService/StageRollout", matrix(Action::RollOut)),
         ("RolloutService/RehearseRollback", matrix(Action::RollOut)),
+        ("RolloutService/StartShadow", matrix(Action::RollOut)),
+        ("RolloutService/StopShadow", matrix(Action::RollOut)),
         ("RolloutService/StartRollout", matrix(Action::RollOut)),
         ("RolloutService/AdvanceRollout", policy.gates.g4_observers.value.clone()),
         ("RolloutService/RollBack", union([matrix(Action::RollBack), matrix(Action::RollBackForSecurity)])),

@@ -45,7 +45,8 @@ impl Demo {
         let pace = Arc::new(FilePace::create(folder.join("clock.json"))?);
         screen.begin("five services");
         let keys = Keyring::development(&folder)?;
-        let options = embedded::options(folder.clone(), sockets, pace.clock(), keys);
+        let options =
+            embedded::options(folder.clone(), sockets, pace.clock(), keys, &engine::ProbeOptions::default());
         let mut mesh = Mesh::start(MeshOptions { configured: false, ..options }).await?;
         let reach: Arc<dyn Reach> = mesh.reach();
         let makers = PythonMakers::new(python, folder.join("work"), reach.clone())?;

@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
-use engine::OnnxRuntime;
+use engine::{OnnxRuntime, ProbeOptions};
 use runtime::Clock;
 use runtime::config::Telemetry;
 
@@ -40,18 +39,30 @@ impl Embedded {
 
     /// What is configured, with `RUST_LOG` and the endpoint of the command line before it.
     pub fn telemetry(&self, configured: Telemetry) -> Telemetry {
-        let filter = std::env::var("RUST_LOG").unwrap_or(configured.filter);
-        let otlp_endpoint = self.traces().map_or(configured.otlp_endpoint, str::to_owned);
-        Telemetry { filter, otlp_endpoint, ..configured }
+        telemetry(configured, self.traces())
     }
 }
 
-/// A configured mesh over ONNX Runtime, with its data in `folder`.
-pub fn options(folder: PathBuf, sockets: Sockets, clock: Clock, keys: Keyring) -> MeshOptions {
+/// What is configured, with `RUST_LOG` and an endpoint for traces before it.
+pub fn telemetry(configured: Telemetry, traces: Option<&str>) -> Telemetry {
+    let filter = std::env::var("RUST_LOG").unwrap_or(configured.filter);
+    let otlp_endpoint = traces.map_or(configured.otlp_endpoint, str::to_owned);
+    Telemetry { filter, otlp_endpoint, ..configured }
+}
+
+/// A configured mesh over ONNX Runtime, with its data in `folder`. All five load by the same engine, so a model is tried
+/// once: when it is registered.
+pub fn options(
+    folder: PathBuf,
+    sockets: Sockets,
+    clock: Clock,
+    keys: Keyring,
+    probe: &ProbeOptions,
+) -> MeshOptions {
     MeshOptions {
+        engine: probe.around(OnnxRuntime::new(), folder.join("validated")),
         data_dir: Some(folder),
         clock,
-        engine: Arc::new(OnnxRuntime::new()),
         keys,
         sockets: Some(sockets),
         configured: true,
@@ -63,12 +74,13 @@ pub fn address(reach: &Local, to: To) -> String {
     reach.address(to).map_or_else(String::new, |at| at.to_string())
 }
 
-/// Where each service is called, in a column of `width`, and where it shows its metrics; a line for each.
+/// Where each service is called, in a column of `width`, where it shows its metrics and speaks REST; a line for each.
 pub fn addresses(reach: &Local, width: usize) -> [String; 5] {
     To::ALL.map(|to| {
         let (name, rpc) = (to.name(), address(reach, to));
         let metrics = reach.metrics_address(to).map_or_else(String::new, |at| format!("http://{at}/metrics"));
-        format!("{name:14} grpc {rpc:width$} {metrics}")
+        let rest = reach.http_address(to).map_or_else(String::new, |at| format!("  http://{at}/v2"));
+        format!("{name:14} grpc {rpc:width$} {metrics}{rest}")
     })
 }
 

@@ -9,6 +9,9 @@ mod health;
 mod import;
 mod keys;
 mod resources;
+mod secured;
+mod serve;
+mod shadow;
 mod up;
 
 use std::path::PathBuf;
@@ -33,6 +36,8 @@ pub struct Cli {
 enum Command {
     /// Starts the five services in one process, on loopback with development keys.
     Up(up::Up),
+    /// Serves ONNX files or a Triton model repository on loopback, without the mesh and without keys.
+    Serve(serve::Serve),
     /// Sets everything up and tells the whole story: one model from plan to production, and back out.
     Demo(demo::Demo),
     /// Installs ONNX Runtime.
@@ -49,6 +54,9 @@ enum Command {
     /// Saves stored gate decisions, and decides them again.
     #[command(subcommand)]
     Gate(gate::Gate),
+    /// Sends copies of production's requests to a staged version, and compares what it answers.
+    #[command(subcommand)]
+    Shadow(shadow::Shadow),
     /// Prints a resource by its name, `models/digits/versions/1.2.0` or `digits-v1.2.0`.
     Get(resources::Get),
     /// Prints the resources of a collection, `models` or `models/digits/versions`.
@@ -94,6 +102,8 @@ pub struct Caller {
     /// Address of the monitor.
     #[arg(long, env = "WLP_MONITOR_URL")]
     monitor: Option<String>,
+    #[command(flatten)]
+    secured: secured::Secured,
 }
 
 impl Caller {
@@ -103,7 +113,9 @@ impl Caller {
             Some(key) => key.clone(),
             None => self.keyring()?.key(principal)?.to_owned(),
         };
-        Ok(Peer::connect(url_of(&self.peers(), to), &key)?.describe(contracts::DESCRIPTORS)?)
+        let peers = self.peers();
+        let peer = Peer::connect_with(url_of(&peers, to), &key, &self.secured.tls())?;
+        Ok(peer.describe(contracts::DESCRIPTORS)?)
     }
 
     /// The development keys of `--data-dir`, which must be there.
@@ -159,6 +171,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(up) => Box::pin(up.run()).await,
+        Command::Serve(serve) => Box::pin(serve.run()).await,
         Command::Demo(demo) => Box::pin(demo.run()).await,
         Command::Runtime(RuntimeCommand::Install { gpu }) => {
             let library = crate::onnxruntime::install(gpu).await?;
@@ -169,6 +182,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Keys(keys) => keys.run(),
         Command::Audit(audit) => audit.run().await,
         Command::Gate(gate) => gate.run().await,
+        Command::Shadow(shadow) => shadow.run().await,
         Command::Get(get) => get.run().await,
         Command::List(list) => list.run().await,
         Command::Import(import) => import.run().await,

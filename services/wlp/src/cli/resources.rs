@@ -99,6 +99,7 @@ const LIST: &[(&str, &str, &str)] = &[
     ("findings", "/wlp.monitor.v1.FeedbackService/ListFindings", ""),
     ("duties", "/wlp.monitor.v1.DutyService/ListDuties", ""),
     ("backends", "/wlp.gateway.v1.ServingService/ListBackends", ""),
+    ("shadows", "/wlp.gateway.v1.ServingService/ListShadows", ""),
 ];
 
 fn serving(method: &str) -> anyhow::Result<To> {

@@ -48,7 +48,9 @@ impl Up {
             () = runtime::shutdown_signal() => return Ok(INTERRUPTED.into()),
         }
         let clock = ClockConfig { speed: self.speed, file: String::new() }.build()?;
-        let mesh = Mesh::start(embedded::options(self.data_dir.clone(), sockets, clock, keys)).await?;
+        let probe = settings.probe()?;
+        let mesh =
+            Mesh::start(embedded::options(self.data_dir.clone(), sockets, clock, keys, &probe)).await?;
         show(&mesh, self.credentials.is_none().then_some(self.data_dir.as_path()));
         embedded::serve(mesh).await?;
         Ok(ExitCode::SUCCESS)

@@ -20,6 +20,7 @@ pub(super) struct Part {
     pub peer: Peer,
     pub rpc: Option<SocketAddr>,
     pub metrics: Option<SocketAddr>,
+    pub http: Option<SocketAddr>,
 }
 
 impl Local {
@@ -39,6 +40,11 @@ impl Local {
     /// Where a service shows its metrics.
     pub fn metrics_address(&self, to: To) -> Option<SocketAddr> {
         self.part(to).and_then(|part| part.metrics)
+    }
+
+    /// Where a service speaks HTTP beside gRPC.
+    pub fn http_address(&self, to: To) -> Option<SocketAddr> {
+        self.part(to).and_then(|part| part.http)
     }
 }
 

@@ -79,8 +79,8 @@ impl Mesh {
         settings.place(folder.path(), options.data_dir.is_none())?;
         let (services, monitor) = Box::pin(services::build(settings, &options)).await?;
         let (mut parts, mut running) = (Vec::new(), Vec::new());
-        for (to, service, (rpc, metrics)) in services {
-            let (part, runs) = serve(to, service, options.sockets, &rpc, &metrics).await?;
+        for (to, service, listen) in services {
+            let (part, runs) = serve(to, service, options.sockets, &listen).await?;
             parts.push(part);
             running.push((to, runs));
         }

@@ -1,5 +1,6 @@
 //! One of the five while it runs: behind sockets, or for the callers of this process alone.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use runtime::{Listen, Service};
@@ -18,25 +19,31 @@ pub(super) enum Running {
     /// It listens.
     Served { stop: CancellationToken, task: JoinHandle<anyhow::Result<()>> },
     /// It has no sockets.
-    Quiet(Service),
+    Quiet(Box<Service>),
 }
 
-/// Starts a service at its configured addresses, or without any.
+/// Starts a service at its configured addresses of gRPC, metrics and HTTP (the last two may be empty), or without any.
 pub(super) async fn serve(
     to: To,
     service: Service,
     sockets: Option<Sockets>,
-    rpc: &str,
-    metrics: &str,
+    [rpc, metrics, http]: &[String; 3],
 ) -> anyhow::Result<(Part, Running)> {
     let peer = service.peer("")?;
     let Some(sockets) = sockets else {
         service.tasks().start();
-        return Ok((Part { to, peer, rpc: None, metrics: None }, Running::Quiet(service)));
+        return Ok((
+            Part { to, peer, rpc: None, metrics: None, http: None },
+            Running::Quiet(Box::new(service)),
+        ));
     };
-    let metrics = if metrics.is_empty() { None } else { Some(sockets.at(metrics)?) };
-    let bound = runtime::bind(Listen { rpc: sockets.at(rpc)?, metrics }).await?;
-    let part = Part { to, peer, rpc: Some(bound.rpc_address()), metrics: bound.metrics_address() };
+    let other = |address: &str| -> anyhow::Result<Option<SocketAddr>> {
+        if address.is_empty() { Ok(None) } else { sockets.at(address).map(Some) }
+    };
+    let listen = Listen { rpc: sockets.at(rpc)?, metrics: other(metrics)?, http: other(http)? };
+    let bound = runtime::bind(listen).await?;
+    let (rpc, metrics, http) = (Some(bound.rpc_address()), bound.metrics_address(), bound.http_address());
+    let part = Part { to, peer, rpc, metrics, http };
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let task = tokio::spawn(async move { bound.serve(service, stopped.cancelled_owned()).await });

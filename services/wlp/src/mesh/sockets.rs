@@ -31,8 +31,12 @@ impl Sockets {
         }
         // All are held until the last was tried, so that two of the five on one port are seen too.
         let (mut held, mut taken) = (Vec::new(), Vec::new());
-        for (to, rpc, metrics) in settings.addresses()? {
-            let all = [Some(("", rpc)), metrics.map(|metrics| (" metrics", metrics))];
+        for (to, listen) in settings.addresses()? {
+            let all = [
+                Some(("", listen.rpc)),
+                listen.metrics.map(|at| (" metrics", at)),
+                listen.http.map(|at| (" REST", at)),
+            ];
             for (what, address) in all.into_iter().flatten() {
                 let address = SocketAddr::new(self.host, address.port());
                 match TcpListener::bind(address) {
@@ -76,6 +80,7 @@ mod tests {
             &mut settings.evaluator.metrics_listen,
             &mut settings.monitor.metrics_listen,
             &mut settings.gateway.listen,
+            &mut settings.gateway.rest_listen,
         ] {
             *address = "127.0.0.1:0".into();
         }

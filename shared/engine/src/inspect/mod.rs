@@ -14,13 +14,14 @@ mod walk;
 
 use bytes::Bytes;
 use prost::Message;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use report::{Finding, InspectError, Inspection, OperatorSet};
 use walk::Walk;
 
 /// What a file may hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes of the file; protobuf itself ends at 2 GiB.
     pub bytes: usize,

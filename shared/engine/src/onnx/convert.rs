@@ -1,9 +1,10 @@
 //! Tensors to ONNX Runtime's values and back: one copy each way.
 
 use half::{bf16, f16};
-use ort::session::SessionInputValue;
+use ort::session::{SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, PrimitiveTensorElementType, TensorElementType};
 
+use super::texts;
 use crate::signature::shown;
 use crate::{DataType, Element, EngineError, FieldError, Tensor};
 
@@ -28,59 +29,112 @@ pub(super) fn datatype(kind: TensorElementType) -> Option<DataType> {
     })
 }
 
-/// A value that owns its copy of the tensor's data.
-pub(super) fn input(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError> {
-    match tensor.datatype() {
-        DataType::Bool => numbers::<bool>(tensor),
-        DataType::Uint8 => numbers::<u8>(tensor),
-        DataType::Uint16 => numbers::<u16>(tensor),
-        DataType::Uint32 => numbers::<u32>(tensor),
-        DataType::Uint64 => numbers::<u64>(tensor),
-        DataType::Int8 => numbers::<i8>(tensor),
-        DataType::Int16 => numbers::<i16>(tensor),
-        DataType::Int32 => numbers::<i32>(tensor),
-        DataType::Int64 => numbers::<i64>(tensor),
-        DataType::Fp16 => numbers::<f16>(tensor),
-        DataType::Bf16 => numbers::<bf16>(tensor),
-        DataType::Fp32 => numbers::<f32>(tensor),
-        DataType::Fp64 => numbers::<f64>(tensor),
-        DataType::Bytes => strings(tensor),
+/// One input of a run.
+pub(super) type Value = SessionInputValue<'static>;
+/// The inputs of a run.
+pub(super) type Values = Vec<(String, Value)>;
+
+/// Where numbers are laid out.
+pub(super) trait Memory {
+    /// A tensor with a copy of the parts' elements, one part after the other.
+    fn numbers<T>(&self, parts: &[&Tensor]) -> Result<ort::value::Tensor<T>, EngineError>
+    where
+        T: Element + PrimitiveTensorElementType + std::fmt::Debug;
+}
+
+/// The heap of this process.
+pub(super) struct Heap;
+
+impl Memory for Heap {
+    fn numbers<T>(&self, parts: &[&Tensor]) -> Result<ort::value::Tensor<T>, EngineError>
+    where
+        T: Element + PrimitiveTensorElementType + std::fmt::Debug,
+    {
+        let mut values: Vec<T> = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+        for part in parts {
+            part.append_to(&mut values).map_err(|error| bad(part, error.to_string()))?;
+        }
+        let tensor = ort::value::Tensor::from_array((shape(parts), values));
+        tensor.map_err(|error| bad(parts[0], text(error.message())))
     }
 }
 
-fn numbers<T>(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError>
+/// The inputs of requests as those of one run: rows one after the other, copied once by `value`. All requests have the same
+/// inputs in the same order, of the same types and row shapes; a single one may have any.
+pub(super) fn inputs(
+    requests: &[&[Tensor]],
+    value: impl Fn(&[&Tensor]) -> Result<Value, EngineError>,
+) -> Result<Values, EngineError> {
+    let first = requests.first().copied().unwrap_or_default();
+    let value = |at: usize| {
+        let parts: Vec<&Tensor> = requests.iter().filter_map(|inputs| inputs.get(at)).collect();
+        Ok((first[at].name().to_owned(), value(&parts)?))
+    };
+    (0..first.len()).map(value).collect()
+}
+
+/// A value that owns its copy of the tensors' data.
+pub(super) fn input(parts: &[&Tensor], memory: &impl Memory) -> Result<Value, EngineError> {
+    match parts.first().map(|first| first.datatype()) {
+        None => Err(EngineError::Host("an input of no request".into())),
+        Some(DataType::Bool) => numbers::<bool>(parts, memory),
+        Some(DataType::Uint8) => numbers::<u8>(parts, memory),
+        Some(DataType::Uint16) => numbers::<u16>(parts, memory),
+        Some(DataType::Uint32) => numbers::<u32>(parts, memory),
+        Some(DataType::Uint64) => numbers::<u64>(parts, memory),
+        Some(DataType::Int8) => numbers::<i8>(parts, memory),
+        Some(DataType::Int16) => numbers::<i16>(parts, memory),
+        Some(DataType::Int32) => numbers::<i32>(parts, memory),
+        Some(DataType::Int64) => numbers::<i64>(parts, memory),
+        Some(DataType::Fp16) => numbers::<f16>(parts, memory),
+        Some(DataType::Bf16) => numbers::<bf16>(parts, memory),
+        Some(DataType::Fp32) => numbers::<f32>(parts, memory),
+        Some(DataType::Fp64) => numbers::<f64>(parts, memory),
+        Some(DataType::Bytes) => strings(parts),
+    }
+}
+
+/// The shape of tensors laid one after the other; that of the tensor itself where there is one, which may be a scalar.
+pub(super) fn shape(parts: &[&Tensor]) -> Vec<i64> {
+    let mut shape = parts.first().map(|first| first.shape().to_vec()).unwrap_or_default();
+    if let (Some(rows), true) = (shape.first_mut(), parts.len() > 1) {
+        *rows = parts.iter().map(|part| part.rows() as i64).sum();
+    }
+    shape
+}
+
+fn numbers<T>(parts: &[&Tensor], memory: &impl Memory) -> Result<Value, EngineError>
 where
     T: Element + PrimitiveTensorElementType + std::fmt::Debug,
 {
-    let values = tensor.values::<T>().map_err(|error| bad(tensor, error.to_string()))?;
-    let value = ort::value::Tensor::from_array((tensor.shape().to_vec(), values));
-    Ok(value.map_err(|error| bad(tensor, text(error.message())))?.into_dyn().into())
+    Ok(memory.numbers::<T>(parts)?.into_dyn().into())
 }
 
-fn strings(tensor: &Tensor) -> Result<SessionInputValue<'static>, EngineError> {
-    let elements = tensor.elements().map_err(|error| bad(tensor, error.to_string()))?;
-    let mut strings = Vec::with_capacity(elements.len());
-    for (at, element) in elements.iter().enumerate() {
-        let string =
-            std::str::from_utf8(element).map_err(|_| bad(tensor, format!("element {at} is not UTF-8")))?;
-        if string.contains('\0') {
-            return Err(bad(tensor, format!("element {at} has a zero byte")));
-        }
-        strings.push(string.to_owned());
-    }
-    let value = ort::value::Tensor::from_string_array((tensor.shape().to_vec(), strings.as_slice()));
-    Ok(value.map_err(|error| bad(tensor, text(error.message())))?.into_dyn().into())
+fn strings(parts: &[&Tensor]) -> Result<Value, EngineError> {
+    let elements = parts.iter().flat_map(|part| part.elements().unwrap_or_default());
+    let elements: Vec<&[u8]> = elements.map(|element| &element[..]).collect();
+    let value = texts::value(shape(parts), &elements);
+    Ok(value.map_err(|error| bad(parts[0], text(error.message())))?.into())
 }
 
-fn bad(tensor: &Tensor, description: String) -> EngineError {
+pub(super) fn bad(tensor: &Tensor, description: String) -> EngineError {
     EngineError::BadInput(vec![FieldError {
         field: format!("inputs[{}]", shown(tensor.name())),
         description,
     }])
 }
 
+/// The outputs of a run that are wanted, in that order.
+pub(super) fn outputs(made: &SessionOutputs<'_>, wanted: &[String]) -> Result<Vec<Tensor>, EngineError> {
+    let one = |name: &String| {
+        let value = made.get(name).ok_or_else(|| EngineError::ModelFault(format!("no output {name}")))?;
+        output(name, value).map_err(|why| EngineError::ModelFault(format!("output {name}: {why}")))
+    };
+    wanted.iter().map(one).collect()
+}
+
 /// An output as a tensor of ours.
-pub(super) fn output(name: &str, value: &DynValue) -> Result<Tensor, String> {
+fn output(name: &str, value: &DynValue) -> Result<Tensor, String> {
     let kind =
         value.dtype().tensor_type().and_then(datatype).ok_or("it is no tensor of the protocol's types")?;
     match kind {
@@ -98,9 +152,10 @@ pub(super) fn output(name: &str, value: &DynValue) -> Result<Tensor, String> {
         DataType::Fp32 => taken::<f32>(name, value),
         DataType::Fp64 => taken::<f64>(name, value),
         DataType::Bytes => {
-            let (shape, strings) = value.try_extract_strings().map_err(|error| text(error.message()))?;
-            let elements = strings.into_iter().map(bytes::Bytes::from).collect();
-            Tensor::strings(name, shape.to_vec(), elements).map_err(|error| error.to_string())
+            let shape = value.dtype().tensor_shape().ok_or("it has no shape")?.to_vec();
+            let count = crate::element_count(&shape).map_err(|error| error.to_string())?;
+            let elements = texts::elements(value, count).map_err(|error| text(error.message()))?;
+            Tensor::strings(name, shape, elements).map_err(|error| error.to_string())
         }
     }
 }
@@ -110,11 +165,17 @@ fn taken<T: Element + PrimitiveTensorElementType>(name: &str, value: &DynValue) 
     Tensor::of(name, shape.to_vec(), values).map_err(|error| error.to_string())
 }
 
-/// The runtime's message, which quotes names of untrusted models: one line, escaped, at most 400 characters.
+/// The runtime's message, which quotes names of untrusted models: one line, escaped, at most 400 characters. Of a longer one
+/// the beginning and the end, where the runtime says why: no long name hides it.
 pub(super) fn text(message: &str) -> String {
+    const HALF: usize = 197;
     let line = message.replace(['\n', '\r', '\t'], " ");
+    let mut parts: Vec<char> = line.trim().chars().collect();
+    if parts.len() > 400 {
+        parts.splice(HALF..parts.len() - HALF, " ... ".chars());
+    }
     let mut out = String::new();
-    for part in line.trim().chars().take(400) {
+    for part in parts {
         if part.is_control() || crate::inspect::is_invisible(part) {
             out.extend(part.escape_unicode());
         } else {

@@ -1,11 +1,19 @@
 //! ONNX Runtime through the `ort` crate: the only module that knows it.
 
 mod convert;
+mod independence;
+mod instance;
 mod library;
 mod load;
+mod pace;
 mod placement;
 mod queue;
+mod seat;
 mod session;
+mod switch;
+mod texts;
+mod transfer;
+mod watch;
 mod worker;
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! On which execution provider the nodes of a loaded model really are.
 //!
 //! A provider that registers may still take no node; then the model would run on the CPU under another name. `ort` does
-//! not wrap the call that tells, so it is made here: the only unsafe code of this crate.
+//! not wrap the call that tells, so it is made here.
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;

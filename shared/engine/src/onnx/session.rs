@@ -2,24 +2,42 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
-use super::queue::{Job, Queue, Switch};
-use super::{load, worker};
+use super::instance::Instance;
+use super::pace::{self, Pace};
+use super::queue::{Job, Queue, Turn};
+use super::seat::Seat;
+use super::switch::{Run, Switch};
+use super::{independence, load, worker};
 use crate::{
-    Answer, EngineError, LoadOptions, ModelSignature, Provider, RunOptions, Session, Tensor, inspect, session,
+    Answer, Batching, Counts, EngineError, LoadOptions, ModelSignature, Provider, RunOptions, Session,
+    Tensor, inspect, session,
 };
+
+/// A run on its caller's thread that has no deadline of its own ends after this long.
+const NO_DEADLINE: Duration = Duration::from_secs(60);
+/// Operators that may run as often as a request's values say: the last run tells nothing about the next.
+const DECIDED_BY_DATA: [&str; 3] = ["If", "Loop", "Scan"];
+/// Bytes of a request that a quick model is still quick with.
+const LIGHT: usize = 256 << 10;
 
 pub(super) struct OnnxSession {
     signature: ModelSignature,
     digest: String,
     provider: Provider,
     instances: usize,
+    /// `None` where requests run alone.
+    batching: Option<Batching>,
     in_flight: AtomicUsize,
+    /// How long it takes does not depend on values.
+    steady: bool,
     queue: Arc<Queue>,
+    pace: Arc<Pace>,
 }
 
 impl std::fmt::Debug for OnnxSession {
@@ -55,28 +73,132 @@ impl OnnxSession {
     ) -> Result<Self, EngineError> {
         let inspection =
             inspect(model, &options.limits).map_err(|error| EngineError::Load(error.to_string()))?;
-        let (sessions, provider) = load::load(environment, model, &inspection.signature, options)?;
-        let queue = Arc::new(Queue::new(options.queue_capacity));
+        let (signature, digest) = (&inspection.signature, &inspection.file_digest);
+        let (mut instances, provider) = load::load(environment, model, signature, digest, options)?;
+        let several = options.batching.max_rows > 1 && independence::holds(&mut instances, signature)?;
+        let batching = several.then(|| options.batching.clone());
+        let waiting = batching.clone().unwrap_or(Batching::ALONE);
+        let (count, queue) = (instances.len(), Queue::new(options.queue_capacity, waiting, instances));
         let loaded = Self {
             signature: inspection.signature,
             digest: inspection.file_digest,
             provider,
-            instances: sessions.len(),
+            instances: count,
+            batching,
             in_flight: AtomicUsize::new(0),
-            queue,
+            steady: DECIDED_BY_DATA.iter().all(|operator| !inspection.operators.contains_key(*operator)),
+            queue: Arc::new(queue),
+            pace: Arc::default(),
         };
-        for session in sessions {
-            let queue = loaded.queue.clone();
+        for _ in 0..count {
+            let (queue, pace) = (loaded.queue.clone(), loaded.pace.clone());
             // If one thread cannot start, dropping `loaded` closes the queue and ends those that did.
-            thread("engine-run", move || worker::work(&queue, session))?;
+            thread("engine-run", move || worker::work(&queue, &pace))?;
         }
         Ok(loaded)
     }
+
+    /// Rows by which a request is put together with others; `None` runs alone.
+    fn rows(&self, inputs: &[Tensor]) -> Option<usize> {
+        self.batching.as_ref()?;
+        let rows = inputs.first()?.shape().first()?;
+        let same = inputs.iter().all(|input| input.shape().first() == Some(rows));
+        usize::try_from(*rows).ok().filter(|rows| same && *rows > 0)
+    }
+
+    /// Runs the request here and now, if an instance is free, the model is quick, and nobody is waited for.
+    fn at_once(
+        &self,
+        inputs: &[Tensor],
+        outputs: &[String],
+        options: &RunOptions,
+    ) -> Option<Result<Answer, EngineError>> {
+        if !self.is_quick(inputs) {
+            return None;
+        }
+        let now = Instant::now();
+        let until = options.deadline.unwrap_or(now + NO_DEADLINE);
+        if until <= now || options.cancel.as_ref().is_some_and(CancellationToken::is_cancelled) {
+            return None; // the queue says which
+        }
+        let mut given = Given { instance: Some(self.queue.at_once()?), queue: &self.queue };
+        let _seat = Seat::take()?;
+        let run = Run::new(1).ok()?;
+        let (left, limit) = (until - now, options.limit.unwrap_or(NO_DEADLINE));
+        let instance = given.instance.as_mut()?;
+        options.note_start();
+        let answer = worker::alone(instance, inputs, outputs, &run, Some(left.min(limit)), &self.pace);
+        self.pace.ran_together(1);
+        Some(answer.map_err(|error| match error {
+            EngineError::TooLong { .. } if left < limit => EngineError::Deadline { running: true },
+            error => error,
+        }))
+    }
+
+    /// Runs what came along with a request, all requests of this runtime that are at the same point: they share a run on
+    /// its thread, and nobody is waited for.
+    async fn lead(&self) {
+        let _lead = Lead(&self.queue);
+        // Everybody else who can go on does so first, and joins the queue.
+        tokio::task::yield_now().await;
+        let Some(_seat) = Seat::take() else { return };
+        let began = Instant::now();
+        while let Some(Turn { instance, jobs }) = self.queue.next() {
+            let mut given = Given { instance: Some(instance), queue: &self.queue };
+            self.pace.ran_together(jobs.len());
+            if let Some(instance) = given.instance.as_mut() {
+                worker::serve(instance, jobs, &self.pace);
+            }
+            if !self.pace.is_quick() || began.elapsed() > pace::QUICK {
+                return; // the threads go on
+            }
+        }
+    }
+
+    fn push(
+        &self,
+        inputs: Vec<Tensor>,
+        outputs: Vec<String>,
+        rows: Option<usize>,
+        options: &RunOptions,
+        may_lead: bool,
+    ) -> Result<(Flight, Reply, bool), EngineError> {
+        let (switch, (reply, receive)) = (Arc::new(Switch::default()), oneshot::channel());
+        let (options, queued_at) = (options.clone(), Instant::now());
+        let job = Job { inputs, outputs, rows, options, queued_at, switch: switch.clone(), reply };
+        let leads = self.queue.push(job, may_lead)?;
+        Ok((Flight(switch), receive, leads))
+    }
+
+    /// Whether a request may run on its caller's thread.
+    fn is_quick(&self, inputs: &[Tensor]) -> bool {
+        let light = || inputs.iter().map(Tensor::byte_len).sum::<usize>() <= LIGHT;
+        self.steady
+            && self.pace.is_quick()
+            && light()
+            && self.batching.as_ref().is_none_or(|batching| batching.delay_us == 0)
+    }
 }
+
+type Reply = oneshot::Receiver<Result<Answer, EngineError>>;
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), EngineError> {
     let started = std::thread::Builder::new().name(name.into()).spawn(work);
     started.map(drop).map_err(|error| EngineError::Host(error.to_string()))
+}
+
+/// An instance that goes back when it is not used any more.
+struct Given<'a> {
+    instance: Option<Instance>,
+    queue: &'a Queue,
+}
+
+impl Drop for Given<'_> {
+    fn drop(&mut self) {
+        if let Some(instance) = self.instance.take() {
+            self.queue.give_back(instance);
+        }
+    }
 }
 
 impl Drop for OnnxSession {
@@ -85,16 +207,37 @@ impl Drop for OnnxSession {
     }
 }
 
-/// Counts a request while it lives and stops it when nobody waits for it any more.
-struct Flight<'a> {
-    count: &'a AtomicUsize,
-    switch: Arc<Switch>,
+/// A request that takes the next turn; dropped before it did, the threads take it.
+struct Lead<'a>(&'a Queue);
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        self.0.step_down();
+    }
 }
 
-impl Drop for Flight<'_> {
+/// Counts a request while it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        self.switch.stop();
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Stops a request when nobody waits for it any more.
+struct Flight(Arc<Switch>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 
@@ -116,6 +259,14 @@ impl Session for OnnxSession {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    fn batches(&self) -> bool {
+        self.batching.is_some()
+    }
+
+    fn counts(&self) -> Counts {
+        self.pace.counts()
+    }
+
     async fn run(
         &self,
         inputs: Vec<Tensor>,
@@ -124,49 +275,47 @@ impl Session for OnnxSession {
     ) -> Result<Answer, EngineError> {
         self.signature.check(&inputs, &outputs).map_err(EngineError::BadInput)?;
         let outputs = session::wanted(&self.signature, outputs);
-        let switch = Arc::new(Switch::default());
-        let (reply, mut receive) = oneshot::channel();
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let flight = Flight { count: &self.in_flight, switch: switch.clone() };
-        self.queue.push(Job { inputs, outputs, queued_at: Instant::now(), switch, reply })?;
+        let _counted = Counted::new(&self.in_flight);
+        let rows = self.rows(&inputs);
+        let together = rows.is_some() && self.pace.has_company() && self.is_quick(&inputs);
+        if !together && let Some(answer) = self.at_once(&inputs, &outputs, &options) {
+            return answer;
+        }
+        let (flight, mut receive, leads) = self.push(inputs, outputs, rows, &options, together)?;
+        if leads {
+            self.lead().await;
+        }
         tokio::select! {
             biased;
             answer = &mut receive => answer.unwrap_or(Err(EngineError::Closed)),
-            () = options.cancel.cancelled() => {
-                flight.switch.stop();
+            () = options.cancelled() => {
+                flight.0.stop();
                 Err(EngineError::Cancelled)
             }
-            () = session::until(options.deadline) => Err(EngineError::Deadline { running: flight.switch.stop() }),
+            () = session::until(options.deadline) => Err(EngineError::Deadline { running: flight.0.stop() }),
         }
     }
 
     async fn warm_up(&self, options: RunOptions) -> Result<(), EngineError> {
-        // As many at once as there are instances, so that each of them gets one.
-        let mut runs = tokio::task::JoinSet::new();
+        // As many at once as there are instances, so that each of them gets one; the second round tells the pace.
         let inputs = session::made_up(&self.signature);
-        for _ in 0..self.instances {
-            let (reply, receive) = oneshot::channel();
-            let switch = Arc::new(Switch::default());
-            let outputs = session::wanted(&self.signature, Vec::new());
-            let job = Job {
-                inputs: inputs.clone(),
-                outputs,
-                queued_at: Instant::now(),
-                switch: switch.clone(),
-                reply,
-            };
-            self.queue.push(job)?;
-            let options = options.clone();
-            runs.spawn(async move {
-                tokio::select! {
-                    answer = receive => answer.map(drop).map_err(|_| EngineError::Closed),
-                    () = options.cancel.cancelled() => { switch.stop(); Err(EngineError::Cancelled) }
-                    () = session::until(options.deadline) => Err(EngineError::Deadline { running: switch.stop() }),
-                }
-            });
-        }
-        while let Some(run) = runs.join_next().await {
-            run.map_err(|error| EngineError::Host(error.to_string()))??;
+        for _ in 0..2 {
+            let mut runs = tokio::task::JoinSet::new();
+            for _ in 0..self.instances {
+                let outputs = session::wanted(&self.signature, Vec::new());
+                let (flight, receive, _) = self.push(inputs.clone(), outputs, None, &options, false)?;
+                let options = options.clone();
+                runs.spawn(async move {
+                    tokio::select! {
+                        answer = receive => answer.map(drop).map_err(|_| EngineError::Closed),
+                        () = options.cancelled() => { flight.0.stop(); Err(EngineError::Cancelled) }
+                        () = session::until(options.deadline) => Err(EngineError::Deadline { running: flight.0.stop() }),
+                    }
+                });
+            }
+            while let Some(run) = runs.join_next().await {
+                run.map_err(|error| EngineError::Host(error.to_string()))??;
+            }
         }
         Ok(())
     }

@@ -1,80 +1,194 @@
-//! The thread of one instance: takes requests from the queue and runs them, one at a time.
+//! One run of the model: alone on the caller's own thread, or for all requests that were put together.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ort::ErrorCode;
-use ort::session::{RunOptions, Session, SessionInputValue};
 
-use super::convert;
-use super::queue::{Job, Queue};
+use super::convert::{self, Values};
+use super::instance::Instance;
+use super::pace::Pace;
+use super::queue::{Job, Queue, Turn};
+use super::switch::Run;
+use super::watch::watch;
 use crate::{Answer, EngineError, FieldError, Tensor, Timings};
 
-/// Runs until the queue is closed and empty.
-pub(super) fn work(queue: &Queue, mut session: Session) {
-    while let Some(job) = queue.pop() {
-        let Job { inputs, outputs, queued_at, switch, reply } = job;
-        let batched_at = Instant::now();
-        if switch.is_off() {
-            continue;
-        }
-        let run = match RunOptions::new() {
-            Ok(run) => Arc::new(run),
-            Err(error) => {
-                drop(reply.send(Err(EngineError::Host(convert::text(error.message())))));
-                continue;
-            }
-        };
-        let values = match values(&inputs) {
-            Ok(values) => values,
-            Err(error) => {
-                drop(reply.send(Err(error)));
-                continue;
-            }
-        };
-        if !switch.start(run.clone()) {
-            continue;
-        }
-        let started_at = Instant::now();
-        // A binding that panics must not take the other requests of this session with it.
-        let result = catch_unwind(AssertUnwindSafe(|| infer(&mut session, values, &outputs, &run)));
-        let ended_at = Instant::now();
-        let batch_rows = inputs.first().map_or(1, Tensor::rows);
-        let timings = Timings { queued_at, batched_at, started_at, ended_at, batch_rows };
-        let answer = match result {
-            Ok(result) => result.map(|outputs| Answer { outputs, timings }),
-            Err(_) => Err(EngineError::ModelFault("the runtime gave an output that is not there".into())),
-        };
-        // The caller may be gone; then nobody wants the answer.
-        drop(reply.send(answer));
+/// The thread of a session: takes turns until the queue is closed and empty.
+pub(super) fn work(queue: &Queue, pace: &Pace) {
+    while let Some(Turn { mut instance, jobs }) = queue.turn() {
+        serve(&mut instance, jobs, pace);
+        queue.give_back(instance);
     }
 }
 
-fn values(inputs: &[Tensor]) -> Result<Vec<(String, SessionInputValue<'static>)>, EngineError> {
-    inputs.iter().map(|tensor| Ok((tensor.name().to_owned(), convert::input(tensor)?))).collect()
+/// Runs requests as one. Where that fails, each of them runs alone: a wrong request fails nobody but itself.
+pub(super) fn serve(instance: &mut Instance, jobs: Vec<Job>, pace: &Pace) {
+    match together(instance, jobs, pace) {
+        Outcome::Answered => {}
+        Outcome::Apart(jobs) => {
+            for job in jobs {
+                together(instance, vec![job], pace);
+            }
+        }
+    }
 }
 
-fn infer(
-    session: &mut Session,
-    values: Vec<(String, SessionInputValue<'static>)>,
+enum Outcome {
+    /// Everybody who still waits has an answer.
+    Answered,
+    /// The run failed, and whose fault it is shows only if each runs alone.
+    Apart(Vec<Job>),
+}
+
+fn together(instance: &mut Instance, mut jobs: Vec<Job>, pace: &Pace) -> Outcome {
+    let batched_at = Instant::now();
+    jobs.retain(|job| !job.switch.is_off());
+    let run = match Run::new(jobs.len()) {
+        _ if jobs.is_empty() => return Outcome::Answered,
+        Ok(run) => run,
+        Err(error) => return refuse(jobs, &error),
+    };
+    let parts: Vec<&[Tensor]> = jobs.iter().map(|job| job.inputs.as_slice()).collect();
+    let values = match instance.lay_out(&parts) {
+        Ok(values) => values,
+        Err(_) if jobs.len() > 1 => return Outcome::Apart(jobs),
+        Err(error) => return refuse(jobs, &error),
+    };
+    let mut wanted = false;
+    for job in &jobs {
+        if job.switch.start(&run) {
+            job.options.note_start();
+            wanted = true;
+        } else {
+            run.leave();
+        }
+    }
+    if !wanted {
+        return Outcome::Answered;
+    }
+    let started_at = Instant::now();
+    let wanted = union(&jobs);
+    let limit = jobs.first().and_then(|job| job.options.limit);
+    let last =
+        jobs.iter().map(|job| job.options.deadline).reduce(|one, other| Some(one?.max(other?))).flatten();
+    let result = within(limit, last, &run, || guarded(instance, values, &wanted, &run));
+    let ended_at = Instant::now();
+    let rows = jobs.iter().map(rows_of).sum();
+    pace.ran(rows, ended_at - started_at);
+    let alone = jobs.len() == 1;
+    let shares: Vec<usize> = jobs.iter().map(rows_of).collect();
+    let mut split =
+        match result.and_then(|outputs| if alone { Ok(vec![outputs]) } else { cut(&outputs, &shares) }) {
+            Ok(split) => split.into_iter(),
+            Err(error) if alone || matches!(error, EngineError::Deadline { .. }) => {
+                return refuse(jobs, &error);
+            }
+            Err(_) => return Outcome::Apart(jobs),
+        };
+    let mut lead = true;
+    for job in jobs {
+        let Job { outputs, queued_at, reply, .. } = job;
+        let Some(made) = split.next() else { break };
+        let timings = Timings { queued_at, batched_at, started_at, ended_at, batch_rows: rows, lead };
+        lead = false;
+        let outputs = if alone { made } else { chosen(&made, &outputs) };
+        // The caller may be gone; then nobody wants the answer.
+        drop(reply.send(Ok(Answer { outputs, timings })));
+    }
+    Outcome::Answered
+}
+
+/// Runs a request on the thread of its caller.
+pub(super) fn alone(
+    instance: &mut Instance,
+    inputs: &[Tensor],
     wanted: &[String],
-    run: &RunOptions,
+    run: &Arc<Run>,
+    limit: Option<Duration>,
+    pace: &Pace,
+) -> Result<Answer, EngineError> {
+    let batched_at = Instant::now();
+    let values = instance.lay_out(&[inputs])?;
+    let started_at = Instant::now();
+    let outputs = within(limit, None, run, || guarded(instance, values, wanted, run));
+    let ended_at = Instant::now();
+    let batch_rows = inputs.first().map_or(1, Tensor::rows);
+    pace.ran(batch_rows, ended_at - started_at);
+    let timings = Timings { queued_at: batched_at, batched_at, started_at, ended_at, batch_rows, lead: true };
+    Ok(Answer { outputs: outputs?, timings })
+}
+
+fn refuse(jobs: Vec<Job>, error: &EngineError) -> Outcome {
+    for job in jobs {
+        drop(job.reply.send(Err(error.clone())));
+    }
+    Outcome::Answered
+}
+
+fn rows_of(job: &Job) -> usize {
+    job.rows.unwrap_or_else(|| job.inputs.first().map_or(1, Tensor::rows))
+}
+
+/// The outputs that somebody asked for.
+fn union(jobs: &[Job]) -> Vec<String> {
+    let mut all = jobs.first().map(|job| job.outputs.clone()).unwrap_or_default();
+    for name in jobs.iter().skip(1).flat_map(|job| &job.outputs) {
+        if !all.contains(name) {
+            all.push(name.clone());
+        }
+    }
+    all
+}
+
+/// What each request gets of the outputs.
+fn cut(outputs: &[Tensor], rows: &[usize]) -> Result<Vec<Vec<Tensor>>, EngineError> {
+    let mut all: Vec<Vec<Tensor>> = rows.iter().map(|_| Vec::with_capacity(outputs.len())).collect();
+    for output in outputs {
+        let parts = output.split(rows).map_err(|error| EngineError::ModelFault(error.to_string()))?;
+        for (own, part) in all.iter_mut().zip(parts) {
+            own.push(part);
+        }
+    }
+    Ok(all)
+}
+
+fn chosen(made: &[Tensor], wanted: &[String]) -> Vec<Tensor> {
+    wanted.iter().filter_map(|name| made.iter().find(|tensor| tensor.name() == name)).cloned().collect()
+}
+
+/// Runs for `limit` at most, and not longer than until `last`, when nobody waits any more.
+fn within<T>(
+    limit: Option<Duration>,
+    last: Option<Instant>,
+    run: &Arc<Run>,
+    work: impl FnOnce() -> Result<T, EngineError>,
+) -> Result<T, EngineError> {
+    let own = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let until = own.into_iter().chain(last).min();
+    let _watched = until.and_then(|until| watch(run, until));
+    let done = work();
+    match limit {
+        _ if done.is_ok() || !run.overran() => done,
+        Some(limit) if own == until => Err(EngineError::TooLong { limit }),
+        _ => Err(EngineError::Deadline { running: true }),
+    }
+}
+
+/// A binding that panics must not take the other requests of this session with it.
+fn guarded(
+    instance: &mut Instance,
+    values: Values,
+    wanted: &[String],
+    run: &Run,
 ) -> Result<Vec<Tensor>, EngineError> {
-    let outputs = session.run_with_options(values, run).map_err(|error| fault(&error))?;
-    wanted
-        .iter()
-        .map(|name| {
-            let value =
-                outputs.get(name).ok_or_else(|| EngineError::ModelFault(format!("no output {name}")))?;
-            convert::output(name, value)
-                .map_err(|why| EngineError::ModelFault(format!("output {name}: {why}")))
-        })
-        .collect()
+    catch_unwind(AssertUnwindSafe(|| instance.run(values, wanted, run))).unwrap_or_else(|_| {
+        Err(EngineError::ModelFault("the runtime gave an output that is not there".into()))
+    })
 }
 
 /// A refusal before any node runs is the caller's, anything later the model's.
-fn fault(error: &ort::Error) -> EngineError {
+pub(super) fn fault(error: &ort::Error) -> EngineError {
     let message = error.message();
     if error.code() == ErrorCode::InvalidArgument && !message.contains("while running") {
         let description = convert::text(message);

@@ -1,4 +1,4 @@
-//! Small ONNX models, built here from the messages of the format.
+//! Small ONNX models, built here from the messages of the format, and where the tests run them.
 #![allow(dead_code, missing_docs)]
 
 use bytes::Bytes;
@@ -6,7 +6,25 @@ use engine::inspect::proto::{
     AttributeProto, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     TensorProto, TensorShapeProto, TensorType, TypeProto, TypeValue, ValueInfoProto,
 };
+use engine::{LoadOptions, Provider, ProviderPolicy};
 use prost::Message;
+
+/// Where the tests run: `WLP_TEST_PROVIDER`, which is `cpu` where it is not set, `cuda` or `tensorrt`.
+pub fn provider() -> Provider {
+    match std::env::var("WLP_TEST_PROVIDER").as_deref() {
+        Ok("cuda") => Provider::Cuda,
+        Ok("tensorrt") => Provider::TensorRt,
+        Ok("cpu") | Err(_) => Provider::Cpu,
+        Ok(other) => panic!("WLP_TEST_PROVIDER={other}: cpu, cuda or tensorrt"),
+    }
+}
+
+/// Runs there, but for models of which a device takes no node, as those of text alone.
+pub fn options() -> LoadOptions {
+    let preferred = vec![provider(), Provider::Cpu];
+    let provider = ProviderPolicy { preferred, allow_fallback: true, ..ProviderPolicy::default() };
+    LoadOptions { provider, ..LoadOptions::default() }
+}
 
 pub const FLOAT: i32 = 1;
 pub const INT64: i32 = 7;
@@ -86,7 +104,7 @@ pub fn identity(elem_type: i32) -> ModelProto {
     })
 }
 
-/// y = the row of a table of three that i names; another i fails inside the graph.
+/// y = the row of a table of three that i names; another i fails inside the graph on the processors. A device looks at no i.
 pub fn gather() -> ModelProto {
     model(GraphProto {
         node: vec![node("Gather", &["table", "i"], &["y"])],
@@ -113,6 +131,49 @@ pub fn endless() -> ModelProto {
         initializer: vec![int("turns", 1 << 62), truth("yes")],
         input: vec![value("x", FLOAT, &[1])],
         output: vec![value("y", FLOAT, &[1])],
+        ..GraphProto::default()
+    })
+}
+
+/// y = x - the largest value of the whole batch: rows depend on each other, which no signature says.
+pub fn mixes_rows() -> ModelProto {
+    model(GraphProto {
+        node: vec![node("ReduceMax", &["x"], &["m"]), node("Sub", &["x", "m"], &["y"])],
+        input: vec![value("x", FLOAT, &[-1, 2])],
+        output: vec![value("y", FLOAT, &[-1, 2])],
+        ..GraphProto::default()
+    })
+}
+
+/// y = x + noise: never the same twice.
+pub fn noisy() -> ModelProto {
+    model(GraphProto {
+        node: vec![node("RandomNormalLike", &["x"], &["e"]), node("Add", &["x", "e"], &["y"])],
+        input: vec![value("x", FLOAT, &[-1, 2])],
+        output: vec![value("y", FLOAT, &[-1, 2])],
+        ..GraphProto::default()
+    })
+}
+
+/// y = x, after as many turns of a loop as the largest k of the batch says.
+pub fn slow() -> ModelProto {
+    let body = GraphProto {
+        name: "body".into(),
+        node: vec![node("Identity", &["go"], &["go_on"]), node("Mul", &["v", "one"], &["v_next"])],
+        initializer: vec![floats("one", &[1], &[1.0])],
+        input: vec![value("turn", INT64, &[]), value("go", BOOL, &[]), value("v", FLOAT, &[-1])],
+        output: vec![value("go_on", BOOL, &[]), value("v_next", FLOAT, &[-1])],
+        ..GraphProto::default()
+    };
+    let mut largest = node("ReduceMax", &["k"], &["turns"]);
+    largest.attribute.push(AttributeProto { name: "keepdims".into(), r#type: 2, i: 0, ..Default::default() });
+    let mut turns = node("Loop", &["turns", "yes", "x"], &["y"]);
+    turns.attribute.push(subgraph("body", body));
+    model(GraphProto {
+        node: vec![largest, turns],
+        initializer: vec![truth("yes")],
+        input: vec![value("x", FLOAT, &[-1]), value("k", INT64, &[-1])],
+        output: vec![value("y", FLOAT, &[-1])],
         ..GraphProto::default()
     })
 }

@@ -108,14 +108,11 @@ impl<S> AccessGuard<S> {
         let Some(roles) = self.table.get(path) else {
             return Err(crate::status(Code::Unimplemented, "UNKNOWN_METHOD", "no such method", []));
         };
-        let caller = match key_of(headers) {
-            Some(key) => self.credentials.verify(key, self.clock.now()).map_err(denied),
-            None => Err(missing()),
-        };
+        let caller = key_of(headers).map(|key| self.credentials.verify(key, self.clock.now()));
         if roles.contains(&PUBLIC) {
-            return Ok(caller.ok());
+            return Ok(caller.and_then(Result::ok));
         }
-        let caller = caller?;
+        let caller = caller.ok_or_else(missing)?.map_err(denied)?;
         if roles.contains(&ANY) || roles.iter().any(|role| caller.has(role)) {
             return Ok(Some(caller));
         }

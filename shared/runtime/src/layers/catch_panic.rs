@@ -40,9 +40,12 @@ impl<S: Inner> Service<Request<Body>> for CatchPanic<S> {
 
     fn call(&mut self, request: Request<Body>) -> Answer {
         let path = request.uri().path().to_owned();
-        let mut inner = self.inner.clone();
+        let answer = match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
+            Ok(answer) => answer,
+            Err(panic) => return Box::pin(async move { Ok(caught(&path, panic.as_ref()).into_http()) }),
+        };
         Box::pin(async move {
-            match AssertUnwindSafe(async { inner.call(request).await }).catch_unwind().await {
+            match AssertUnwindSafe(answer).catch_unwind().await {
                 Ok(response) => response
                     .map(|response| response.map(|inner| Body::new(Guarded { inner, path, over: false }))),
                 Err(panic) => Ok(caught(&path, panic.as_ref()).into_http()),

@@ -69,10 +69,13 @@ impl<S: Inner> Service<Request<Body>> for Deadline<S> {
         let answer = self.inner.call(request);
         Box::pin(async move {
             let Some(until) = until else { return Ok(bounded(answer.await?, None, drain)) };
+            if until <= Instant::now() {
+                return Ok(exceeded().into_http());
+            }
             tokio::select! {
-                biased;
-                () = tokio::time::sleep_until(until) => Ok(exceeded().into_http()),
+                biased; // an answer that is there at once needs no timer
                 response = CURRENT.scope(until, answer) => Ok(bounded(response?, Some(until), drain)),
+                () = tokio::time::sleep_until(until) => Ok(exceeded().into_http()),
             }
         })
     }
@@ -119,14 +122,15 @@ pub(crate) fn bounded(
         return response;
     }
     response.map(|inner| {
-        let timer = until.map(|until| Box::pin(tokio::time::sleep_until(until)));
         let drained = draining.map(|token| Box::pin(token.cancelled_owned()));
-        Body::new(Bounded { inner, timer, drained, over: false })
+        Body::new(Bounded { inner, until, timer: None, drained, over: false })
     })
 }
 
 struct Bounded {
     inner: Body,
+    until: Option<Instant>,
+    /// Made when there is something to wait for.
     timer: Option<Pin<Box<Sleep>>>,
     drained: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     over: bool,
@@ -137,6 +141,13 @@ impl Bounded {
         self.over = true;
         self.inner = Body::empty(); // drops the handler's stream at once
         Poll::Ready(Some(trailers(status).map(Frame::trailers)))
+    }
+
+    /// Whether the time is over; if not, and nothing is there yet, the task is woken when it is.
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(until) = self.until else { return false };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        timer.as_mut().poll(context).is_ready()
     }
 }
 
@@ -151,10 +162,13 @@ impl http_body::Body for Bounded {
         if self.over {
             return Poll::Ready(None);
         }
-        if self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(context).is_ready()) {
+        if self.until.is_some_and(|until| until <= Instant::now()) {
             return self.cut(&exceeded());
         }
         let polled = Pin::new(&mut self.inner).poll_frame(context);
+        if polled.is_pending() && self.is_late(context) {
+            return self.cut(&exceeded());
+        }
         if polled.is_pending() && self.drained.as_mut().is_some_and(|it| it.as_mut().poll(context).is_ready())
         {
             let again = Duration::from_secs(1);

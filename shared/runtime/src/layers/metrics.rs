@@ -49,6 +49,17 @@ impl Metrics {
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)
     }
+
+    /// `io.prometheus.client.MetricFamily` messages, each with its length before it: with native histograms, which text has
+    /// no room for.
+    ///
+    /// # Errors
+    /// If a metric of the service cannot be written.
+    pub fn encode_protobuf(&self) -> Result<Vec<u8>, std::fmt::Error> {
+        let registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        prometheus_client::encoding::prometheus_protobuf::encode_to_vec(&registry)
+            .map_err(|_| std::fmt::Error)
+    }
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -180,5 +191,15 @@ mod tests {
             assert!(text.contains(line), "{line}\n{text}");
         }
         assert!(!text.contains("Silent") && !text.contains("invented"), "{text}");
+        let families = prometheus_client::encoding::prometheus_protobuf::encode;
+        let families = metrics.register(|registry| families(registry)).expect("families");
+        let names: Vec<&str> = families.iter().map(|family| family.name.as_str()).collect();
+        assert_eq!(names, ["wlp_rpc_handled_total", "wlp_rpc_duration_seconds"]);
+        let bytes = metrics.encode_protobuf().expect("bytes");
+        let mut rest = bytes.as_slice();
+        for family in families {
+            assert_eq!(prost::Message::decode_length_delimited(&mut rest), Ok(family));
+        }
+        assert!(rest.is_empty());
     }
 }

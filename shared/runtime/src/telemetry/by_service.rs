@@ -27,7 +27,7 @@ const MOST_OPEN: usize = 2_000;
 
 /// The services of the spans that have begun and not ended.
 #[derive(Debug)]
-pub(super) struct Owners {
+pub(crate) struct Owners {
     fallback: Arc<str>,
     parts: [Mutex<HashMap<SpanId, Arc<str>>>; PARTS],
     hasher: RandomState,
@@ -62,8 +62,8 @@ impl Owners {
 }
 
 /// Begins spans and notes whose they are, before anything of them is copied.
-#[derive(Debug)]
-pub(super) struct Owned {
+#[derive(Debug, Clone)]
+pub(crate) struct Owned {
     pub(super) tracer: SdkTracer,
     pub(super) owners: Arc<Owners>,
 }

@@ -5,6 +5,8 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,9 +18,12 @@ use prost_types::{
     ServiceDescriptorProto,
 };
 use runtime::credentials::{Entry, digest_of};
-use runtime::{Caller, Credentials, Kind, Listen, MethodTable, Metrics, Peer, Service, bind};
+use runtime::{
+    Caller, Credentials, Kind, Listen, MethodTable, Metrics, Peer, Service, ServiceBuilder, Transport, bind,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
+use tonic::codec::CompressionEncoding;
 use tonic::server::NamedService;
 use tonic::{Code, Request, Response, Status};
 use tonic_prost::ProstCodec;
@@ -49,8 +54,21 @@ impl Mesh {
     }
 
     pub async fn at(address: SocketAddr) -> Self {
-        let service = service("echo", Echo::default());
-        let bound = bind(Listen { rpc: address, metrics: None }).await.unwrap();
+        Self::serving(address, service("echo", Echo::default())).await
+    }
+
+    /// With limits of its own, and calls that may take long.
+    pub async fn with(transport: Transport) -> Self {
+        Self::of(Echo::default(), transport).await
+    }
+
+    pub async fn of(echo: Echo, transport: Transport) -> Self {
+        let service = builder("echo", echo).transport(transport).build().unwrap();
+        Self::serving("127.0.0.1:0".parse().unwrap(), service).await
+    }
+
+    async fn serving(address: SocketAddr, service: Service) -> Self {
+        let bound = bind(Listen { rpc: address, metrics: None, http: None }).await.unwrap();
         let (address, stop, metrics) =
             (bound.rpc_address(), CancellationToken::new(), service.metrics().clone());
         let stack = service.stack();
@@ -75,16 +93,17 @@ impl Mesh {
 #[derive(Clone, Default)]
 pub struct Echo {
     pub next: Option<Peer>,
+    /// Calls of `Say("held")` that have begun; they end with `release`.
+    pub began: Arc<AtomicUsize>,
+    pub release: CancellationToken,
 }
 
 pub fn service(name: &'static str, echo: Echo) -> Service {
-    Service::builder(name)
-        .add(echo)
-        .descriptors(descriptors())
-        .access(TABLE, credentials())
-        .deadline(Duration::from_millis(400))
-        .build()
-        .unwrap()
+    builder(name, echo).deadline(Duration::from_millis(400)).build().unwrap()
+}
+
+pub fn builder(name: &'static str, echo: Echo) -> ServiceBuilder {
+    Service::builder(name).add(echo).descriptors(descriptors()).access(TABLE, credentials())
 }
 
 pub fn credentials() -> Credentials {
@@ -151,7 +170,8 @@ impl tower::Service<http::Request<Body>> for Echo {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let echo = self.clone();
         Box::pin(async move {
-            let mut grpc = tonic::server::Grpc::new(ProstCodec::<String, String>::default());
+            let mut grpc = tonic::server::Grpc::new(ProstCodec::<String, String>::default())
+                .accept_compressed(CompressionEncoding::Gzip);
             Ok(if request.uri().path().ends_with("Watch") {
                 grpc.server_streaming(
                     service_fn(|request| async { Ok(Response::new(ticks(request))) }),
@@ -179,6 +199,10 @@ async fn answer(echo: Echo, request: Request<String>) -> Result<Response<String>
             match other {
                 "sleep" => tokio::time::sleep(Duration::from_secs(5)).await,
                 "brief" => tokio::time::sleep(Duration::from_millis(200)).await,
+                "held" => {
+                    echo.began.fetch_add(1, Ordering::SeqCst);
+                    echo.release.cancelled().await;
+                }
                 _ => {}
             }
             other.to_owned()
@@ -227,10 +251,17 @@ pub async fn watch(peer: &Peer, request: Request<String>, most: usize) -> (usize
 
 /// Sends bytes as they are: the code, or the HTTP status if there is none.
 pub async fn raw(peer: &Peer, body: &'static [u8], kind: &str) -> Result<Code, u16> {
+    let body = Body::new(http_body_util::Full::new(bytes::Bytes::from_static(body)));
+    raw_body(peer, body, kind, "identity").await
+}
+
+/// As [`raw`], of a body that says how its messages are packed.
+pub async fn raw_body(peer: &Peer, body: Body, kind: &str, encoding: &str) -> Result<Code, u16> {
     let request = http::Request::post("http://peer/test.Echo/Say")
         .header("content-type", kind)
+        .header("grpc-encoding", encoding)
         .header("te", "trailers")
-        .body(Body::new(http_body_util::Full::new(bytes::Bytes::from_static(body))))
+        .body(body)
         .unwrap();
     let response = peer.clone().oneshot(request).await.unwrap();
     match response.headers().get("grpc-status") {

@@ -5,6 +5,7 @@ mod items;
 mod ladder;
 pub mod revocation;
 mod roll_back;
+mod shadow;
 mod staging;
 
 pub use staging::advance_rehearsals;
@@ -79,6 +80,14 @@ impl RolloutService for Registry {
         &self,
         request: Request<RehearseRollbackRequest>,
     ) -> Result<Response<Rollout>, Status> {
+        self.carry_out(request).await
+    }
+
+    async fn start_shadow(&self, request: Request<StartShadowRequest>) -> Result<Response<Rollout>, Status> {
+        self.carry_out(request).await
+    }
+
+    async fn stop_shadow(&self, request: Request<StopShadowRequest>) -> Result<Response<Rollout>, Status> {
         self.carry_out(request).await
     }
 

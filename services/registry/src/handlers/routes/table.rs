@@ -2,7 +2,7 @@
 
 use contracts::registry::v1::{
     Backend, Deployment, GateDecision, ModelVersion, PolicyVersion, Rollout, Route, RouteTable, Routes,
-    rollout::State,
+    Shadow, rollout::State,
 };
 use contracts::time::to_wire;
 use lifecycle::version_state::State as VersionState;
@@ -149,7 +149,25 @@ async fn production(
     }
     let name = contracts::name::last(&deployment.name).to_owned();
     let rollout = canary.map(|rollout| rollout.name.clone()).unwrap_or_default();
-    Ok(Route { endpoint: name, deployment: deployment.name.clone(), staging: false, backends, rollout })
+    let shadow = match active {
+        Some(rollout) if !backends.is_empty() => shadow(versions, rollout).await?,
+        _ => None,
+    };
+    let deployment = deployment.name.clone();
+    Ok(Route { endpoint: name, deployment, staging: false, backends, rollout, shadow })
+}
+
+/// The staged version of a rollout that was asked to get copies, until it starts.
+async fn shadow(
+    versions: &mut Versions<'_, impl Read>,
+    rollout: &Stored<Rollout>,
+) -> Result<Option<Shadow>, Error> {
+    if rollout.state() != State::Preparing || !rollout.staged || rollout.shadow_percent == 0 {
+        return Ok(None);
+    }
+    let backend = versions.backend(&rollout.version, VersionState::may_stage, 0, false).await?;
+    let (percent, rollout) = (rollout.shadow_percent, rollout.name.clone());
+    Ok(backend.map(|backend| Shadow { backend: Some(backend), percent, rollout }))
 }
 
 async fn staging(
@@ -171,6 +189,7 @@ async fn staging(
         staging: true,
         backends: backend.into_iter().collect(),
         rollout: rollout.name.clone(),
+        shadow: None,
     })
 }
 
