@@ -16,7 +16,6 @@ mod reviews;
 mod rollback;
 mod rollout;
 mod serving;
-mod shadow;
 mod story;
 mod tracing;
 mod training;
