@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use contracts::inference::infer_parameter::ParameterChoice;
 use contracts::inference::model_infer_request::InferRequestedOutputTensor;
@@ -11,10 +10,10 @@ use contracts::inference::{
 };
 use engine::fake::Behaviour;
 use engine::{EngineError, Tensor};
-use gateway::{Control, LocalDeps, Repository};
 use runtime::Clock;
 use tonic::{Code, Status};
 
+use super::folder::Folder;
 use super::limits::stores;
 use super::stage::{Stage, artifact, request, until};
 
@@ -200,23 +199,14 @@ async fn one_gateway_gives_what_another_one_has_answered() {
 
 #[tokio::test]
 async fn a_model_of_a_folder_asks_for_it_in_its_configuration() {
-    let (folder, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = Folder::new();
     for (name, text) in [("on", "response_cache { enable: true }"), ("off", "")] {
-        let version = folder.path().join(name).join("1");
-        std::fs::create_dir_all(&version).unwrap();
-        std::fs::write(version.join("model.onnx"), artifact(1).0).unwrap();
-        std::fs::write(folder.path().join(name).join("config.pbtxt"), text).unwrap();
+        folder.put(&format!("{name}/1/model.onnx"), artifact(1).0);
+        folder.put(&format!("{name}/config.pbtxt"), text);
     }
-    let config = gateway::Config { data_dir: scratch.path().display().to_string(), ..Default::default() };
     let engine = engine::fake::FakeEngine::new();
     engine.set(artifact(1).1, restless());
-    let deps = LocalDeps { clock: Clock::real(), engine: Arc::new(engine) };
-    let path = folder.path().to_owned();
-    let (control, load, poll) = (Control::None, Vec::new(), Duration::from_secs(15));
-    let service =
-        gateway::build_local(&config, deps, Repository { path, control, load, poll, shared_memory: false })
-            .await
-            .unwrap();
+    let service = folder.serve(&folder.config(), folder.repository(), engine, Clock::real()).await;
     let mut client = contracts::inference::grpc_inference_service_client::GrpcInferenceServiceClient::new(
         service.peer("").unwrap(),
     );

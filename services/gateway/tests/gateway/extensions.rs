@@ -1,7 +1,7 @@
 //! What Triton adds to the protocol: classes of an output, settings of traces and logs, packed requests.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use contracts::inference as wire;
 use contracts::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
@@ -9,7 +9,7 @@ use contracts::inference::infer_parameter::ParameterChoice;
 use contracts::inference::model_infer_request::InferRequestedOutputTensor;
 use engine::fake::{Behaviour, FakeEngine, Outputs};
 use engine::{EngineError, Tensor};
-use gateway::{Control, LocalDeps, Repository};
+use gateway::{Control, Repository};
 use http::{Request, header};
 use http_body_util::{BodyExt, Full};
 use runtime::{Clock, Peer, Service};
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tower::ServiceExt;
 
+use super::folder::Folder;
 use super::stage::{KEY, Stage, artifact, request};
 
 /// Scores 0.25, 0.5, 0.25 for every row; a text of the third class fails.
@@ -121,27 +122,19 @@ async fn packed_requests_are_opened() {
 }
 
 /// A gateway of a folder with the model `net`, whose scores have names.
-async fn local() -> (tempfile::TempDir, tempfile::TempDir, Service) {
-    let (folder, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    std::fs::create_dir_all(folder.path().join("net/1")).unwrap();
-    std::fs::write(folder.path().join("net/1/model.onnx"), artifact(1).0).unwrap();
-    std::fs::write(folder.path().join("net/labels.txt"), "cat\ndog\n").unwrap();
+async fn local() -> (Folder, Service) {
+    let folder = Folder::new();
+    folder.put("net/1/model.onnx", artifact(1).0);
+    folder.put("net/labels.txt", "cat\ndog\n");
     let text = "max_batch_size: 4\noutput [ { name: \"scores\" label_filename: \"labels.txt\" }, { name: \"label\" } ]";
-    std::fs::write(folder.path().join("net/config.pbtxt"), text).unwrap();
+    folder.put("net/config.pbtxt", text);
     let engine = FakeEngine::new();
     engine.set(artifact(1).1, Behaviour { outputs: Some(judge()), ..Behaviour::default() });
-    let config = gateway::Config { data_dir: scratch.path().display().to_string(), ..Default::default() };
-    let deps = LocalDeps { clock: Clock::manual(SystemTime::now()), engine: Arc::new(engine) };
-    let repository = Repository {
-        path: folder.path().to_owned(),
-        control: Control::Explicit,
-        load: vec!["*".into()],
-        poll: Duration::from_secs(15),
-        shared_memory: false,
-    };
-    let service = gateway::build_local(&config, deps, repository).await.unwrap();
+    let repository = Repository { control: Control::Explicit, load: vec!["*".into()], ..folder.repository() };
+    let clock = Clock::manual(SystemTime::now());
+    let service = folder.serve(&folder.config(), repository, engine, clock).await;
     service.tasks().start();
-    (folder, scratch, service)
+    (folder, service)
 }
 
 fn client(service: &Service) -> GrpcInferenceServiceClient<Peer> {
@@ -150,7 +143,7 @@ fn client(service: &Service) -> GrpcInferenceServiceClient<Peer> {
 
 #[tokio::test]
 async fn classes_have_the_names_of_the_models_file() {
-    let (_folder, _scratch, service) = local().await;
+    let (_folder, service) = local().await;
     let mut asked = asking("scores", ParameterChoice::Int64Param(3));
     asked.model_name = "net".into();
     let answer = client(&service).model_infer(asked).await.unwrap().into_inner();
@@ -160,7 +153,7 @@ async fn classes_have_the_names_of_the_models_file() {
 
 #[tokio::test]
 async fn a_server_of_a_folder_tells_settings_and_changes_none() {
-    let (_folder, _scratch, service) = local().await;
+    let (_folder, service) = local().await;
     let mut client = client(&service);
     let server = client.server_metadata(wire::ServerMetadataRequest {}).await.unwrap().into_inner();
     assert_eq!(server.name, "triton", "there are clients that go no further with another name");

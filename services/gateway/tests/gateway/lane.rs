@@ -1,6 +1,5 @@
 //! A gateway that is full of inference: what operators and orchestrators ask, and a rollback, do not wait for room.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +7,7 @@ use contracts::inference as wire;
 use contracts::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use engine::fake::FakeEngine;
 use futures::{StreamExt, stream};
-use gateway::{Control, LocalDeps, Repository};
+use gateway::{Control, Repository};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use runtime::status::{reason, retry_after};
@@ -18,6 +17,7 @@ use tonic::body::Body;
 use tonic::client::GrpcService;
 use tonic::{Code, Status};
 
+use super::folder::Folder;
 use super::stage::{Stage, artifact, request, until};
 
 /// Longer than any test: the model is at work until its caller goes away.
@@ -139,22 +139,18 @@ async fn half_a_message_takes_room_and_health_needs_none() {
 
 #[tokio::test]
 async fn models_of_a_folder_are_loaded_and_unloaded_while_it_is_full() {
-    let (folder, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = Folder::new();
     for (name, seed) in [("busy", 1), ("idle", 2)] {
-        std::fs::write(folder.path().join(format!("{name}.onnx")), artifact(seed).0).unwrap();
+        folder.put(&format!("{name}.onnx"), artifact(seed).0);
     }
-    let mut config = gateway::Config { data_dir: scratch.path().display().to_string(), ..Default::default() };
+    let mut config = folder.config();
     config.admission.requests = 1;
     config.infer.run_limit_ms = EVER.as_millis() as u64;
     let engine = FakeEngine::new();
     engine.delay(&artifact(1).1, EVER);
-    let deps = LocalDeps { clock: Clock::real(), engine: Arc::new(engine) };
-    let path = folder.path().to_owned();
-    let (control, load, poll) = (Control::Explicit, vec!["busy".to_owned()], EVER);
-    let service =
-        gateway::build_local(&config, deps, Repository { path, control, load, poll, shared_memory: false })
-            .await
-            .unwrap();
+    let load = vec!["busy".to_owned()];
+    let repository = Repository { control: Control::Explicit, load, ..folder.repository() };
+    let service = folder.serve(&config, repository, engine, Clock::real()).await;
     let mut client = GrpcInferenceServiceClient::new(service.peer("").unwrap());
     let holds = fill(client.clone(), "busy").await;
     let load = wire::RepositoryModelLoadRequest { model_name: "idle".into(), ..Default::default() };

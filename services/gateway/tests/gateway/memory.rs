@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use contracts::inference as wire;
 use contracts::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
@@ -10,13 +9,14 @@ use contracts::inference::infer_parameter::ParameterChoice;
 use contracts::inference::model_infer_request::InferRequestedOutputTensor;
 use engine::Tensor;
 use engine::fake::{Behaviour, FakeEngine};
-use gateway::{Control, LocalDeps, Repository};
+use gateway::Repository;
 use http_body_util::BodyExt;
 use runtime::{Clock, Peer, Service};
 use serde_json::{Value, json};
 use tonic::Code;
 use tower::ServiceExt;
 
+use super::folder::Folder;
 use super::stage::{artifact, request};
 
 /// A server that takes shared memory, and an object of a name that nobody else has.
@@ -24,13 +24,13 @@ struct Host {
     service: Service,
     peer: Peer,
     key: String,
-    _folders: (tempfile::TempDir, tempfile::TempDir),
+    _folder: Folder,
 }
 
 impl Host {
     async fn new(takes: bool) -> Self {
-        let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::fs::write(folders.0.path().join("scorer.onnx"), artifact(1).0).unwrap();
+        let folder = Folder::new();
+        folder.put("scorer.onnx", artifact(1).0);
         let engine = FakeEngine::new();
         // Scores are 10, 20 and 30 times the first number of each row, its label is 7.
         let outputs: engine::fake::Outputs = Arc::new(|_, inputs| {
@@ -42,21 +42,12 @@ impl Host {
             Ok(vec![label, Tensor::of("scores", vec![rows, 3], &scores).unwrap()])
         });
         engine.set(artifact(1).1, Behaviour { outputs: Some(outputs), ..Behaviour::default() });
-        let config =
-            gateway::Config { data_dir: folders.1.path().display().to_string(), ..Default::default() };
-        let deps = LocalDeps { clock: Clock::real(), engine: Arc::new(engine) };
-        let repository = Repository {
-            path: folders.0.path().to_owned(),
-            control: Control::None,
-            load: Vec::new(),
-            poll: Duration::from_secs(15),
-            shared_memory: takes,
-        };
-        let service = gateway::build_local(&config, deps, repository).await.unwrap();
+        let repository = Repository { shared_memory: takes, ..folder.repository() };
+        let service = folder.serve(&folder.config(), repository, engine, Clock::real()).await;
         let peer = service.peer("").unwrap();
-        let name = folders.0.path().file_name().unwrap().to_string_lossy().replace('.', "wlp-test-");
+        let name = folder.path().file_name().unwrap().to_string_lossy().replace('.', "wlp-test-");
         std::fs::write(PathBuf::from("/dev/shm").join(&name), floats(&[0.0; 16])).unwrap();
-        Self { service, peer, key: format!("/{name}"), _folders: folders }
+        Self { service, peer, key: format!("/{name}"), _folder: folder }
     }
 
     fn client(&self) -> GrpcInferenceServiceClient<Peer> {

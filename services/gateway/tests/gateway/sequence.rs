@@ -1,7 +1,6 @@
 //! Sequences of a model whose configuration has them: order, controls, state, slots.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use contracts::inference as wire;
 use contracts::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
@@ -9,9 +8,10 @@ use contracts::inference::infer_parameter::ParameterChoice;
 use contracts::inference::model_config::SchedulingChoice;
 use engine::fake::{Behaviour, FakeEngine, model};
 use engine::{DataType, Dim, EngineError, ModelSignature, Tensor, TensorSpec};
-use gateway::{Control, LocalDeps, Repository};
 use runtime::{Clock, Peer, Service};
 use tonic::{Code, Status};
+
+use super::folder::Folder;
 
 const CONFIG: &str = r#"
     max_batch_size: 2
@@ -62,34 +62,20 @@ fn adds(_: &ModelSignature, inputs: &[Tensor]) -> Result<Vec<Tensor>, EngineErro
 struct Adder {
     service: Service,
     peer: Peer,
-    _folders: (tempfile::TempDir, tempfile::TempDir),
+    _folder: Folder,
 }
 
 impl Adder {
     async fn new(strategy: &str) -> Self {
-        let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let bytes = model(&signature(), 1);
-        let version = folders.0.path().join("adder/1");
-        std::fs::create_dir_all(&version).unwrap();
-        std::fs::write(version.join("model.onnx"), &bytes).unwrap();
-        let config = CONFIG.replace("STRATEGY", strategy);
-        std::fs::write(folders.0.path().join("adder/config.pbtxt"), config).unwrap();
+        let (folder, bytes) = (Folder::new(), model(&signature(), 1));
+        folder.put("adder/1/model.onnx", &bytes);
+        folder.put("adder/config.pbtxt", CONFIG.replace("STRATEGY", strategy));
         let engine = FakeEngine::new();
         let behaviour = Behaviour { outputs: Some(Arc::new(adds)), ..Behaviour::default() };
         engine.set(storage::Digest::of(&bytes).to_string(), behaviour);
-        let config =
-            gateway::Config { data_dir: folders.1.path().display().to_string(), ..Default::default() };
-        let deps = LocalDeps { clock: Clock::real(), engine: Arc::new(engine) };
-        let repository = Repository {
-            path: folders.0.path().to_owned(),
-            control: Control::None,
-            load: Vec::new(),
-            poll: Duration::from_secs(15),
-            shared_memory: false,
-        };
-        let service = gateway::build_local(&config, deps, repository).await.unwrap();
+        let service = folder.serve(&folder.config(), folder.repository(), engine, Clock::real()).await;
         let peer = service.peer("").unwrap();
-        Self { service, peer, _folders: folders }
+        Self { service, peer, _folder: folder }
     }
 
     fn client(&self) -> GrpcInferenceServiceClient<Peer> {

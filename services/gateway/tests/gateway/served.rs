@@ -2,7 +2,6 @@
 //! with `CI=true` that is a failure.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -14,11 +13,13 @@ use engine::inspect::proto::{
     TensorProto, TensorShapeProto, TensorType, TypeProto, TypeValue, ValueInfoProto,
 };
 use engine::{Engine, EngineError, LoadOptions, OnnxRuntime, Provider, Session};
-use gateway::{Control, LocalDeps, Repository};
+use gateway::{Control, Repository};
 use prost::Message;
 use runtime::{Clock, Listen, Peer};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+use super::folder::Folder;
 
 /// ONNX Runtime, and the sessions that it gave out.
 #[derive(Debug, Clone, Default)]
@@ -59,13 +60,12 @@ impl Engine for Watched {
 
 /// A gateway that listens.
 pub struct Served {
-    pub folder: tempfile::TempDir,
+    pub folder: Folder,
     pub engine: Watched,
     pub rest: SocketAddr,
     grpc: SocketAddr,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<anyhow::Result<()>>,
-    _scratch: tempfile::TempDir,
 }
 
 impl Served {
@@ -76,36 +76,29 @@ impl Served {
             println!("skipped: {error}");
             return None;
         }
-        let (folder, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let folder = Folder::new();
         for (name, bytes) in files {
-            put(folder.path(), name, bytes);
+            folder.put(name, bytes);
         }
-        let data_dir = scratch.path().display().to_string();
-        let mut config = gateway::Config { data_dir, ..Default::default() };
+        let mut config = folder.config();
         config.admission.requests = 2000;
         config.infer.queue = 2000;
         config.infer.run_limit_ms = 600_000;
         let engine = Watched::default();
-        let deps = LocalDeps { clock: Clock::real(), engine: Arc::new(engine.clone()) };
-        let repository = Repository {
-            path: folder.path().to_owned(),
-            control,
-            load: vec!["*".into()],
-            poll: Duration::from_millis(20),
-            shared_memory: false,
-        };
-        let service = gateway::build_local(&config, deps, repository).await.unwrap();
+        let (load, poll) = (vec!["*".into()], Duration::from_millis(20));
+        let repository = Repository { control, load, poll, ..folder.repository() };
+        let service = folder.serve(&config, repository, engine.clone(), Clock::real()).await;
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let bound = runtime::bind(Listen { rpc: free, metrics: None, http: Some(free) }).await.unwrap();
         let (grpc, rest) = (bound.rpc_address(), bound.http_address().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let until = async move { _ = stopped.await };
         let serving = tokio::spawn(bound.serve(service, until));
-        Some(Self { folder, engine, rest, grpc, stop, serving, _scratch: scratch })
+        Some(Self { folder, engine, rest, grpc, stop, serving })
     }
 
     pub fn put(&self, name: &str, bytes: &Bytes) {
-        put(self.folder.path(), name, bytes);
+        self.folder.put(name, bytes);
     }
 
     /// A connection of its own.
@@ -119,12 +112,6 @@ impl Served {
         drop(self.stop);
         self.serving.await.unwrap().unwrap();
     }
-}
-
-fn put(folder: &Path, name: &str, bytes: &Bytes) {
-    let path = folder.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, bytes).unwrap();
 }
 
 /// Numbers of that shape as an input.

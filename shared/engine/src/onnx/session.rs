@@ -19,8 +19,8 @@ use crate::{
     Tensor, inspect, session,
 };
 
-/// A run on its caller's thread that has no deadline of its own ends after this long.
-const NO_DEADLINE: Duration = Duration::from_secs(60);
+/// A run on its caller's thread that has no limit of its own ends after this long.
+const NO_LIMIT: Duration = Duration::from_secs(60);
 /// Operators that may run as often as a request's values say: the last run tells nothing about the next.
 const DECIDED_BY_DATA: [&str; 3] = ["If", "Loop", "Scan"];
 /// Bytes of a request that a quick model is still quick with.
@@ -116,23 +116,19 @@ impl OnnxSession {
         if !self.is_quick(inputs) {
             return None;
         }
-        let now = Instant::now();
-        let until = options.deadline.unwrap_or(now + NO_DEADLINE);
-        if until <= now || options.cancel.as_ref().is_some_and(CancellationToken::is_cancelled) {
+        let late = options.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        if late || options.cancel.as_ref().is_some_and(CancellationToken::is_cancelled) {
             return None; // the queue says which
         }
         let mut given = Given { instance: Some(self.queue.at_once()?), queue: &self.queue };
         let _seat = Seat::take()?;
         let run = Run::new(1).ok()?;
-        let (left, limit) = (until - now, options.limit.unwrap_or(NO_DEADLINE));
+        let until = (Some(options.limit.unwrap_or(NO_LIMIT)), options.deadline);
         let instance = given.instance.as_mut()?;
         options.note_start();
-        let answer = worker::alone(instance, inputs, outputs, &run, Some(left.min(limit)), &self.pace);
+        let answer = worker::alone(instance, inputs, outputs, &run, until, &self.pace);
         self.pace.ran_together(1);
-        Some(answer.map_err(|error| match error {
-            EngineError::TooLong { .. } if left < limit => EngineError::Deadline { running: true },
-            error => error,
-        }))
+        Some(answer)
     }
 
     /// Runs what came along with a request, all requests of this runtime that are at the same point: they share a run on

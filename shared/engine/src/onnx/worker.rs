@@ -105,13 +105,13 @@ pub(super) fn alone(
     inputs: &[Tensor],
     wanted: &[String],
     run: &Arc<Run>,
-    limit: Option<Duration>,
+    (limit, last): (Option<Duration>, Option<Instant>),
     pace: &Pace,
 ) -> Result<Answer, EngineError> {
     let batched_at = Instant::now();
     let values = instance.lay_out(&[inputs])?;
     let started_at = Instant::now();
-    let outputs = within(limit, None, run, || guarded(instance, values, wanted, run));
+    let outputs = within(limit, last, run, || guarded(instance, values, wanted, run));
     let ended_at = Instant::now();
     let batch_rows = inputs.first().map_or(1, Tensor::rows);
     pace.ran(batch_rows, ended_at - started_at);
