@@ -59,7 +59,7 @@ start_wlp() {
     PEER_REST[$name]="127.0.0.1:$(free_port)"
     if traces && [ -n "${PEER_ADDRESS[sink]:-}" ]; then tracing=(--otlp-endpoint "http://${PEER_ADDRESS[sink]}"); fi
     # shellcheck disable=SC2086 # WLP_BENCH_SERVE is a list of arguments
-    start "$name" "$address" "$BIN/wlp" serve "$MODELS" --grpc "$address" --rest "${PEER_REST[$name]}" \
+    start "$name" "$address" env TOKIO_WORKER_THREADS=2 "$BIN/wlp" serve "$MODELS" --grpc "$address" --rest "${PEER_REST[$name]}" \
         --metrics "127.0.0.1:$(free_port)" --max-batch "$rows" --instances "$SESSIONS" --provider "$PROVIDER" \
         "${tracing[@]}" "$@" ${WLP_BENCH_SERVE:-}
 }

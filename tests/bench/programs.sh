@@ -17,6 +17,18 @@ VARIANTS=16
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "$(basename "$0"): $*"; exit 1; }
 
+# workplace NAME: sets WORK, which goes with the script and what it started, and OUT and LOGS, which stay.
+workplace() {
+    WORK=$(mktemp -d "${TMPDIR:-/tmp}/wlp-$1.XXXXXX")
+    trap 'stop_peers; rm -rf "$WORK"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    OUT=${OUT:-$(mktemp -d "${TMPDIR:-/tmp}/wlp-$1-results.XXXXXX")}
+    mkdir -p "$OUT/logs"
+    OUT=$(cd "$OUT" && pwd)
+    LOGS="$OUT/logs"
+}
+
 # Sets BIN: the programs, built if nobody gives them.
 programs() {
     BIN=${WLP_BENCH_BIN:-}

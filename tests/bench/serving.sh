@@ -30,15 +30,8 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-WORK=$(mktemp -d "${TMPDIR:-/tmp}/wlp-bench.XXXXXX")
-trap 'stop_peers; rm -rf "$WORK"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-OUT=${OUT:-$(mktemp -d "${TMPDIR:-/tmp}/wlp-bench-results.XXXXXX")}
-mkdir -p "$OUT"
-OUT=$(cd "$OUT" && pwd)
-LOGS="$OUT/logs" RESULTS="$OUT/results.jsonl"
-mkdir -p "$LOGS"
+workplace bench
+RESULTS="$OUT/results.jsonl"
 : >"$RESULTS"
 
 # cells PEER: what is measured of it, "PEER MODEL SHAPE CALLERS SECONDS VARIANTS" a line.

@@ -25,15 +25,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-WORK=$(mktemp -d "${TMPDIR:-/tmp}/wlp-soak.XXXXXX")
-trap 'stop_peers; rm -rf "$WORK"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-OUT=${OUT:-$(mktemp -d "${TMPDIR:-/tmp}/wlp-soak-results.XXXXXX")}
-mkdir -p "$OUT"
-OUT=$(cd "$OUT" && pwd)
-LOGS="$OUT/logs"
-mkdir -p "$LOGS"
+workplace soak
 
 programs
 onnxruntime

@@ -70,14 +70,7 @@ export CI=true
 source "$PACK/programs.sh"
 # shellcheck source=../peers.sh
 source "$PACK/peers.sh"
-WORK=$(mktemp -d "${TMPDIR:-/tmp}/wlp-gpu.XXXXXX")
-trap 'stop_peers; rm -rf "$WORK"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-mkdir -p "$OUT"
-OUT=$(cd "$OUT" && pwd)
-LOGS="$OUT/logs"
-mkdir -p "$LOGS"
+workplace gpu
 FAILED=()
 
 if [ "$PROVIDER" != cpu ]; then
