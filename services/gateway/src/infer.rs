@@ -132,6 +132,10 @@ impl Gateway {
         let backend = flight.backend.clone();
         flight.rows = self.validate(&backend, &parsed, parameters, bad)?;
         self.quotas().rows(flight.principal.as_deref().unwrap_or_default(), flight.rows).await?;
+        // From here to the answer's message, tensors have the file's shapes: what is kept is the model's own.
+        if let Some(stated) = &backend.serving.stated {
+            parsed.inputs = stated.for_model(std::mem::take(&mut parsed.inputs));
+        }
         let looking = Instant::now();
         let looked = self.cache().look(flight, &parsed.inputs, &parsed.outputs).await;
         let keep = match looked {
@@ -178,7 +182,6 @@ impl Gateway {
         mut bad: Vec<FieldError>,
     ) -> Result<usize, Error> {
         bad.extend(backend.signature().faults(parsed.declared(), &parsed.outputs));
-        bad.extend(wire::class_faults(&parsed.classes, backend.signature()));
         // A request of no rows asks nothing, and many operators cannot take it: that would look like the model's fault.
         for tensor in backend.batched(&parsed.inputs).filter(|tensor| tensor.rows() == 0) {
             bad.push(FieldError {
@@ -187,6 +190,7 @@ impl Gateway {
             });
         }
         let (rows, most) = (backend.rows(&parsed.inputs), backend.serving.max_rows);
+        bad.extend(wire::class_faults(&parsed.classes, backend.signature(), rows));
         if rows > most {
             let description = format!("{rows} rows, required at most {most} in one request");
             bad.push(FieldError { field: "inputs".into(), description });
@@ -217,11 +221,7 @@ impl Gateway {
             ..RunOptions::default()
         };
         let outputs = backend.wanted(parsed.outputs);
-        let stated = backend.serving.stated.as_deref();
-        let inputs = match stated {
-            Some(stated) => stated.for_model(parsed.inputs),
-            None => parsed.inputs,
-        };
+        let inputs = parsed.inputs;
         let answer = match &backend.serving.sequences {
             None => place.run(&*backend.session, inputs, outputs, options).await,
             Some(sequences) => {
@@ -229,15 +229,12 @@ impl Gateway {
                 sequences.run(asked, place, &*backend.session, inputs, outputs, options).await
             }
         };
-        let mut answer = answer.map_err(|cause| match (cause, odd) {
+        let answer = answer.map_err(|cause| match (cause, odd) {
             // A model need not take tensors without elements, or bytes for text; a client could else take a canary off
             // with them.
             (EngineError::ModelFault(_), Some(bad)) => Error::BadRequest(vec![bad]),
             (cause, _) => Error::Engine(cause),
         })?;
-        if let Some(stated) = stated {
-            answer.outputs = stated.for_caller(answer.outputs);
-        }
         let timings = answer.timings;
         backend.stats.ran(rows, timings.queue(), timings.batch(), timings.run());
         backend.meters.queue.observe(timings.queue().as_secs_f64());
@@ -281,6 +278,10 @@ fn written(
     outputs: Vec<Tensor>,
 ) -> Result<ModelInferResponse, Error> {
     let labels = &backend.serving.labels;
+    let outputs = match &backend.serving.stated {
+        Some(stated) => stated.for_caller(outputs),
+        None => outputs,
+    };
     let outputs = wire::classified(outputs, classes, |name| backend.has_rows(name), labels)?;
     let mut answer = wire::answer(&backend.endpoint, &backend.number, id, parameters, &outputs)?;
     let provider = ParameterChoice::StringParam(backend.session.provider().as_str().to_owned());

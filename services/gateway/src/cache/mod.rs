@@ -14,9 +14,9 @@ mod stored;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use contracts::inference::model_config::SchedulingChoice;
 use engine::Tensor;
 use kept::Kept;
+pub use kept::copied;
 pub use key::Key;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -157,16 +157,9 @@ impl Cache {
     /// Whether answers of a version are kept. A model with memory of its own answers each time anew.
     fn is_on(&self, backend: &Backend) -> bool {
         let serving = &backend.serving;
-        let remembers = || {
-            let config = serving.stated.as_ref().map(|stated| &stated.config);
-            matches!(
-                config.and_then(|config| config.scheduling_choice.as_ref()),
-                Some(SchedulingChoice::SequenceBatching(_))
-            )
-        };
         self.settings.bytes > 0
+            && serving.sequences.is_none()
             && (serving.cache || self.settings.endpoints.contains(&backend.endpoint))
-            && !remembers()
     }
 
     async fn find(&self, key: &Key) -> Option<Arc<[Tensor]>> {

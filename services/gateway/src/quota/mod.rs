@@ -88,7 +88,7 @@ impl Quotas {
         metrics.register(|to| {
             let help = "Requests over a limit of their caller";
             to.register("wlp_gateway_limited", help, Family::clone(&refused));
-            let help = "1 while gateways share the budgets of callers, 0 while this one keeps them by itself";
+            let help = "1 while the key-value store keeps the budgets of callers, 0 while this gateway does by itself";
             to.register("wlp_gateway_limits_shared", help, Gauge::clone(&up));
             let help = "Times that units of a limit were taken without the other gateways";
             to.register("wlp_gateway_limits_alone", help, Counter::clone(&alone));

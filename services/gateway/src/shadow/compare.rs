@@ -70,6 +70,21 @@ impl OutputTally {
         }
     }
 
+    /// Counts what another tally counted.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.equal_requests += other.equal_requests;
+        self.incomparable += other.incomparable;
+        self.elements += other.elements;
+        self.equal_elements += other.equal_elements;
+        self.numbers += other.numbers;
+        self.not_finite += other.not_finite;
+        self.max_difference = self.max_difference.max(other.max_difference);
+        self.sum_differences += other.sum_differences;
+        self.labels += other.labels;
+        self.agreed_labels += other.agreed_labels;
+    }
+
     /// Mean absolute difference; `None` without numbers.
     pub fn mean_difference(&self) -> Option<f64> {
         (self.numbers > 0).then(|| self.sum_differences / self.numbers as f64)

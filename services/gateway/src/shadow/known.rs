@@ -13,8 +13,6 @@ use crate::routing::Split;
 /// A version in the shadow of an endpoint, loaded and warm.
 #[derive(Debug)]
 pub struct Shadow {
-    /// The endpoint whose requests are copied.
-    pub endpoint: String,
     /// The model.
     pub session: Arc<dyn Session>,
     /// What was seen of it.
@@ -123,7 +121,6 @@ impl Known {
         row.shadow = session.map(|session| match row.shadow.take() {
             Some(known) if Arc::ptr_eq(&known.session, &session) && known.percent() == asked.percent => known,
             _ => Arc::new(Shadow {
-                endpoint: endpoint.to_owned(),
                 session,
                 tally: row.tally.clone(),
                 split: Split::new(vec![asked.percent.min(100)]),

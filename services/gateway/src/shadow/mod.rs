@@ -1,10 +1,10 @@
 //! Shadow traffic: a staged version gets a copy of a share of an endpoint's requests, and its answers, which reach nobody,
 //! are compared with those that the callers got.
 //!
-//! Nothing of it stands on a request's path: a request that is in the share keeps its tensors (their bytes are shared, not
-//! copied) and hands them over once it is answered. What waits is bounded by number and by bytes, and what does not fit is
+//! Next to nothing of it stands on a request's path: a request that is in the share keeps its inputs (their bytes are shared,
+//! not copied) and hands them over once it is answered, with a copy of its outputs, which may be a slice of a whole batch. What waits is bounded by number and by bytes, and what does not fit is
 //! dropped and counted. One copy runs at a time, behind everything else that waits for its model. Neither the breaker, nor
-//! the statistics, nor the observations for the monitor see a shadow. Which version is in the shadow, and of what share, the
+//! the counts of requests, nor the observations for the monitor see a shadow; runs of the session count it. Which version is in the shadow, and of what share, the
 //! signed route table says.
 
 mod compare;
@@ -25,7 +25,7 @@ use runtime::Metrics;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::gateway::Gateway;
-use crate::{config, infer, wire};
+use crate::{cache, config, infer, wire};
 use tally::Ended;
 
 /// Behind every request of a caller.
@@ -97,10 +97,12 @@ impl Shadows {
     /// Hands a copy over; it is dropped and counted where there is no room for it.
     pub fn hand_over(&self, copied: Copied) {
         let tally = copied.asked.shadow.tally.clone();
-        let room = self.room.clone().try_acquire_many_owned(copied.units());
-        let handed =
-            room.is_ok_and(|room| self.waiting.try_send(Copied { _room: Some(room), ..copied }).is_ok());
-        if !handed {
+        let room = self.room.clone().try_acquire_many_owned(copied.units()).ok();
+        let own = room.and_then(|room| {
+            let answer = cache::copied(&copied.answer)?.to_vec();
+            Some(Copied { answer, _room: Some(room), ..copied })
+        });
+        if own.is_none_or(|own| self.waiting.try_send(own).is_err()) {
             tally.ended(Ended::Dropped);
         }
     }

@@ -76,10 +76,15 @@ impl Tally {
         (production, took): (&[Tensor], Duration),
         (shadow, shadow_took): (&[Tensor], Duration),
     ) {
+        // Before the lock is taken: a request that hands over, and finds no room, takes it too.
+        let mut own = BTreeMap::new();
+        compare::count(&mut own, production, shadow);
         let outputs = {
             let mut seen = self.lock();
             seen.compared += 1;
-            compare::count(&mut seen.outputs, production, shadow);
+            for (output, tally) in own {
+                seen.outputs.entry(output).or_default().add(&tally);
+            }
             // Times are never negative and never infinite.
             let _ = seen.production.add(took.as_secs_f64() * 1e3);
             let _ = seen.shadow.add(shadow_took.as_secs_f64() * 1e3);

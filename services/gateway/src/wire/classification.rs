@@ -17,6 +17,8 @@ use crate::Error;
 pub const CLASSIFICATION: &str = "classification";
 /// Classes of one row at most: each is text, many times as large as the number that it is made of.
 const MOST: u64 = 10_000;
+/// Classes of one output in an answer at most.
+const MOST_OF_ALL: usize = 1_000_000;
 
 /// An output that is asked for as classes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,16 +45,30 @@ pub(super) fn asked(parameter: &InferParameter) -> Result<Option<usize>, String>
     }
 }
 
-/// The outputs that have no classes, because they are no numbers.
-pub fn faults<'a>(classes: &'a [Classes], of: &'a ModelSignature) -> impl Iterator<Item = FieldError> + 'a {
-    let without = move |one: &Classes| {
+/// The outputs that have no classes, because they are no numbers, and those that would have too many in so many rows.
+pub fn faults<'a>(
+    classes: &'a [Classes],
+    of: &'a ModelSignature,
+    rows: usize,
+) -> impl Iterator<Item = FieldError> + 'a {
+    let wrong = move |one: &Classes| {
         let spec = of.output(&one.output)?;
-        matches!(spec.datatype, DataType::Bytes | DataType::Bool).then(|| FieldError {
-            field: format!("outputs[{}].parameters[{CLASSIFICATION}]", shown(&one.output)),
-            description: format!("{} has no classes", spec.datatype),
+        let field = || format!("outputs[{}].parameters[{CLASSIFICATION}]", shown(&one.output));
+        if matches!(spec.datatype, DataType::Bytes | DataType::Bool) {
+            return Some(FieldError {
+                field: field(),
+                description: format!("{} has no classes", spec.datatype),
+            });
+        }
+        // A size that the signature leaves open may be any.
+        let width = element_count(spec.shape().get(1..).unwrap_or_default()).unwrap_or(usize::MAX);
+        let all = one.most.min(width).saturating_mul(rows);
+        (all > MOST_OF_ALL).then(|| FieldError {
+            field: field(),
+            description: format!("{all} classes in {rows} rows, required at most {MOST_OF_ALL}"),
         })
     };
-    classes.iter().filter_map(without)
+    classes.iter().filter_map(wrong)
 }
 
 /// The tensors of an answer, those that are asked for as classes replaced by them: `[rows, classes]`, or `[classes]` of an

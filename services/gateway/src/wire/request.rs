@@ -1,8 +1,11 @@
 //! A `ModelInferRequest` as tensors, with every bad field named.
 
-use contracts::inference::ModelInferRequest;
+use std::collections::HashMap;
+
 use contracts::inference::model_infer_request::InferInputTensor;
+use contracts::inference::{InferParameter, ModelInferRequest};
 use engine::{DataType, Declared, FieldError, Tensor, TensorError, element_count};
+use prost::Message;
 
 use super::classification::{self, CLASSIFICATION, Classes};
 use super::contents;
@@ -11,6 +14,8 @@ use crate::shared_memory::{self, REGION, Regions};
 
 /// Inputs and outputs of one request at most.
 const MOST_TENSORS: usize = 1024;
+/// Bytes in memory around a tensor or a parameter.
+const AROUND: usize = 64;
 
 /// The tensors of a request.
 #[derive(Debug, Default)]
@@ -50,7 +55,16 @@ pub fn message_bytes(request: &ModelInferRequest) -> usize {
     let raw: usize = request.raw_input_contents.iter().map(bytes::Bytes::len).sum();
     let typed: usize =
         request.inputs.iter().filter_map(|input| input.contents.as_ref()).map(contents::bytes).sum();
-    raw + typed + 256
+    let named = |parameters: &HashMap<String, InferParameter>| -> usize {
+        parameters.iter().map(|(name, value)| name.len() + value.encoded_len() + AROUND).sum()
+    };
+    let input = |input: &InferInputTensor| {
+        input.name.len() + input.datatype.len() + 8 * input.shape.len() + AROUND + named(&input.parameters)
+    };
+    let inputs: usize = request.inputs.iter().map(input).sum();
+    let outputs: usize =
+        request.outputs.iter().map(|output| output.name.len() + AROUND + named(&output.parameters)).sum();
+    raw + typed + inputs + outputs + named(&request.parameters) + 256
 }
 
 /// Takes the tensors out of a request, with every field that cannot be used. Nothing of numeric raw contents is copied.

@@ -218,3 +218,32 @@ async fn a_model_of_a_folder_asks_for_it_in_its_configuration() {
         assert_eq!(first.raw_output_contents == second.raw_output_contents, hit, "{name}");
     }
 }
+
+/// Two models over one file, whose callers see other shapes: an answer that is kept belongs to the file's shapes.
+#[tokio::test]
+async fn one_file_under_two_shapes_keeps_answers_in_neithers_form() {
+    let folder = Folder::new();
+    let text = |shape: &str| {
+        let output = "name: \"scores\" data_type: TYPE_FP32 dims:";
+        format!(
+            "response_cache {{ enable: true }} max_batch_size: 4 input [ {{ name: \"x\" data_type: TYPE_FP32 dims: [ 2 ] }} ] \
+             output [ {{ {output} {shape} }}, {{ name: \"label\" data_type: TYPE_INT64 dims: [ 1 ] reshape {{ shape: [ ] }} }} ]"
+        )
+    };
+    for (name, shape) in [("flat", "[ 3 ]"), ("deep", "[ 3, 1 ] reshape { shape: [ 3 ] }")] {
+        folder.put(&format!("{name}/1/model.onnx"), artifact(1).0);
+        folder.put(&format!("{name}/config.pbtxt"), text(shape));
+    }
+    let engine = engine::fake::FakeEngine::new();
+    engine.set(artifact(1).1, restless());
+    let service = folder.serve(&folder.config(), folder.repository(), engine, Clock::real()).await;
+    let mut client = contracts::inference::grpc_inference_service_client::GrpcInferenceServiceClient::new(
+        service.peer("").unwrap(),
+    );
+    for (name, shape) in [("flat", vec![1, 3]), ("deep", vec![1, 3, 1])] {
+        let asked = ModelInferRequest { model_name: name.into(), ..request() };
+        let answer = client.model_infer(asked).await.unwrap().into_inner();
+        let scores = answer.outputs.iter().find(|output| output.name == "scores").unwrap();
+        assert_eq!((scores.shape.clone(), is_hit(&answer)), (shape, name == "deep"));
+    }
+}
