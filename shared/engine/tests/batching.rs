@@ -308,13 +308,44 @@ async fn many_callers_at_once_get_their_own_answers() {
 /// A model that was quick and then is not: its run on a caller's thread ends at its deadline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_on_its_callers_thread_ends_at_its_deadline() {
-    let Some(session) = load(&model::slow(), Batching::default()).await else { return };
-    session.warm_up(soon()).await.unwrap();
+    let Some(session) = load(&model::wide(), Batching::ALONE).await else { return };
+    let rows = |count: usize| vec![Tensor::of("x", vec![count as i64, 1], &vec![1.0_f32; count]).unwrap()];
     for _ in 0..2 {
-        let options = RunOptions::within(Duration::from_millis(200));
-        let error = session.run(slow(1.0, i64::MAX), vec![], options).await.unwrap_err();
+        // The second of them shows that the model is quick, whatever ran before.
+        session.run(rows(1), vec![], soon()).await.unwrap();
+        session.run(rows(1), vec![], soon()).await.unwrap();
+        let options = RunOptions::within(Duration::from_millis(100));
+        let error = session.run(rows(65_536), vec![], options).await.unwrap_err();
         assert!(matches!(error, EngineError::Deadline { running: true }), "{error}");
     }
-    let answer = session.run(slow(3.0, 1), vec![], soon()).await.unwrap();
-    assert_eq!(answer.outputs[0].values::<f32>().unwrap(), [3.0]);
+    let answer = session.run(rows(1), vec![], soon()).await.unwrap();
+    assert_eq!(answer.outputs[0].shape(), [1, 256]);
+}
+
+/// What waits when a model is let go of was given up before: nobody runs it, and the model's thread ends all the same.
+#[tokio::test]
+async fn a_model_with_requests_that_were_given_up_is_freed() {
+    let Some(session) = load(&model::slow(), Batching::default()).await else { return };
+    let threads = || {
+        let all = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
+        let name =
+            |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        all.map(name).filter(|name| name.starts_with("engine-run")).count()
+    };
+    let busy = occupy(&session).await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(send(&session, slow(1.0, 1), soon()).await);
+    }
+    let with_it = threads();
+    for one in waiting.into_iter().chain([busy]) {
+        one.abort();
+        assert!(one.await.is_err_and(|error| error.is_cancelled()));
+    }
+    drop(session);
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while threads() >= with_it && std::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(threads() < with_it, "the thread of the model is still there");
 }

@@ -182,7 +182,8 @@ impl Life {
     }
 
     /// Completes when answers wait to be sent, and for that long next to nothing of them was. What was given to a call
-    /// that its caller then reset counts as waiting; such a connection is told to go when nothing else happens on it.
+    /// that its caller then reset counts as waiting; such a connection is told to go when nothing else happens on it, and ends
+    /// when nothing happens for that long again.
     async fn stalled(&self, most_ms: u64) {
         let most = Duration::from_millis(most_ms);
         loop {

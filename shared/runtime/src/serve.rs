@@ -141,7 +141,7 @@ impl Bound {
             listeners.spawn(accept(listener, door(Speaks::Http, "http"), open, connections.clone(), ends));
         }
         if let Some(listener) = self.metrics {
-            // Probes and scrapers see the stop to its end, and are not waited for.
+            // Probes and scrapers are answered until the calls have ended, and are not waited for.
             let ends = Ends { closing: gone.clone(), gone: gone.clone() };
             let router = plain(service.metrics.clone(), service.readiness.clone());
             let (stop, limits) = (gone.clone(), limits.clone());

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use report::{Finding, InspectError, Inspection, OperatorSet};
+pub(crate) use walk::MOST_OPERATORS;
 use walk::Walk;
 
 /// What a file may hold.

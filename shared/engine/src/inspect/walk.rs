@@ -12,6 +12,9 @@ use crate::signature::shown;
 /// More findings than this tell nobody more.
 const MAX_FINDINGS: usize = 100;
 
+/// Different operators that are noted.
+pub(crate) const MOST_OPERATORS: usize = 1024;
+
 /// Operators that read other files or run foreign code, whatever their domain is.
 const FORBIDDEN: [&str; 5] = ["EPContext", "PythonOp", "PythonOpGrad", "PyOp", "ATen"];
 
@@ -182,7 +185,7 @@ impl<'a> Walk<'a> {
             let why = format!("operator {operator} reads other files or runs foreign code");
             self.refuse("FORBIDDEN_OPERATOR", path, why);
         }
-        if self.operators.len() < 1024 || self.operators.contains_key(&operator) {
+        if self.operators.len() < MOST_OPERATORS || self.operators.contains_key(&operator) {
             *self.operators.entry(operator).or_default() += 1;
         }
         for attribute in &node.attribute {

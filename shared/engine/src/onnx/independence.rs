@@ -42,9 +42,11 @@ pub(super) fn holds(instances: &mut [Instance], signature: &ModelSignature) -> R
             let requests: Vec<&[Tensor]> = order.iter().map(|at| rows[*at].as_slice()).collect();
             infer(instance, &requests, &wanted)
         };
+        let began = Instant::now();
         let alone = match (0..ROWS).map(|at| run(&[at])).collect::<Result<Vec<_>, _>>() {
             Ok(alone) => alone,
             Err(EngineError::ModelFault(why)) if out_of_memory(&why) => return Err(EngineError::Load(why)),
+            Err(_) if began.elapsed() >= PATIENCE => break,
             Err(_) => continue,
         };
         let holds = [[0, 1, 2].as_slice(), &[2, 0]]

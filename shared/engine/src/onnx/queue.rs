@@ -17,11 +17,16 @@ pub(super) struct Job {
     pub outputs: Vec<String>,
     /// Rows by which it is put together with others; `None` runs alone.
     pub rows: Option<usize>,
+    /// It may run on the thread of another caller.
+    pub light: bool,
     pub options: RunOptions,
     pub queued_at: Instant,
     pub switch: Arc<Switch>,
     pub reply: oneshot::Sender<Result<Answer, EngineError>>,
 }
+
+/// Empty lanes are kept, so that a new request need not make its own, as long as they are no more.
+const FEW_LANES: usize = 16;
 
 /// Requests in their order: by priority, then by time.
 #[derive(Default)]
@@ -34,7 +39,7 @@ struct State {
     waiting: Waiting,
     /// Instances that nobody uses.
     idle: Vec<Instance>,
-    /// A request is about to take the next turn on its own thread.
+    /// A request takes the next turn on its own thread; with one instance, until it has run.
     led: bool,
     closed: bool,
 }
@@ -108,17 +113,22 @@ impl Queue {
         Ok(leads)
     }
 
-    /// What the leader runs next, if there is an instance and something is ready for it.
+    /// What the leader runs next, if there is an instance and all that waits is light. Other instances go on beside it.
     pub fn next(&self) -> Option<Turn> {
         let mut state = lock(&self.state);
-        let State { waiting, idle, closed, .. } = &mut *state;
-        if idle.is_empty() {
+        let State { waiting, idle, led, closed } = &mut *state;
+        if idle.is_empty() || waiting.jobs().any(|job| !job.light) {
             return None;
         }
-        match waiting.group(&self.batching, *closed) {
-            Taken::Group(jobs) => Some(Turn { instance: idle.pop()?, jobs }),
-            Taken::Later(_) | Taken::Nothing => None,
+        let Taken::Group(jobs) = waiting.group(&self.batching, *closed) else { return None };
+        let instance = idle.pop()?;
+        if !idle.is_empty() {
+            *led = false;
+            if waiting.count > 0 {
+                self.wake.notify_one();
+            }
         }
+        Some(Turn { instance, jobs })
     }
 
     /// Nobody leads any more: what waits is for the threads.
@@ -150,6 +160,7 @@ impl Queue {
                         }
                     }
                     Taken::Later(until) => patience = Some(until),
+                    Taken::Nothing if *closed => return None, // what waited was given up
                     Taken::Nothing => {}
                 }
             }
@@ -193,6 +204,7 @@ impl Waiting {
         for lane in self.lanes.values_mut() {
             lane.retain(|job| !job.switch.is_off());
         }
+        self.lanes.retain(|_, lane| !lane.is_empty());
         self.count = self.lanes.values().map(VecDeque::len).sum();
     }
 
@@ -246,6 +258,9 @@ impl Waiting {
             if rows >= most {
                 break;
             }
+        }
+        if self.lanes.len() > FEW_LANES {
+            self.lanes.retain(|_, lane| !lane.is_empty());
         }
         self.count = self.lanes.values().map(VecDeque::len).sum();
         taken

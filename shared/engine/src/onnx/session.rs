@@ -86,7 +86,7 @@ impl OnnxSession {
             instances: count,
             batching,
             in_flight: AtomicUsize::new(0),
-            steady: DECIDED_BY_DATA.iter().all(|operator| !inspection.operators.contains_key(*operator)),
+            steady: is_steady(&inspection.operators),
             queue: Arc::new(queue),
             pace: Arc::default(),
         };
@@ -160,8 +160,8 @@ impl OnnxSession {
         may_lead: bool,
     ) -> Result<(Flight, Reply, bool), EngineError> {
         let (switch, (reply, receive)) = (Arc::new(Switch::default()), oneshot::channel());
-        let (options, queued_at) = (options.clone(), Instant::now());
-        let job = Job { inputs, outputs, rows, options, queued_at, switch: switch.clone(), reply };
+        let (options, queued_at, light) = (options.clone(), Instant::now(), self.is_quick(&inputs));
+        let job = Job { inputs, outputs, rows, light, options, queued_at, switch: switch.clone(), reply };
         let leads = self.queue.push(job, may_lead)?;
         Ok((Flight(switch), receive, leads))
     }
@@ -174,6 +174,12 @@ impl OnnxSession {
             && light()
             && self.batching.as_ref().is_none_or(|batching| batching.delay_us == 0)
     }
+}
+
+/// Whether no operator is there whose length its values decide. Where there are so many that not all were noted, one may be.
+fn is_steady(operators: &std::collections::BTreeMap<String, u64>) -> bool {
+    operators.len() < inspect::MOST_OPERATORS
+        && DECIDED_BY_DATA.iter().all(|operator| !operators.contains_key(*operator))
 }
 
 type Reply = oneshot::Receiver<Result<Answer, EngineError>>;

@@ -115,6 +115,26 @@ pub fn gather() -> ModelProto {
     })
 }
 
+/// y = x through nine layers 256 wide: quick for a row, not for tens of thousands of them, and never by their values.
+pub fn wide() -> ModelProto {
+    let mut node = vec![self::node("MatMul", &["x", "first"], &["h0"])];
+    for layer in 0..8 {
+        let (from, to) =
+            (format!("h{layer}"), if layer == 7 { "y".into() } else { format!("h{}", layer + 1) });
+        node.push(self::node("MatMul", &[&from, "next"], &[&to]));
+    }
+    model(GraphProto {
+        node,
+        initializer: vec![
+            floats("first", &[1, 256], &[0.01; 256]),
+            floats("next", &[256, 256], &vec![0.001; 256 * 256]),
+        ],
+        input: vec![value("x", FLOAT, &[-1, 1])],
+        output: vec![value("y", FLOAT, &[-1, 256])],
+        ..GraphProto::default()
+    })
+}
+
 /// Adds to x for ever.
 pub fn endless() -> ModelProto {
     let body = GraphProto {
