@@ -57,7 +57,7 @@ impl Admission {
         let full = |what| Error::Full { what, after: self.retry };
         let request =
             self.requests.clone().try_acquire_owned().map_err(|_| full("too many requests at a time"))?;
-        // One request larger than all room gets the whole room: the message limit bounds it.
+        // One request larger than all room gets the whole room: the limits of messages and of shared memory bound it.
         let units = (bytes as u64).div_ceil(UNIT).clamp(1, u64::from(self.units)) as u32;
         let bytes =
             self.bytes.clone().try_acquire_many_owned(units).map_err(|_| full("too many bytes at a time"))?;

@@ -45,9 +45,11 @@ impl Gateway {
         call: Call,
     ) -> Result<ModelInferResponse, Error> {
         let (began, stages) = (Instant::now(), runtime::trace::Stages::of_this_span());
+        let shared =
+            self.shared_bytes(&request).inspect_err(|error| self.meters().refused(refusal(error)))?;
         let permit = self
             .admission()
-            .admit(wire::message_bytes(&request).saturating_add(self.shared_bytes(&request)))
+            .admit(wire::message_bytes(&request).saturating_add(shared))
             .inspect_err(|error| self.meters().refused(refusal(error)))?;
         self.quotas()
             .request(call.principal.as_deref().unwrap_or_default())
@@ -82,8 +84,14 @@ impl Gateway {
     }
 
     /// Bytes that a request will take from shared memory.
-    fn shared_bytes(&self, request: &ModelInferRequest) -> usize {
-        self.regions().map_or(0, |_| shared_memory::declared(&request.inputs))
+    fn shared_bytes(&self, request: &ModelInferRequest) -> Result<usize, Error> {
+        let bytes = self.regions().map_or(0, |_| shared_memory::declared(&request.inputs));
+        let most = self.config().admission.bytes;
+        if bytes as u64 > most {
+            let description = format!("{bytes} bytes of shared memory, required at most {most}");
+            return Err(Error::BadRequest(vec![FieldError { field: "inputs".into(), description }]));
+        }
+        Ok(bytes)
     }
 
     fn route(

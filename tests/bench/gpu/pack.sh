@@ -43,7 +43,7 @@ WORK=$(mktemp -d "${TMPDIR:-/tmp}/wlp-pack.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
 mkdir -p "$PACK"/{bin,tests,libraries}
 
-# The executables that cargo makes of the tests, as "PACKAGE-TARGET PATH" a line.
+# The executables that cargo makes of the tests, as "PACKAGE-KIND-TARGET PATH" a line.
 test_programs() {
     local program
     if [ -n "${WLP_BENCH_TESTS:-}" ]; then
@@ -56,13 +56,13 @@ for line in sys.stdin:
     made = json.loads(line)
     if made.get("reason") == "compiler-artifact" and made["profile"]["test"] and made["executable"]:
         package = made["manifest_path"].split("/")[-2]
-        print(package + "-" + made["target"]["name"], made["executable"])'
+        print("-".join([package, made["target"]["kind"][0], made["target"]["name"]]), made["executable"])'
 }
 
 programs
 for program in wlp bench-load bench-floor bench-limit bench-churn bench-sink; do cp "$BIN/$program" "$PACK/bin/"; done
 # these start a program or read files where they were built
-test_programs | grep -v -E '^engine-(probe|shared_models) ' >"$WORK/tests"
+test_programs | grep -v -E '^engine-test-(probe|shared_models) ' >"$WORK/tests"
 [ -s "$WORK/tests" ] || fail "cargo made no tests"
 while read -r name path; do cp "$path" "$PACK/tests/$name"; done <"$WORK/tests"
 models "$PACK/models"

@@ -100,11 +100,19 @@ mod tests {
 
     #[test]
     fn a_child_is_counted() -> anyhow::Result<()> {
-        let mut child = std::process::Command::new("sleep").arg("30").spawn()?;
-        let alone = taken(child.id());
-        let (whole, gone) = (taken(std::process::id()), child.kill().and_then(|()| child.wait()));
-        gone?;
-        assert!(whole?.resident_kib > alone?.resident_kib);
+        // A shell that waits for a child of its own: more than it takes alone.
+        let mut shell = std::process::Command::new("sh").args(["-c", "sleep 2; :"]).spawn()?;
+        let own = |id: u32| {
+            let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+            kib(&status, "VmRSS:")
+        };
+        let mut counted = false;
+        while !counted && shell.try_wait()?.is_none() {
+            let alone = own(shell.id());
+            counted = alone > 0 && taken(shell.id()).is_ok_and(|all| all.resident_kib > alone + 200);
+        }
+        shell.wait()?;
+        assert!(counted);
         assert!(taken(u32::MAX).is_err());
         Ok(())
     }

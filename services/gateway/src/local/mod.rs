@@ -42,7 +42,7 @@ pub(crate) use text::parsed;
 /// The whole repository in [`Repository::load`], as in Triton.
 pub const EVERYTHING: &str = "*";
 
-/// Default deadline of a call: longer than a model may take to load.
+/// Default deadline of a call: longer than one file may take to load. What takes longer goes on when its caller is told so.
 const DEADLINE: Duration = Duration::from_secs(150);
 
 /// Roles of a method that asks for no key.

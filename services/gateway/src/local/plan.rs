@@ -164,7 +164,7 @@ fn intra_threads(config: &ModelConfig, infer: &Infer, wrong: &mut impl FnMut(&st
 /// Where the model runs: a group on a GPU wants one, groups on processors want nothing else, all others are as the server
 /// has it.
 fn provider(config: &ModelConfig, own: &ProviderPolicy) -> ProviderPolicy {
-    let groups = &config.instance_group;
+    let groups: Vec<_> = config.instance_group.iter().filter(|group| !group.passive).collect();
     let gpu = groups.iter().find(|group| group.kind() == Kind::Gpu);
     if let Some(group) = gpu {
         let device = group.gpus.first().and_then(|gpu| u32::try_from(*gpu).ok()).unwrap_or(own.device);

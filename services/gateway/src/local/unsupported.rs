@@ -1,4 +1,4 @@
-//! What a configuration asks for and this server does not do: named, never passed over.
+//! What a configuration asks for and this server does not do: refused where answers would change, else passed over by name.
 
 use contracts::inference::model_config::SchedulingChoice;
 use contracts::inference::model_sequence_batching::StrategyChoice;

@@ -55,7 +55,9 @@ fn one(
     model: Option<&Path>,
     most: usize,
 ) -> Result<Sample, Vec<FieldError>> {
-    let rows = stated.is_batched().then_some(sample.batch_size);
+    // Each request of a sequence is one row.
+    let several = crate::sequence::of(&stated.config).is_none();
+    let rows = stated.is_batched().then_some(if several { sample.batch_size } else { 1 });
     let largest = stated.config.max_batch_size.max(1).unsigned_abs();
     if sample.batch_size > largest {
         let description = format!("{}, required at most {largest}", sample.batch_size);

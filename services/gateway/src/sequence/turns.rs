@@ -37,7 +37,7 @@ struct Table {
 struct Open {
     seat: Arc<tokio::sync::Mutex<Seat>>,
     /// Ends with the request that came last.
-    tail: Option<oneshot::Receiver<()>>,
+    tail: Option<Before>,
     /// Requests that wait or run.
     pending: usize,
     /// Its last request has come.
@@ -57,6 +57,10 @@ struct Seat {
     state: Vec<Tensor>,
 }
 
+/// Ends with a request. One that was given up while it waited leaves what it waited for.
+#[derive(Debug)]
+struct Before(oneshot::Receiver<Before>);
+
 /// A request in its sequence. Whatever becomes of it, the next one has its turn when this is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -68,10 +72,10 @@ pub(super) struct Turn {
     seat: Arc<tokio::sync::Mutex<Seat>>,
     /// Ends with the request before this one. A lock alone keeps no order: a task that has had its share of time is not
     /// put in its line.
-    before: Option<oneshot::Receiver<()>>,
+    before: Option<Before>,
     held: Option<OwnedMutexGuard<Seat>>,
-    /// Dropped with this one, which the next one waits for.
-    _after: oneshot::Sender<()>,
+    /// Goes with this one, which the next one waits for.
+    after: Option<oneshot::Sender<Before>>,
 }
 
 /// Tells a client that its sequence has not begun.
@@ -124,11 +128,11 @@ impl Turns {
         open.ending = end;
         open.beginning += u64::from(start);
         let (after, next) = oneshot::channel();
-        let before = open.tail.replace(next);
+        let before = open.tail.replace(Before(next));
         let (beginning, seat) = (open.beginning, open.seat.clone());
         drop(table);
         let turns = self.clone();
-        Ok(Turn { turns, id, start, end, beginning, seat, before, held: None, _after: after })
+        Ok(Turn { turns, id, start, end, beginning, seat, before, held: None, after: Some(after) })
     }
 
     /// Ends sequences that have been idle for too long; gives when to look again.
@@ -169,11 +173,11 @@ impl Turn {
     /// [`EngineError::Deadline`]; [`EngineError::BadInput`] if the sequence's beginning never reached the model.
     pub async fn come(&mut self, deadline: Option<Instant>) -> Result<(), EngineError> {
         let (seat, turns) = (self.seat.clone(), self.turns.clone());
-        let (start, before) = (self.start, self.before.take());
+        let (start, before) = (self.start, &mut self.before);
         let waited = async move {
-            if let Some(before) = before {
-                // Nothing is ever sent. One that was given up ends early: whoever is before it has the seat.
-                let _ended = before.await;
+            while let Some(Before(ended)) = before {
+                let earlier = ended.await.ok();
+                *before = earlier;
             }
             let mut seat = seat.lock_owned().await;
             if start && seat.slot.is_none() {
@@ -241,6 +245,10 @@ impl Drop for Turn {
         };
         if open.pending == 0 && !goes_on() {
             table.open.remove(&self.id);
+        }
+        drop(table);
+        if let (Some(before), Some(after)) = (self.before.take(), self.after.take()) {
+            let _gone_too = after.send(before);
         }
     }
 }

@@ -182,6 +182,25 @@ async fn the_order_holds_in_one_busy_task() {
 }
 
 #[tokio::test]
+async fn one_that_is_given_up_lets_nobody_pass_who_is_before_it() {
+    let turns = turns(1, 0, LONG);
+    let mut first = turns.enter(id(1), true, false).unwrap();
+    let mut second = turns.enter(id(1), false, false).unwrap();
+    let given_up = turns.enter(id(1), false, false).unwrap();
+    let mut last = turns.enter(id(1), false, true).unwrap();
+    first.come(None).await.unwrap();
+    let mut second_waits = Box::pin(second.come(None));
+    assert!(there(&mut second_waits).is_none());
+    drop(given_up);
+    let mut last_waits = Box::pin(last.come(None));
+    first.done(Vec::new());
+    assert!(there(&mut last_waits).is_none(), "the second has not been");
+    second_waits.await.unwrap();
+    second.done(Vec::new());
+    last_waits.await.unwrap();
+}
+
+#[tokio::test]
 async fn one_that_is_given_up_lets_nobody_pass() {
     let turns = turns(1, 0, LONG);
     let mut first = turns.enter(id(1), true, false).unwrap();

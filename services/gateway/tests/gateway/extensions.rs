@@ -20,8 +20,8 @@ use tower::ServiceExt;
 use super::folder::Folder;
 use super::stage::{KEY, Stage, artifact, request};
 
-/// Scores 0.25, 0.5, 0.25 for every row; a text of the third class fails.
-fn judge() -> Outputs {
+/// Label 1 and scores 0.25, 0.5, 0.25 for every row.
+pub fn judge() -> Outputs {
     Arc::new(|_, inputs| {
         let rows = inputs[0].rows();
         let scores: Vec<f32> = (0..rows).flat_map(|_| [0.25, 0.5, 0.25]).collect();

@@ -11,15 +11,11 @@ use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
 use super::stage::{Stage, request, until};
+use super::together::redis;
 
 /// The stores that a gateway may have.
 pub fn stores() -> Vec<String> {
-    let redis = std::env::var("WLP_TEST_REDIS_URL");
-    if redis.is_err() {
-        assert!(std::env::var("CI").is_err(), "WLP_TEST_REDIS_URL is not set");
-        eprintln!("skipped on Redis: WLP_TEST_REDIS_URL is not set");
-    }
-    ["memory:".to_owned()].into_iter().chain(redis).collect()
+    ["memory:".to_owned()].into_iter().chain(redis()).collect()
 }
 
 /// A caller that no other test has, so that its budget is nobody else's.

@@ -4,7 +4,8 @@ use contracts::registry::v1::{Route, Routes};
 
 use super::stage::{Stage, artifact, request, until};
 
-fn redis() -> Option<String> {
+/// Its address; without one the tests on it say so, and with `CI=true` fail.
+pub fn redis() -> Option<String> {
     match std::env::var("WLP_TEST_REDIS_URL") {
         Ok(url) => Some(url),
         Err(_) if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("WLP_TEST_REDIS_URL is not set"),
