@@ -61,6 +61,12 @@ pub struct Serve {
     /// user may read and write.
     #[arg(long)]
     shared_memory: bool,
+    /// Where traces go, by OTLP over gRPC; empty for nowhere.
+    #[arg(long, env = "WLP_OTLP_ENDPOINT", default_value = "")]
+    otlp_endpoint: String,
+    /// Share of requests that are traced, of those whose callers do not say; 0 to 1.
+    #[arg(long, default_value_t = 0.01)]
+    trace_share: f64,
     /// With `--model-control poll`: seconds between two looks at the folder.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     poll_seconds: u64,
@@ -92,7 +98,7 @@ enum ModelControl {
 impl Serve {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         self.check()?;
-        let _telemetry = runtime::telemetry::init("wlp", &embedded::telemetry(Telemetry::default(), None))?;
+        let _telemetry = runtime::telemetry::init("gateway", &self.telemetry())?;
         // Taken before anything is loaded: what cannot listen is known at once.
         let listen = Listen { rpc: self.grpc, metrics: Some(self.metrics), http: Some(self.rest) };
         let bound = runtime::bind(listen).await?;
@@ -118,6 +124,11 @@ impl Serve {
             "--load-model needs --model-control explicit"
         );
         Ok(())
+    }
+
+    fn telemetry(&self) -> Telemetry {
+        let configured = Telemetry { sample_ratio: self.trace_share, ..Telemetry::default() };
+        embedded::telemetry(configured, Some(self.otlp_endpoint.as_str()))
     }
 
     /// ONNX Runtime, then the models.
@@ -295,6 +306,9 @@ mod tests {
         assert_eq!((infer.max_rows, infer.batching.max_rows, infer.batching.delay_us), (8, 8, 50));
         assert_eq!((infer.instances, infer.intra_threads), (2, 3));
         assert_eq!((infer.provider.preferred, infer.provider.allow_fallback), (vec![Provider::Cuda], false));
+        let traced =
+            parsed(&["--otlp-endpoint", "http://127.0.0.1:4317", "--trace-share", "0.5"]).telemetry();
+        assert_eq!((traced.otlp_endpoint.as_str(), traced.sample_ratio), ("http://127.0.0.1:4317", 0.5));
         assert!(Line::try_parse_from(["serve", "models", "--max-batch", "0"]).is_err());
         assert!(parsed(&["--load-model", "a"]).check().is_err());
         let explicit = parsed(&["--model-control", "explicit", "--load-model", "a", "--load-model", "b"]);
