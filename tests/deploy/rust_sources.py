@@ -49,10 +49,14 @@ def calls(service):
 
 def known_settings(service):
     """Every key that a service's configuration has, as tuples: ("listen",), ("database", "url")."""
-    structs = struct_fields((ROOT / "shared/runtime/src/config.rs").read_text()) | struct_fields(config_text(service))
+    names = ("runtime/src/config.rs", "runtime/src/transport.rs", "engine/src/session.rs", "engine/src/probe/mod.rs")
+    structs = {}
+    for text in [*((ROOT / "shared" / name).read_text() for name in names), config_text(service)]:
+        structs |= struct_fields(text)
 
     def below(struct):
         for field, kind in structs[struct].items():
+            kind = kind.rsplit("::")[-1]
             yield from [(field, *rest) for rest in below(kind)] if kind in structs else [(field,)]
 
     return set(below("Config"))
@@ -95,7 +99,9 @@ def metrics():
         registered = re.findall(pattern, text)
         assert len(registered) == len(re.findall(r'\.register\w*\(\s*"wlp_', text)), f"{path}: a registration is not understood"
         for name, handle in registered:
-            fields = re.findall(rf"\b{handle.split('.')[-1]}:\s*([A-Z].*?),?$", text, re.M)
+            field = rf"\b{handle.split('.')[-1]}:\s*([A-Z].*?),?$"
+            # one that is handed on is a field of what it is handed to
+            fields = re.findall(field, text, re.M) or re.findall(field, code(owner), re.M)
             held = [held for held in (kind_of(text, field) for field in fields) if held[0] in SUFFIXES]
             assert held, f"{path}: what does {handle} hold?"
             found[name] = Metric(name, *held[0], owner, path)

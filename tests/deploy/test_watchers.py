@@ -54,7 +54,9 @@ def test_example_settings(service):
     assert settings["listen"] == f"127.0.0.1:{rpc}" and settings["metrics_listen"] == f"127.0.0.1:{metrics}"
     assert settings.get("rest_listen") == (f"127.0.0.1:{REST[service]}" if service in REST else None)
     assert settings.get("peers", {}) == {c.replace("-", "_"): f"http://127.0.0.1:{SERVICES[c][0]}" for c in calls}
-    keys = set()
-    for key, value in settings.items():
-        keys |= {variable(service, key, k) for k in value} if isinstance(value, dict) else {variable(service, key)}
-    assert keys <= useful_keys(service)
+
+    def below(table, *path):
+        for key, value in table.items():
+            yield from below(value, *path, key) if isinstance(value, dict) else [variable(service, *path, key)]
+
+    assert set(below(settings)) <= useful_keys(service)

@@ -16,6 +16,7 @@ mod reviews;
 mod rollback;
 mod rollout;
 mod serving;
+mod shadow;
 mod story;
 mod tracing;
 mod training;

@@ -87,11 +87,11 @@ impl Quotas {
         let (refused, up, alone) = (Family::default(), Gauge::default(), Counter::default());
         metrics.register(|to| {
             let help = "Requests over a limit of their caller";
-            to.register("wlp_gateway_limited", help, Family::clone(&refused));
+            to.register("wlp_gateway_limited", help, refused.clone());
             let help = "1 while the key-value store keeps the budgets of callers, 0 while this gateway does by itself";
-            to.register("wlp_gateway_limits_shared", help, Gauge::clone(&up));
+            to.register("wlp_gateway_limits_shared", help, up.clone());
             let help = "Times that units of a limit were taken without the other gateways";
-            to.register("wlp_gateway_limits_alone", help, Counter::clone(&alone));
+            to.register("wlp_gateway_limits_alone", help, alone.clone());
         });
         let units = Units { shared: Shared::new(kv, "limits", up), own: MemoryKv::new(MOST_LOCAL), alone };
         let own = limits.callers.iter().map(|own| (own.principal.clone(), own.limit)).collect();
