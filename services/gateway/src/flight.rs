@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::backends::{Backend, Outcome};
+use crate::experiment::Running;
 use crate::breaker::{Breaker, Fault};
 use crate::gateway::Gateway;
 use crate::shadow::{Copied, Shadow};
@@ -32,6 +33,8 @@ pub struct Flight {
     pub ended: bool,
     /// It was answered from the cache: it shows nothing of the version.
     pub recalled: bool,
+    /// Counts the arms of the endpoint's experiment.
+    pub experiment: Option<Arc<Running>>,
     /// Gets copies of a share of the endpoint's requests.
     pub shadow: Option<Arc<Shadow>>,
     /// What it gets of this one.
@@ -71,6 +74,9 @@ impl Flight {
         backend.stats.ended(outcome, took, now);
         if self.recalled {
             return;
+        }
+        if let Some(experiment) = &self.experiment {
+            experiment.arm(self.canary).note(outcome, took);
         }
         backend.observer.note(
             now,

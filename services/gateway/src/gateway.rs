@@ -26,6 +26,7 @@ use crate::backends::Board;
 use crate::breaker::Breakers;
 use crate::cache::Cache;
 use crate::config::Config;
+use crate::experiment;
 use crate::local::Local;
 use crate::metrics::Meters;
 use crate::observe::Observing;
@@ -96,6 +97,7 @@ pub(crate) struct Parts {
     pub(crate) quotas: Quotas,
     pub(crate) cache: Cache,
     pub(crate) shadows: Shadows,
+    pub(crate) experiments: experiment::Known,
     pub(crate) readiness: Readiness,
     pub(crate) policy: ArcSwap<Policy>,
     pub(crate) live: ArcSwap<Live>,
@@ -146,6 +148,9 @@ impl Gateway {
     }
     pub fn observing(&self) -> &Observing {
         &self.0.observing
+    }
+    pub fn experiments(&self) -> &experiment::Known {
+        &self.0.experiments
     }
     pub fn shadows(&self) -> &Shadows {
         &self.0.shadows

@@ -121,6 +121,7 @@ impl Gateway {
             ran: Arc::default(),
             ended: false,
             recalled: false,
+            experiment: endpoint.experiment.clone(),
             shadow: endpoint.shadow.clone(),
             copied: None,
         })

@@ -11,6 +11,7 @@
 //! - `sequence/` runs requests that belong together in their order; `shared_memory/` takes tensors from callers on this host.
 //! - `shadow/` copies a share of the requests to a staged version and compares what it answers.
 //! - `quota/` keeps the limits of callers, `cache/` the answers that may be given again.
+//! - `experiment/` counts the arms of a declared comparison of a canary with stable.
 //! - `observe/` notes sketches for the monitor; `store/` keeps on disk what a restart without a registry needs.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -21,6 +22,7 @@ mod breaker;
 mod cache;
 mod config;
 mod error;
+mod experiment;
 mod flight;
 mod gateway;
 mod handlers;
@@ -146,6 +148,7 @@ impl Given {
             meters: metrics::Meters::new(&metrics),
             breakers: breaker::Breakers::default(),
             observing: observe::Observing::new(&config.observe, spool),
+            experiments: experiment::Known::default(),
             shadows: shadow::Shadows::new(&config.shadow, &metrics),
             readiness: Readiness::new(),
             policy: ArcSwap::from_pointee(Policy::builtin().clone()),

@@ -99,6 +99,7 @@ mutations! {
         "RehearseRollback" RehearseRollbackRequest,
         "StartShadow" StartShadowRequest,
         "StopShadow" StopShadowRequest,
+        "DeclareExperiment" DeclareExperimentRequest,
         "StartRollout" StartRolloutRequest,
         "AdvanceRollout" AdvanceRolloutRequest,
         "PauseRollout" PauseRolloutRequest,

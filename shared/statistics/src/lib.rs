@@ -18,6 +18,7 @@ pub mod calibration;
 pub mod canary;
 pub mod categories;
 pub mod classification;
+pub mod confidence_sequence;
 pub mod contingency;
 mod counts;
 pub mod detector;

@@ -76,6 +76,7 @@ pub(super) fn empty(route: &wire::Route) -> Endpoint {
         targets: Vec::new(),
         split: Arc::new(Split::new(Vec::new())),
         breaker: None,
+        experiment: None,
         shadow: None,
         by_number: false,
     }

@@ -107,7 +107,11 @@ impl Reconciler {
             let before = old.endpoints.get(&route.endpoint);
             let endpoint = self.serving(route, &ready, waits, before, &routes.revoked_digests);
             let shadow = self.shadow(accepted, route);
-            endpoints.insert(route.endpoint.clone(), endpoint.shadowed_by(shadow));
+            // Arms are counted for what the table says, once it is what is served.
+            let counted = if waits { before.and_then(|before| before.experiment.clone()) } else {
+                self.gateway.experiments().counts(route, self.gateway.clock().now())
+            };
+            endpoints.insert(route.endpoint.clone(), endpoint.watched_by(shadow, counted));
         }
         let shadowed: Vec<&str> = routes
             .routes
@@ -116,6 +120,7 @@ impl Reconciler {
             .map(|one| one.endpoint.as_str())
             .collect();
         self.gateway.shadows().known().keep_only(&shadowed, endpoints.keys());
+        self.gateway.experiments().keep_only(endpoints.keys());
         let news = *self.gateway.board().rows() != rows;
         self.gateway.board().put(rows);
         self.part(&old, &endpoints);

@@ -2,7 +2,8 @@
 
 use contracts::gateway::v1::serving_service_server::ServingService;
 use contracts::gateway::v1::{
-    ListBackendsRequest, ListBackendsResponse, ListShadowsRequest, ListShadowsResponse, ServedBackend,
+    ListBackendsRequest, ListBackendsResponse, ListExperimentsRequest, ListExperimentsResponse,
+    ListShadowsRequest, ListShadowsResponse, ServedBackend,
 };
 use contracts::time::to_wire;
 use tonic::{Request, Response, Status};
@@ -35,6 +36,14 @@ impl ServingService for Gateway {
     ) -> Result<Response<ListShadowsResponse>, Status> {
         let shadows = self.shadow_comparisons(&request.into_inner().endpoint);
         Ok(Response::new(ListShadowsResponse { shadows, gateway: self.id().to_owned() }))
+    }
+
+    async fn list_experiments(
+        &self,
+        request: Request<ListExperimentsRequest>,
+    ) -> Result<Response<ListExperimentsResponse>, Status> {
+        let experiments = self.experiment_results(&request.into_inner().endpoint);
+        Ok(Response::new(ListExperimentsResponse { experiments, gateway: self.id().to_owned() }))
     }
 }
 

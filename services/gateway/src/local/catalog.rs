@@ -69,6 +69,7 @@ impl Model {
                 targets,
                 split: Arc::new(Split::new(shares)),
                 breaker: None,
+                experiment: None,
                 shadow: None,
                 by_number: true,
             })

@@ -6,6 +6,7 @@ use super::{Split, key};
 use crate::Error;
 use crate::backends::Backend;
 use crate::breaker::Breaker;
+use crate::experiment::Running;
 use crate::shadow::Shadow;
 
 /// A backend with its share.
@@ -36,6 +37,8 @@ pub struct Endpoint {
     pub split: Arc<Split>,
     /// Judges the canary.
     pub breaker: Option<Arc<Breaker>>,
+    /// Counts the arms of its experiment.
+    pub experiment: Option<Arc<Running>>,
     /// Gets copies of a share of the requests.
     pub shadow: Option<Arc<Shadow>>,
     /// Every loaded version answers a request that names it, with or without a share.
@@ -73,19 +76,23 @@ impl Endpoint {
         };
         let breaker = |one: &Self| one.breaker.as_ref().map(Arc::as_ptr);
         let shadow = |one: &Self| one.shadow.as_ref().map(Arc::as_ptr);
+        let experiment = |one: &Self| one.experiment.as_ref().map(Arc::as_ptr);
         of(self) == of(other)
             && breaker(self) == breaker(other)
             && shadow(self) == shadow(other)
+            && experiment(self) == experiment(other)
             && self.targets.len() == other.targets.len()
             && self.targets.iter().zip(&other.targets).all(same)
     }
 
-    /// The same endpoint with that version in its shadow, or without any.
-    pub fn shadowed_by(self: Arc<Self>, shadow: Option<Arc<Shadow>>) -> Arc<Self> {
-        if self.shadow.as_ref().map(Arc::as_ptr) == shadow.as_ref().map(Arc::as_ptr) {
-            return self;
-        }
-        Arc::new(Self { shadow, ..Self::clone(&self) })
+    /// The same endpoint with that version in its shadow and that experiment, or without.
+    pub fn watched_by(
+        self: Arc<Self>,
+        shadow: Option<Arc<Shadow>>,
+        experiment: Option<Arc<Running>>,
+    ) -> Arc<Self> {
+        let next = Self { shadow, experiment, ..Self::clone(&self) };
+        if next.is_as(&self) { self } else { Arc::new(next) }
     }
 
     /// Percent that each target takes now: nothing for a canary that has tripped, and then all for stable.

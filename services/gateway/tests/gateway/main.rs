@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod breaker;
+mod experiment;
 mod cache;
 mod cancel;
 mod extensions;

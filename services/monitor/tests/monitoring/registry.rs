@@ -164,6 +164,7 @@ impl RolloutService for Registry {
         rehearse_rollback(RehearseRollbackRequest) -> Rollout;
         start_shadow(StartShadowRequest) -> Rollout;
         stop_shadow(StopShadowRequest) -> Rollout;
+        declare_experiment(DeclareExperimentRequest) -> Rollout;
         start_rollout(StartRolloutRequest) -> Rollout;
         resume_rollout(ResumeRolloutRequest) -> Rollout;
         close_rollout(CloseRolloutRequest) -> Rollout;

@@ -3,6 +3,7 @@
 #[path = "../registry/desk.rs"]
 #[allow(dead_code)]
 mod desk;
+mod experiment;
 mod gates;
 mod incidents;
 mod line;

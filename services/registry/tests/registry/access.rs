@@ -70,6 +70,7 @@ fn service_and_end(policy: &Policy) -> Wanted {
         ("RolloutService/RehearseRollback", matrix(Action::RollOut)),
         ("RolloutService/StartShadow", matrix(Action::RollOut)),
         ("RolloutService/StopShadow", matrix(Action::RollOut)),
+        ("RolloutService/DeclareExperiment", matrix(Action::RollOut)),
         ("RolloutService/StartRollout", matrix(Action::RollOut)),
         ("RolloutService/AdvanceRollout", policy.gates.g4_observers.value.clone()),
         ("RolloutService/RollBack", union([matrix(Action::RollBack), matrix(Action::RollBackForSecurity)])),

@@ -4,6 +4,7 @@ mod audit;
 mod demo;
 mod embedded;
 mod evaluate;
+mod experiment;
 mod gate;
 mod health;
 mod import;
@@ -57,6 +58,9 @@ enum Command {
     /// Sends copies of production's requests to a staged version, and compares what it answers.
     #[command(subcommand)]
     Shadow(shadow::Shadow),
+    /// Compares a canary with stable for what was declared before.
+    #[command(subcommand)]
+    Experiment(experiment::Experiment),
     /// Prints a resource by its name, `models/digits/versions/1.2.0` or `digits-v1.2.0`.
     Get(resources::Get),
     /// Prints the resources of a collection, `models` or `models/digits/versions`.
@@ -183,6 +187,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit(audit) => audit.run().await,
         Command::Gate(gate) => gate.run().await,
         Command::Shadow(shadow) => shadow.run().await,
+        Command::Experiment(experiment) => experiment.run().await,
         Command::Get(get) => get.run().await,
         Command::List(list) => list.run().await,
         Command::Import(import) => import.run().await,

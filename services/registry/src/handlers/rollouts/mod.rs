@@ -1,6 +1,7 @@
 //! Rollouts: one change of a deployment's traffic split, with its deployment record (§8.1 to §8.3).
 
 pub mod checks;
+mod experiment;
 mod items;
 mod ladder;
 pub mod revocation;
@@ -88,6 +89,13 @@ impl RolloutService for Registry {
     }
 
     async fn stop_shadow(&self, request: Request<StopShadowRequest>) -> Result<Response<Rollout>, Status> {
+        self.carry_out(request).await
+    }
+
+    async fn declare_experiment(
+        &self,
+        request: Request<DeclareExperimentRequest>,
+    ) -> Result<Response<Rollout>, Status> {
         self.carry_out(request).await
     }
 

@@ -153,8 +153,9 @@ async fn production(
         Some(rollout) if !backends.is_empty() => shadow(versions, rollout).await?,
         _ => None,
     };
+    let experiment = canary.and_then(|rollout| rollout.experiment.clone());
     let deployment = deployment.name.clone();
-    Ok(Route { endpoint: name, deployment, staging: false, backends, rollout, shadow })
+    Ok(Route { endpoint: name, deployment, staging: false, backends, rollout, shadow, experiment })
 }
 
 /// The staged version of a rollout that was asked to get copies, until it starts.
@@ -190,6 +191,7 @@ async fn staging(
         backends: backend.into_iter().collect(),
         rollout: rollout.name.clone(),
         shadow: None,
+        experiment: None,
     })
 }
 
