@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::backends::{Backend, Outcome};
-use crate::experiment::Running;
 use crate::breaker::{Breaker, Fault};
+use crate::experiment::Running;
 use crate::gateway::Gateway;
 use crate::shadow::{Copied, Shadow};
 

@@ -1,8 +1,8 @@
 //! Confidence sequences: intervals that hold at all looks together, so that one may look as often as one likes and stop when
 //! one has seen enough.
 
-use crate::error::{Error, Result, open_unit};
 use crate::eprocess::beta_mixture_log_e;
+use crate::error::{Error, Result, open_unit};
 use crate::interval::Interval;
 use crate::moments::Moments;
 
@@ -86,7 +86,7 @@ fn radius(of: &Moments, confidence: f64) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::random::SplitMix64;
 
     #[test]
     fn the_evidence_at_the_ends_is_one_over_the_error() {
@@ -125,7 +125,7 @@ mod tests {
     fn both_hold_at_every_look() {
         let (mut rates, mut means) = (0, 0);
         for seed in 0..200 {
-            let mut random = Random::new(seed);
+            let mut random = SplitMix64::new(seed);
             let (mut a, mut b) = ((0_u64, 0_u64), (0_u64, 0_u64));
             let (mut low, mut high) = (Moments::default(), Moments::default());
             let (mut missed_rate, mut missed_mean) = (false, false);

@@ -108,7 +108,9 @@ impl Reconciler {
             let endpoint = self.serving(route, &ready, waits, before, &routes.revoked_digests);
             let shadow = self.shadow(accepted, route);
             // Arms are counted for what the table says, once it is what is served.
-            let counted = if waits { before.and_then(|before| before.experiment.clone()) } else {
+            let counted = if waits {
+                before.and_then(|before| before.experiment.clone())
+            } else {
                 self.gateway.experiments().counts(route, self.gateway.clock().now())
             };
             endpoints.insert(route.endpoint.clone(), endpoint.watched_by(shadow, counted));

@@ -50,9 +50,16 @@ async fn a_slower_canary_is_found_and_each_step_has_counts_of_its_own() {
     let seen = results(&stage).await.remove(0);
     let (stable, canary) = (seen.stable.clone().unwrap(), seen.canary.clone().unwrap());
     assert_eq!((stable.requests, canary.requests), (180, 60));
-    assert_eq!((stable.version.as_str(), canary.version.as_str()), ("models/scorer/versions/1.0.0", "models/scorer/versions/1.1.0"));
+    assert_eq!(
+        (stable.version.as_str(), canary.version.as_str()),
+        ("models/scorer/versions/1.0.0", "models/scorer/versions/1.1.0")
+    );
     assert!(canary.mean_latency_ms.unwrap() >= 20.0, "{canary:?}");
-    assert!(seen.running && seen.lower.unwrap() < seen.difference.unwrap() && seen.difference.unwrap() < seen.upper.unwrap());
+    assert!(
+        seen.running
+            && seen.lower.unwrap() < seen.difference.unwrap()
+            && seen.difference.unwrap() < seen.upper.unwrap()
+    );
     assert_eq!(seen.verdict(), Verdict::CanaryWorse, "{seen:?}");
 
     running(&stage, 2, 50, Metric::Latency).await;
@@ -61,7 +68,8 @@ async fn a_slower_canary_is_found_and_each_step_has_counts_of_its_own() {
     assert_eq!(steps.len(), 2, "{steps:?}");
     assert_eq!((steps[0].running, steps[0].canary_percent), (false, 25));
     assert_eq!((steps[1].running, steps[1].canary_percent, steps[1].verdict()), (true, 50, Verdict::TooFew));
-    let counted: u64 = [&steps[1].stable, &steps[1].canary].iter().map(|arm| arm.as_ref().unwrap().requests).sum();
+    let counted: u64 =
+        [&steps[1].stable, &steps[1].canary].iter().map(|arm| arm.as_ref().unwrap().requests).sum();
     assert_eq!(counted, 1);
 }
 

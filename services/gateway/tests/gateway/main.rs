@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod breaker;
-mod experiment;
 mod cache;
 mod cancel;
+mod experiment;
 mod extensions;
 mod folder;
 mod lane;

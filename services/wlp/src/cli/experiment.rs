@@ -122,10 +122,10 @@ fn table(result: &ExperimentResult) -> String {
         let arm = arm.clone().unwrap_or_default();
         let ArmResult { requests, model_faults, mean_latency_ms, p95_latency_ms, version, .. } = &arm;
         let (mean, p95) = (number(*mean_latency_ms), number(*p95_latency_ms));
-        let _ = writeln!(text, "  {name:8} {requests:>10} {model_faults:>10} {mean:>12} {p95:>12}  {version}");
+        let _ =
+            writeln!(text, "  {name:8} {requests:>10} {model_faults:>10} {mean:>12} {p95:>12}  {version}");
     }
-    let (difference, lower, upper) =
-        (number(result.difference), number(result.lower), number(result.upper));
+    let (difference, lower, upper) = (number(result.difference), number(result.lower), number(result.upper));
     let _ = writeln!(
         text,
         "  {}, canary less stable: {difference}, between {lower} and {upper} ({} of all looks): {}",

@@ -10,6 +10,7 @@ mod placement;
 mod queue;
 mod seat;
 mod session;
+mod sizes;
 mod switch;
 mod texts;
 mod transfer;

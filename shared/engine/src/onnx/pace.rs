@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::sizes::Sizes;
 use crate::Counts;
 
 /// A run that takes less than this costs less on its caller's thread than the two wake-ups that another thread costs.
@@ -11,7 +12,7 @@ pub(super) const QUICK: Duration = Duration::from_micros(300);
 /// Requests in a row that ran alone, after which one does not look for company any more,
 const SOLITARY: u32 = 32;
 /// but for every so many of them.
-const LOOK_AGAIN: u32 = 16;
+const LOOK_AGAIN: u32 = 128;
 
 /// The pace of one model.
 #[derive(Debug, Default)]
@@ -20,19 +21,30 @@ pub(super) struct Pace {
     solitary: AtomicU32,
     runs: AtomicU64,
     rows: AtomicU64,
+    sizes: Sizes,
 }
 
 impl Pace {
+    /// Of a model whose runs have the best of these sizes.
+    pub fn of(sizes: Sizes) -> Self {
+        Self { sizes, ..Self::default() }
+    }
+
     /// A run ended.
     pub fn ran(&self, rows: usize, took: Duration) {
         self.runs.fetch_add(1, Ordering::Relaxed);
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
-        self.took(took);
+        self.quick.store(took < QUICK, Ordering::Relaxed);
     }
 
-    /// How long the last run took.
-    pub fn took(&self, took: Duration) {
-        self.quick.store(took < QUICK, Ordering::Relaxed);
+    /// A run of that many rows succeeded.
+    pub fn succeeded(&self, rows: usize, took: Duration) {
+        self.sizes.ran(rows, took.as_secs_f64());
+    }
+
+    /// How many of the rows that wait the next run takes at most; `None` where it takes all it may.
+    pub fn size_of(&self, waiting: usize) -> Option<usize> {
+        self.sizes.next(waiting)
     }
 
     /// So many requests ran together.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::instance::Instance;
+use super::pace::Pace;
 use super::switch::Switch;
 use crate::{Answer, Batching, EngineError, RunOptions, Tensor};
 
@@ -114,13 +115,13 @@ impl Queue {
     }
 
     /// What the leader runs next, if there is an instance and all that waits is light. Other instances go on beside it.
-    pub fn next(&self) -> Option<Turn> {
+    pub fn next(&self, pace: &Pace) -> Option<Turn> {
         let mut state = lock(&self.state);
         let State { waiting, idle, led, closed } = &mut *state;
         if idle.is_empty() || waiting.jobs().any(|job| !job.light) {
             return None;
         }
-        let Taken::Group(jobs) = waiting.group(&self.batching, *closed) else { return None };
+        let Taken::Group(jobs) = waiting.group(&self.batching, pace, *closed) else { return None };
         let instance = idle.pop()?;
         if !idle.is_empty() {
             *led = false;
@@ -141,7 +142,7 @@ impl Queue {
     }
 
     /// Waits until there is something to run and an instance to run it on; `None` once the queue is closed and empty.
-    pub fn turn(&self) -> Option<Turn> {
+    pub fn turn(&self, pace: &Pace) -> Option<Turn> {
         let mut state = lock(&self.state);
         loop {
             if state.closed && state.waiting.count == 0 {
@@ -150,7 +151,7 @@ impl Queue {
             let State { waiting, idle, led, closed } = &mut *state;
             let mut patience = None;
             if !idle.is_empty() && !*led {
-                match waiting.group(&self.batching, *closed) {
+                match waiting.group(&self.batching, pace, *closed) {
                     Taken::Group(jobs) => {
                         if let Some(instance) = idle.pop() {
                             if waiting.count > 0 && !idle.is_empty() {
@@ -209,7 +210,7 @@ impl Waiting {
     }
 
     /// Takes the head with those behind it that fit to it, unless it still waits for more of them.
-    fn group(&mut self, batching: &Batching, closed: bool) -> Taken {
+    fn group(&mut self, batching: &Batching, pace: &Pace, closed: bool) -> Taken {
         while self.jobs().next().is_some_and(|head| head.switch.is_off()) {
             self.pop();
         }
@@ -217,18 +218,20 @@ impl Waiting {
         let Some(rows) = head.rows.filter(|rows| *rows < batching.max_rows) else {
             return Taken::Group(self.pop().into_iter().collect());
         };
-        let mut most = batching.max_rows;
-        if batching.delay_us > 0 || !batching.preferred.is_empty() {
-            let fitting = self.jobs().skip(1).filter(|job| alike(head, job)).filter_map(|job| job.rows);
-            let there = fitting.fold(rows, |sum, rows| sum.saturating_add(rows));
-            let until = head.queued_at + Duration::from_micros(batching.delay_us);
-            if there < batching.full() && !closed && Instant::now() < until {
-                return Taken::Later(until);
+        let mut there = rows;
+        for more in self.jobs().skip(1).filter(|job| alike(head, job)).filter_map(|job| job.rows) {
+            if there >= batching.max_rows {
+                break;
             }
-            let preferred = batching.preferred.iter().copied().filter(|rows| *rows <= there.min(most));
-            most = preferred.max().unwrap_or(most);
+            there = there.saturating_add(more);
         }
-        Taken::Group(self.take(most))
+        let until = head.queued_at + Duration::from_micros(batching.delay_us);
+        if batching.delay_us > 0 && there < batching.full() && !closed && Instant::now() < until {
+            return Taken::Later(until);
+        }
+        let most = there.min(batching.max_rows);
+        let preferred = batching.preferred.iter().copied().filter(|rows| *rows <= most);
+        Taken::Group(self.take(preferred.max().or_else(|| pace.size_of(most)).unwrap_or(most)))
     }
 
     /// The head, and those behind it that are like it, as long as they fit into `most` rows; others keep their places.

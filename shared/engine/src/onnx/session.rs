@@ -12,11 +12,12 @@ use super::instance::Instance;
 use super::pace::{self, Pace};
 use super::queue::{Job, Queue, Turn};
 use super::seat::Seat;
+use super::sizes::Sizes;
 use super::switch::{Run, Switch};
 use super::{independence, load, worker};
 use crate::{
     Answer, Batching, Counts, EngineError, LoadOptions, ModelSignature, Provider, RunOptions, Session,
-    Tensor, inspect, session,
+    Tensor, TensorSpec, inspect, session,
 };
 
 /// A run on its caller's thread that has no limit of its own ends after this long.
@@ -79,16 +80,22 @@ impl OnnxSession {
         let batching = several.then(|| options.batching.clone());
         let waiting = batching.clone().unwrap_or(Batching::ALONE);
         let (count, queue) = (instances.len(), Queue::new(options.queue_capacity, waiting, instances));
+        let steady = is_steady(&inspection.operators);
+        // Rows of many lengths, or with loops in them, cost what they cost by themselves.
+        let comparable = steady && has_fixed_rows(&inspection.signature);
+        let sizes = batching.as_ref().filter(|batching| comparable && batching.preferred.is_empty());
         let loaded = Self {
+            pace: Arc::new(Pace::of(
+                sizes.map_or_else(Sizes::default, |batching| Sizes::up_to(batching.max_rows)),
+            )),
             signature: inspection.signature,
             digest: inspection.file_digest,
             provider,
             instances: count,
             batching,
             in_flight: AtomicUsize::new(0),
-            steady: is_steady(&inspection.operators),
+            steady,
             queue: Arc::new(queue),
-            pace: Arc::default(),
         };
         for _ in 0..count {
             let (queue, pace) = (loaded.queue.clone(), loaded.pace.clone());
@@ -139,7 +146,7 @@ impl OnnxSession {
         tokio::task::yield_now().await;
         let Some(_seat) = Seat::take() else { return };
         let began = Instant::now();
-        while let Some(Turn { instance, jobs }) = self.queue.next() {
+        while let Some(Turn { instance, jobs }) = self.queue.next(&self.pace) {
             let mut given = Given { instance: Some(instance), queue: &self.queue };
             self.pace.ran_together(jobs.len());
             if let Some(instance) = given.instance.as_mut() {
@@ -180,6 +187,12 @@ impl OnnxSession {
 fn is_steady(operators: &std::collections::BTreeMap<String, u64>) -> bool {
     operators.len() < inspect::MOST_OPERATORS
         && DECIDED_BY_DATA.iter().all(|operator| !operators.contains_key(*operator))
+}
+
+/// Whether all rows have the same shape.
+fn has_fixed_rows(signature: &ModelSignature) -> bool {
+    let fixed = |input: &TensorSpec| input.shape().iter().skip(1).all(|size| *size >= 0);
+    signature.inputs.iter().all(|input| input.dims.is_some() && fixed(input))
 }
 
 type Reply = oneshot::Receiver<Result<Answer, EngineError>>;

@@ -16,7 +16,7 @@ use crate::{Answer, EngineError, FieldError, Tensor, Timings};
 
 /// The thread of a session: takes turns until the queue is closed and empty.
 pub(super) fn work(queue: &Queue, pace: &Pace) {
-    while let Some(Turn { mut instance, jobs }) = queue.turn() {
+    while let Some(Turn { mut instance, jobs }) = queue.turn(pace) {
         serve(&mut instance, jobs, pace);
         queue.give_back(instance);
     }
@@ -76,6 +76,9 @@ fn together(instance: &mut Instance, mut jobs: Vec<Job>, pace: &Pace) -> Outcome
     let ended_at = Instant::now();
     let rows = jobs.iter().map(rows_of).sum();
     pace.ran(rows, ended_at - started_at);
+    if result.is_ok() {
+        pace.succeeded(rows, ended_at - started_at);
+    }
     let alone = jobs.len() == 1;
     let shares: Vec<usize> = jobs.iter().map(rows_of).collect();
     let mut split =
@@ -115,6 +118,9 @@ pub(super) fn alone(
     let ended_at = Instant::now();
     let batch_rows = inputs.first().map_or(1, Tensor::rows);
     pace.ran(batch_rows, ended_at - started_at);
+    if outputs.is_ok() {
+        pace.succeeded(batch_rows, ended_at - started_at);
+    }
     let timings = Timings { queued_at: batched_at, batched_at, started_at, ended_at, batch_rows, lead: true };
     Ok(Answer { outputs: outputs?, timings })
 }
