@@ -208,7 +208,7 @@ pub fn model(signature: &ModelSignature, seed: i64) -> Bytes {
     let specs = |specs: &[TensorSpec]| specs.iter().map(value_info).collect();
     let constants =
         session::made_up(&ModelSignature { inputs: signature.outputs.clone(), ..ModelSignature::default() });
-    let mut initializer: Vec<TensorProto> = constants.iter().map(constant).collect();
+    let mut initializer: Vec<TensorProto> = constants.iter().flatten().map(constant).collect();
     initializer.push(TensorProto {
         name: "fake-seed".into(),
         data_type: DataType::Int64.to_onnx(),
@@ -263,12 +263,8 @@ fn zeros(signature: &ModelSignature, inputs: &[Tensor]) -> Result<Vec<Tensor>, E
         spec
     });
     let shaped = ModelSignature { inputs: sized.collect(), ..ModelSignature::default() };
-    let made = session::made_up(&shaped);
-    if made.len() == signature.outputs.len() {
-        Ok(made)
-    } else {
-        Err(EngineError::ModelFault("an output is too large to be made".into()))
-    }
+    let too_large = || EngineError::ModelFault("an output is too large to be made".into());
+    session::made_up(&shaped).ok_or_else(too_large)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -307,7 +307,7 @@ const MADE_UP_BYTES: usize = 64 << 20;
 
 /// Inputs that fit the signature: zeros and empty text, 1 for any size. Nothing is made of a signature whose fixed sizes
 /// ask for more than [`MADE_UP_BYTES`]: a declaration costs the file nothing.
-pub(crate) fn made_up(signature: &ModelSignature) -> Vec<Tensor> {
+pub(crate) fn made_up(signature: &ModelSignature) -> Option<Vec<Tensor>> {
     let mut room = MADE_UP_BYTES;
     let mut tensor = |spec: &crate::TensorSpec| {
         let shape: Vec<i64> = spec.shape().into_iter().map(|size| if size < 0 { 1 } else { size }).collect();
@@ -320,5 +320,5 @@ pub(crate) fn made_up(signature: &ModelSignature) -> Vec<Tensor> {
             None => Tensor::strings(spec.name.clone(), shape, vec![Bytes::new(); count]),
         }
     };
-    signature.inputs.iter().map(|spec| tensor(spec).ok()).collect::<Option<Vec<_>>>().unwrap_or_default()
+    signature.inputs.iter().map(|spec| tensor(spec).ok()).collect()
 }

@@ -1,6 +1,7 @@
 //! What a configuration asks for and this server does not do: refused where answers would change, else passed over by name.
 
 use contracts::inference::model_config::SchedulingChoice;
+use contracts::inference::model_instance_group::Kind;
 use contracts::inference::model_sequence_batching::StrategyChoice;
 use contracts::inference::{
     ModelConfig, ModelDynamicBatching, ModelInput, ModelOptimizationPolicy, ModelOutput,
@@ -112,7 +113,10 @@ pub fn ignored(config: &ModelConfig) -> Vec<FieldError> {
     if let Some(sequences) = sequence::of(config) {
         of_sequences(sequences, &mut note);
     }
+    let gpu = config.instance_group.iter().any(|group| !group.passive && group.kind() == Kind::Gpu);
     for (at, group) in config.instance_group.iter().enumerate() {
+        let beside = gpu && !group.passive && group.kind() == Kind::Cpu;
+        note(&format!("instance_group[{at}].kind: KIND_CPU beside KIND_GPU"), beside);
         note(&format!("instance_group[{at}].rate_limiter"), group.rate_limiter.is_some());
         note(&format!("instance_group[{at}].secondary_devices"), !group.secondary_devices.is_empty());
         note(&format!("instance_group[{at}].profile"), !group.profile.is_empty());
@@ -196,7 +200,7 @@ mod tests {
         let text = r#"
             optimization { graph { level: 1 } execution_accelerators { } eager_batching: true }
             dynamic_batching { priority_queue_policy { key: 2 value { max_queue_size: 3 } } preserve_ordering: true }
-            instance_group [ { gpus: [ 0, 1 ] host_policy: "a" } ]
+            instance_group [ { kind: KIND_GPU gpus: [ 0, 1 ] host_policy: "a" }, { kind: KIND_CPU } ]
             parameters { key: "execution_mode" value { string_value: "0" } }
             parameters { key: "intra_op_thread_count" value { string_value: "2" } }
             metric_tags { key: "a" value: "b" }
@@ -209,6 +213,7 @@ mod tests {
             "dynamic_batching.priority_queue_policy[2].max_queue_size",
             "instance_group[0].host_policy",
             "instance_group[0].gpus: all but the first",
+            "instance_group[1].kind: KIND_CPU beside KIND_GPU",
             "parameters[execution_mode]",
         ];
         assert_eq!(fields(ignored, text), named);

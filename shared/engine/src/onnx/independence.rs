@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::instance::Instance;
+use super::padding;
 use super::switch::Run;
 use super::watch::watch;
 use crate::probe::out_of_memory;
@@ -26,21 +27,35 @@ const CLOSE: f64 = 1e-4;
 /// The same for 16-bit floats.
 const CLOSE_HALF: f64 = 2e-2;
 
+/// What was found.
+#[derive(Default)]
+pub(super) struct Tried {
+    /// Requests may run together.
+    pub independent: bool,
+    /// A run that has another number of rows than the run before takes much longer.
+    pub change_is_dear: bool,
+}
+
 /// Tries the model.
 ///
 /// # Errors
 /// If it asks for more memory than there is: of a few small rows that is no accident.
-pub(super) fn holds(instances: &mut [Instance], signature: &ModelSignature) -> Result<bool, EngineError> {
-    let Some(instance) = instances.first_mut() else { return Ok(false) };
+pub(super) fn tried(instances: &mut [Instance], signature: &ModelSignature) -> Result<Tried, EngineError> {
+    let Some(instance) = instances.first_mut() else { return Ok(Tried::default()) };
     if !declared(signature) {
-        return Ok(false);
+        return Ok(Tried::default());
     }
     let wanted = session::wanted(signature, Vec::new());
     for size in SIZES {
-        let Some(rows) = rows(signature, size) else { return Ok(false) };
+        let Some(rows) = rows(signature, size) else { return Ok(Tried::default()) };
+        let (mut as_before, mut changed, mut last) = (Vec::new(), Vec::new(), 0);
         let mut run = |order: &[usize]| {
             let requests: Vec<&[Tensor]> = order.iter().map(|at| rows[*at].as_slice()).collect();
-            infer(instance, &requests, &wanted)
+            let began = Instant::now();
+            let outputs = infer(instance, &requests, &wanted);
+            if last == order.len() { &mut as_before } else { &mut changed }.push(began.elapsed());
+            last = order.len();
+            outputs
         };
         let began = Instant::now();
         let alone = match (0..ROWS).map(|at| run(&[at])).collect::<Result<Vec<_>, _>>() {
@@ -57,10 +72,12 @@ pub(super) fn holds(instances: &mut [Instance], signature: &ModelSignature) -> R
         if !(holds && steady) {
             tracing::info!("the model's rows are not independent: every request runs alone");
         }
-        return Ok(holds && steady);
+        // The first of all runs changed nothing, and had to begin everything.
+        let dear = padding::is_dear(&as_before, changed.get(1..).unwrap_or_default());
+        return Ok(Tried { independent: holds && steady, change_is_dear: dear });
     }
     tracing::info!("the model does not take made-up rows: every request runs alone");
-    Ok(false)
+    Ok(Tried::default())
 }
 
 /// Axis 0 of every input and output may have any size.

@@ -6,6 +6,7 @@ mod instance;
 mod library;
 mod load;
 mod pace;
+mod padding;
 mod placement;
 mod queue;
 mod seat;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::padding::Padding;
 use super::sizes::Sizes;
 use crate::Counts;
 
@@ -22,12 +23,18 @@ pub(super) struct Pace {
     runs: AtomicU64,
     rows: AtomicU64,
     sizes: Sizes,
+    padding: Padding,
 }
 
 impl Pace {
-    /// Of a model whose runs have the best of these sizes.
-    pub fn of(sizes: Sizes) -> Self {
-        Self { sizes, ..Self::default() }
+    /// Of a model whose runs have the best of these sizes, and are filled up like this.
+    pub fn of(sizes: Sizes, padding: Padding) -> Self {
+        Self { sizes, padding, ..Self::default() }
+    }
+
+    /// How many rows a run of that many is filled up with.
+    pub fn missing(&self, rows: usize) -> usize {
+        self.padding.of(rows)
     }
 
     /// A run ended.

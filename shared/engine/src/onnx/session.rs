@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::instance::Instance;
 use super::pace::{self, Pace};
+use super::padding::Padding;
 use super::queue::{Job, Queue, Turn};
 use super::seat::Seat;
 use super::sizes::Sizes;
@@ -76,18 +77,29 @@ impl OnnxSession {
             inspect(model, &options.limits).map_err(|error| EngineError::Load(error.to_string()))?;
         let (signature, digest) = (&inspection.signature, &inspection.file_digest);
         let (mut instances, provider) = load::load(environment, model, signature, digest, options)?;
-        let several = options.batching.max_rows > 1 && independence::holds(&mut instances, signature)?;
-        let batching = several.then(|| options.batching.clone());
+        let tried = match options.batching.max_rows {
+            0 | 1 => independence::Tried::default(),
+            _ => independence::tried(&mut instances, signature)?,
+        };
+        let batching = tried.independent.then(|| options.batching.clone());
         let waiting = batching.clone().unwrap_or(Batching::ALONE);
         let (count, queue) = (instances.len(), Queue::new(options.queue_capacity, waiting, instances));
         let steady = is_steady(&inspection.operators);
         // Rows of many lengths, or with loops in them, cost what they cost by themselves.
         let comparable = steady && has_fixed_rows(&inspection.signature);
-        let sizes = batching.as_ref().filter(|batching| comparable && batching.preferred.is_empty());
+        let batches = || batching.as_ref().map(|batching| batching.max_rows);
+        let compared = comparable && options.batching.preferred.is_empty();
+        let sizes = batches().filter(|_| compared).map_or_else(Sizes::default, Sizes::up_to);
+        let padding =
+            batches().filter(|_| tried.change_is_dear).map_or_else(Padding::default, Padding::up_to);
+        if tried.change_is_dear {
+            tracing::info!(
+                digest,
+                "another number of rows takes much longer than a run: runs are filled up with rows"
+            );
+        }
         let loaded = Self {
-            pace: Arc::new(Pace::of(
-                sizes.map_or_else(Sizes::default, |batching| Sizes::up_to(batching.max_rows)),
-            )),
+            pace: Arc::new(Pace::of(sizes, padding)),
             signature: inspection.signature,
             digest: inspection.file_digest,
             provider,
@@ -117,6 +129,7 @@ impl OnnxSession {
     fn at_once(
         &self,
         inputs: &[Tensor],
+        rows: Option<usize>,
         outputs: &[String],
         options: &RunOptions,
     ) -> Option<Result<Answer, EngineError>> {
@@ -133,7 +146,7 @@ impl OnnxSession {
         let until = (Some(options.limit.unwrap_or(NO_LIMIT)), options.deadline);
         let instance = given.instance.as_mut()?;
         options.note_start();
-        let answer = worker::alone(instance, inputs, outputs, &run, until, &self.pace);
+        let answer = worker::alone(instance, (inputs, rows), outputs, &run, until, &self.pace);
         self.pace.ran_together(1);
         Some(answer)
     }
@@ -293,7 +306,7 @@ impl Session for OnnxSession {
         let _counted = Counted::new(&self.in_flight);
         let rows = self.rows(&inputs);
         let together = rows.is_some() && self.pace.has_company() && self.is_quick(&inputs);
-        if !together && let Some(answer) = self.at_once(&inputs, &outputs, &options) {
+        if !together && let Some(answer) = self.at_once(&inputs, rows, &outputs, &options) {
             return answer;
         }
         let (flight, mut receive, leads) = self.push(inputs, outputs, rows, &options, together)?;
@@ -313,7 +326,8 @@ impl Session for OnnxSession {
 
     async fn warm_up(&self, options: RunOptions) -> Result<(), EngineError> {
         // As many at once as there are instances, so that each of them gets one; the second round tells the pace.
-        let inputs = session::made_up(&self.signature);
+        // What is too large to be made up no request can bring either.
+        let Some(inputs) = session::made_up(&self.signature) else { return Ok(()) };
         for _ in 0..2 {
             let mut runs = tokio::task::JoinSet::new();
             for _ in 0..self.instances {

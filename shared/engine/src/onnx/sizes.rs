@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// A size whose rows cost at most so much more than the cheapest is as good, and preferred if it is smaller.
 const AS_GOOD: f64 = 1.01;
-/// What was measured is forgotten by so much with each new measurement: what else a machine does makes runs longer, never
-/// shorter, so that of late measurements the least counts.
-const FORGOTTEN: f64 = 1.005;
+/// Measurements that count: the least of the last so many to twice as many. What else a machine does makes runs longer,
+/// never shorter.
+const LATELY: u32 = 12;
 /// A run has the cost of a size if it has that many rows, or at most an eighth fewer.
 const NEAR: usize = 8;
 /// One of so many runs tries a size next to the best, to see whether it is better by now,
@@ -22,8 +22,34 @@ pub(super) struct Sizes(Option<Mutex<Costs>>);
 #[derive(Debug)]
 struct Costs {
     /// Rows, and seconds a row where it was measured: powers of two, and the most that a run may have.
-    sizes: Vec<(usize, Option<f64>)>,
+    sizes: Vec<(usize, Option<Cost>)>,
     turns: u32,
+}
+
+/// What a row cost lately.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    /// The least of the measurements since a new count began, and of those before.
+    now: f64,
+    before: f64,
+    count: u32,
+}
+
+impl Cost {
+    fn of(seconds: f64) -> Self {
+        Self { now: seconds, before: f64::INFINITY, count: 1 }
+    }
+
+    fn with(self, seconds: f64) -> Self {
+        if self.count == LATELY {
+            return Self { now: seconds, before: self.now, count: 1 };
+        }
+        Self { now: self.now.min(seconds), count: self.count + 1, ..self }
+    }
+
+    fn least(self) -> f64 {
+        self.now.min(self.before)
+    }
 }
 
 impl Sizes {
@@ -41,7 +67,7 @@ impl Sizes {
         let near = |size: usize| rows <= size && size - rows <= size / NEAR;
         let Some((_, known)) = costs.sizes.iter_mut().find(|(size, _)| near(*size)) else { return };
         let cost = seconds / rows as f64;
-        *known = Some(known.map_or(cost, |known| cost.min(known * FORGOTTEN)));
+        *known = Some(known.map_or_else(|| Cost::of(cost), |known| known.with(cost)));
     }
 
     /// How many of the rows that wait the next run takes at most; `None` where sizes are not compared.
@@ -73,7 +99,7 @@ impl Costs {
 
     /// The smallest of those that cost as good as least, or the largest that fits while nothing is known.
     fn best(&self, last: usize) -> usize {
-        let known = || self.sizes.iter().take(last + 1).map(|(_, cost)| *cost);
+        let known = || self.sizes.iter().take(last + 1).map(|(_, cost)| cost.map(Cost::least));
         let least = known().flatten().fold(f64::INFINITY, f64::min);
         known().position(|cost| cost.is_some_and(|cost| cost <= least * AS_GOOD)).unwrap_or(last)
     }

@@ -9,6 +9,7 @@ use ort::ErrorCode;
 use super::convert::{self, Values};
 use super::instance::Instance;
 use super::pace::Pace;
+use super::padding;
 use super::queue::{Job, Queue, Turn};
 use super::switch::Run;
 use super::watch::watch;
@@ -49,7 +50,10 @@ fn together(instance: &mut Instance, mut jobs: Vec<Job>, pace: &Pace) -> Outcome
         Ok(run) => run,
         Err(error) => return refuse(jobs, &error),
     };
-    let parts: Vec<&[Tensor]> = jobs.iter().map(|job| job.inputs.as_slice()).collect();
+    let mut parts: Vec<&[Tensor]> = jobs.iter().map(|job| job.inputs.as_slice()).collect();
+    let filled =
+        jobs.iter().map(|job| job.rows).sum::<Option<usize>>().and_then(|rows| filler(parts[0], rows, pace));
+    parts.extend(filled.iter().flat_map(Filler::rows));
     let values = match instance.lay_out(&parts) {
         Ok(values) => values,
         Err(_) if jobs.len() > 1 => return Outcome::Apart(jobs),
@@ -80,9 +84,11 @@ fn together(instance: &mut Instance, mut jobs: Vec<Job>, pace: &Pace) -> Outcome
         pace.succeeded(rows, ended_at - started_at);
     }
     let alone = jobs.len() == 1;
-    let shares: Vec<usize> = jobs.iter().map(rows_of).collect();
+    let mut shares: Vec<usize> = jobs.iter().map(rows_of).collect();
+    shares.extend(filled.map(|filler| filler.count));
+    let whole = shares.len() == 1;
     let mut split =
-        match result.and_then(|outputs| if alone { Ok(vec![outputs]) } else { cut(&outputs, &shares) }) {
+        match result.and_then(|outputs| if whole { Ok(vec![outputs]) } else { cut(&outputs, &shares) }) {
             Ok(split) => split.into_iter(),
             Err(error) if alone || matches!(error, EngineError::Deadline { .. }) => {
                 return refuse(jobs, &error);
@@ -105,24 +111,47 @@ fn together(instance: &mut Instance, mut jobs: Vec<Job>, pace: &Pace) -> Outcome
 /// Runs a request on the thread of its caller.
 pub(super) fn alone(
     instance: &mut Instance,
-    inputs: &[Tensor],
+    (inputs, rows): (&[Tensor], Option<usize>),
     wanted: &[String],
     run: &Arc<Run>,
     (limit, last): (Option<Duration>, Option<Instant>),
     pace: &Pace,
 ) -> Result<Answer, EngineError> {
     let batched_at = Instant::now();
-    let values = instance.lay_out(&[inputs])?;
+    let filled = rows.and_then(|rows| filler(inputs, rows, pace));
+    let parts: Vec<&[Tensor]> = std::iter::once(inputs).chain(filled.iter().flat_map(Filler::rows)).collect();
+    let values = instance.lay_out(&parts)?;
     let started_at = Instant::now();
-    let outputs = within(limit, last, run, || guarded(instance, values, wanted, run));
+    let mut outputs = within(limit, last, run, || guarded(instance, values, wanted, run));
     let ended_at = Instant::now();
     let batch_rows = inputs.first().map_or(1, Tensor::rows);
     pace.ran(batch_rows, ended_at - started_at);
     if outputs.is_ok() {
         pace.succeeded(batch_rows, ended_at - started_at);
     }
+    if let (Ok(all), Some(filler)) = (&outputs, filled) {
+        outputs = cut(all, &[batch_rows, filler.count]).map(|mut parts| parts.swap_remove(0));
+    }
     let timings = Timings { queued_at: batched_at, batched_at, started_at, ended_at, batch_rows, lead: true };
     Ok(Answer { outputs: outputs?, timings })
+}
+
+/// A row, and how often a run is filled up with it.
+struct Filler {
+    row: Vec<Tensor>,
+    count: usize,
+}
+
+impl Filler {
+    fn rows(&self) -> impl Iterator<Item = &[Tensor]> {
+        std::iter::repeat_n(self.row.as_slice(), self.count)
+    }
+}
+
+/// What a run of that many rows is filled up with, if it is: copies of the first of them.
+fn filler(first: &[Tensor], rows: usize, pace: &Pace) -> Option<Filler> {
+    let count = pace.missing(rows);
+    (count > 0).then(|| padding::row(first).map(|row| Filler { row, count })).flatten()
 }
 
 fn refuse(jobs: Vec<Job>, error: &EngineError) -> Outcome {
