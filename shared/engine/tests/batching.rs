@@ -309,6 +309,10 @@ async fn many_callers_at_once_get_their_own_answers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_on_its_callers_thread_ends_at_its_deadline() {
     let Some(session) = load(&model::wide(), Batching::ALONE).await else { return };
+    if session.provider() != engine::Provider::Cpu {
+        println!("skipped: a device is through with it before any deadline");
+        return;
+    }
     let rows = |count: usize| vec![Tensor::of("x", vec![count as i64, 1], &vec![1.0_f32; count]).unwrap()];
     for _ in 0..2 {
         // The second of them shows that the model is quick, whatever ran before.

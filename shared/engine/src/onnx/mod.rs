@@ -9,6 +9,8 @@ mod pace;
 mod padding;
 mod placement;
 mod queue;
+#[cfg(test)]
+mod sample;
 mod seat;
 mod session;
 mod sizes;

@@ -147,65 +147,10 @@ impl Memory for Pages {
 mod tests {
     use std::sync::Arc;
 
-    use prost::Message;
-
     use super::super::instance::Instance;
-    use super::super::{library, load};
+    use super::super::sample::{loaded, provider, rows};
     use super::*;
-    use crate::inspect::proto::{ModelProto, NodeProto};
-    use crate::{Dim, LoadOptions, ModelSignature, Provider, ProviderPolicy, TensorSpec};
-
-    const NAMES: [(&str, &str); 3] = [("x", "y"), ("t", "u"), ("b", "c")];
-
-    /// y = -x, u = t, c = not b, over any number of rows.
-    fn model() -> (Vec<u8>, ModelSignature) {
-        let spec = |name: &str, datatype| TensorSpec {
-            name: name.into(),
-            datatype,
-            dims: Some(vec![Dim::Any(()), Dim::Fixed(2)]),
-        };
-        let kinds = [DataType::Fp32, DataType::Bytes, DataType::Bool];
-        let signature = ModelSignature {
-            inputs: NAMES.iter().zip(kinds).map(|((name, _), kind)| spec(name, kind)).collect(),
-            outputs: NAMES.iter().zip(kinds).map(|((_, name), kind)| spec(name, kind)).collect(),
-            ..ModelSignature::default()
-        };
-        let mut model = ModelProto::decode(crate::fake::model(&signature, 1)).expect("a model");
-        let graph = model.graph.as_mut().expect("a graph");
-        graph.initializer.clear();
-        for ((from, to), op) in NAMES.iter().zip(["Neg", "Identity", "Not"]) {
-            let (input, output) = (vec![(*from).into()], vec![(*to).into()]);
-            graph.node.push(NodeProto { op_type: op.into(), input, output, ..NodeProto::default() });
-        }
-        (model.encode_to_vec(), signature)
-    }
-
-    /// The provider that the suite runs on: `WLP_TEST_PROVIDER`, by default the processors.
-    fn provider() -> Provider {
-        match std::env::var("WLP_TEST_PROVIDER").as_deref() {
-            Ok("cuda") => Provider::Cuda,
-            Ok("tensorrt") => Provider::TensorRt,
-            Ok("cpu") | Err(_) => Provider::Cpu,
-            Ok(other) => panic!("WLP_TEST_PROVIDER={other}"),
-        }
-    }
-
-    fn loaded() -> Option<Session> {
-        let environment = match library::environment() {
-            Ok((environment, _)) => environment,
-            Err(error) => {
-                assert!(std::env::var("CI").as_deref() != Ok("true"), "{error}");
-                println!("skipped: {error}");
-                return None;
-            }
-        };
-        let (file, signature) = model();
-        let policy = ProviderPolicy { preferred: vec![provider()], ..ProviderPolicy::default() };
-        let options = LoadOptions { provider: policy, ..LoadOptions::default() };
-        let (instances, _) =
-            load::load(&environment, &file, &signature, "sha256:00", &options).expect("a session");
-        instances.into_iter().next().map(Instance::into_session)
-    }
+    use crate::Provider;
 
     /// The pages of the provider's device; of the processors, whose memory is pages as well.
     fn pinned(session: &Session) -> Pinned {
@@ -214,17 +159,6 @@ mod tests {
             Provider::Cuda | Provider::TensorRt => AllocationDevice::CUDA_PINNED,
         };
         Pinned::new(session, pages, 0).expect("pages")
-    }
-
-    fn rows(count: i64, from: u8) -> Vec<Tensor> {
-        let shape = || vec![count, 2];
-        let all: Vec<u8> = (0..2 * count as u8).map(|at| at + from).collect();
-        let floats: Vec<f32> = all.iter().map(|at| f32::from(*at) / 3.0).collect();
-        let texts: Vec<String> = all.iter().map(|at| format!("text {at}")).collect();
-        // Any byte but 0 is true: a device must not see which.
-        let bits = Tensor::raw("b", DataType::Bool, shape(), all.iter().map(|at| at % 3).collect()).unwrap();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        vec![Tensor::of("x", shape(), &floats).unwrap(), Tensor::of_text("t", shape(), &texts).unwrap(), bits]
     }
 
     fn run(
@@ -241,7 +175,7 @@ mod tests {
 
     #[test]
     fn answers_are_the_same_by_either_way_whatever_ran_before() {
-        let Some(mut session) = loaded() else { return };
+        let Some(mut session) = loaded().map(Instance::into_session) else { return };
         let mut pinned = pinned(&session);
         let (one, three) = (rows(1, 7), rows(3, 1));
         let sets: [(&[&[Tensor]], &[&str]); 5] = [
@@ -264,7 +198,7 @@ mod tests {
     /// The runtime looks at the types of what is bound, and not for what is missing: that the signature has said before.
     #[test]
     fn a_run_that_is_refused_leaves_nothing_behind() {
-        let Some(mut session) = loaded() else { return };
+        let Some(mut session) = loaded().map(Instance::into_session) else { return };
         let mut pinned = pinned(&session);
         let one = rows(1, 7);
         let expected = run(&mut pinned, &mut session, &[&one], &["y"]).unwrap();
@@ -285,7 +219,7 @@ mod tests {
     /// Caught before they reach pages of the other's size.
     #[test]
     fn parts_of_different_types_are_not_laid_out_together() {
-        let Some(session) = loaded() else { return };
+        let Some(session) = loaded().map(Instance::into_session) else { return };
         let pinned = pinned(&session);
         let (a, b) =
             (Tensor::of("x", vec![1], &[1.0_f32]).unwrap(), Tensor::of("x", vec![1], &[1_i64]).unwrap());

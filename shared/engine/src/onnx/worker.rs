@@ -231,3 +231,57 @@ pub(super) fn fault(error: &ort::Error) -> EngineError {
     }
     EngineError::ModelFault(convert::text(message))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::super::padding::Padding;
+    use super::super::sample::{loaded, rows};
+    use super::super::sizes::Sizes;
+    use super::*;
+    use crate::{Counts, RunOptions};
+
+    /// Callers get their own rows, and nobody counts those that were added.
+    #[test]
+    fn rows_that_fill_a_run_up_reach_nobody() {
+        let Some(mut instance) = loaded() else { return };
+        let pace = Pace::of(Sizes::default(), Padding::up_to(8));
+        let mut asked = vec![rows(1, 7), rows(4, 1), rows(2, 30)];
+        let outputs: Vec<String> = ["y", "u", "c"].map(String::from).to_vec();
+        let mut answers = Vec::new();
+        let plain = Pace::default();
+        let limits = (None, None);
+        for (inputs, pace) in asked.iter().flat_map(|inputs| [(inputs, &plain), (inputs, &pace)]) {
+            let run = Run::new(1).unwrap();
+            let given = (inputs.as_slice(), Some(inputs[0].rows()));
+            answers.push(alone(&mut instance, given, &outputs, &run, limits, pace).unwrap().outputs);
+        }
+        assert!(answers.chunks(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
+        assert_eq!(pace.missing(1), 3, "the largest of them had 4");
+
+        let (mut jobs, mut waiting) = (Vec::new(), Vec::new());
+        for inputs in asked.drain(..).skip(1) {
+            let (reply, receive) = oneshot::channel();
+            let (rows, options) = (Some(inputs[0].rows()), RunOptions::default());
+            let (queued_at, switch) = (Instant::now(), Arc::default());
+            jobs.push(Job {
+                inputs,
+                outputs: outputs.clone(),
+                rows,
+                light: true,
+                options,
+                queued_at,
+                switch,
+                reply,
+            });
+            waiting.push(receive);
+        }
+        serve(&mut instance, jobs, &pace);
+        for (mut receive, plain) in waiting.into_iter().zip([&answers[2], &answers[4]]) {
+            let answer = receive.try_recv().unwrap().unwrap();
+            assert_eq!((&answer.outputs, answer.timings.batch_rows), (plain, 6));
+        }
+        assert_eq!(pace.counts(), Counts { runs: 4, rows: 1 + 4 + 2 + 6 });
+    }
+}
