@@ -9,6 +9,7 @@ mod gate;
 mod health;
 mod import;
 mod keys;
+mod profile;
 mod resources;
 mod secured;
 mod serve;
@@ -68,6 +69,8 @@ enum Command {
     /// Takes models and data from elsewhere.
     #[command(subcommand)]
     Import(import::Import),
+    /// Tells what is in a file: types, ranges, gaps, duplicates, quality, and what is worth a look.
+    Profile(profile::Profile),
     /// Evaluates a model version on a dataset version and prints each number, finding and verdict.
     Evaluate(evaluate::Evaluate),
 }
@@ -191,6 +194,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Get(get) => get.run().await,
         Command::List(list) => list.run().await,
         Command::Import(import) => import.run().await,
+        Command::Profile(profile) => profile.run(),
         Command::Evaluate(evaluate) => evaluate.run().await,
     }
 }

@@ -142,7 +142,7 @@ fn of_values(column: &Column, report: &Report, add: &mut impl FnMut(&'static str
     }
     if let Some(numbers) = &column.numbers {
         for (marker, count) in sentinel_like(column) {
-            add("sentinel-like", format!("{count} times {marker}, far from all other values: a marker?"));
+            add("sentinel-like", format!("{count} times {marker}, apart from all other values: a marker?"));
         }
         if numbers.infinite > 0 {
             add("infinite", format!("{} values are infinite", numbers.infinite));
@@ -160,16 +160,20 @@ fn sentinel_like(column: &Column) -> Vec<(i64, u64)> {
     let (Some(low), Some(high)) = (at(0.25), at(0.75)) else { return Vec::new() };
     let spread = (high - low).max(1.0);
     let edges = [numbers.min.number(Kind::Float64), numbers.max.number(Kind::Float64)];
-    [-1.0, -9.0, -99.0, -999.0, -9_999.0, -99_999.0, 99.0, 999.0, 9_999.0, 99_999.0, 999_999.0]
+    let count = |marker: f64| {
+        let top = column.top.iter().find(|top| top.value.number(Kind::Float64) == Some(marker))?;
+        (top.count > 1).then_some(top.count)
+    };
+    // Nothing else is below zero, and what is above it is no small code.
+    let wide = edges[1].is_some_and(|max| max >= 20.0);
+    if wide && edges[0] == Some(-1.0) && count(-1.0) == Some(numbers.negatives) {
+        return vec![(-1, numbers.negatives)];
+    }
+    [-99.0, -999.0, -9_999.0, -99_999.0, 99.0, 999.0, 9_999.0, 99_999.0, 999_999.0]
         .into_iter()
         .filter(|marker| edges.contains(&Some(*marker)))
-        .filter(|marker| {
-            marker.abs() > 90.0 && (*marker < low - 3.0 * spread || high + 3.0 * spread < *marker)
-        })
-        .filter_map(|marker| {
-            let top = column.top.iter().find(|top| top.value.number(Kind::Float64) == Some(marker))?;
-            (top.count > 1).then_some((marker as i64, top.count))
-        })
+        .filter(|marker| *marker < low - 3.0 * spread || high + 3.0 * spread < *marker)
+        .filter_map(|marker| Some((marker as i64, count(marker)?)))
         .collect()
 }
 

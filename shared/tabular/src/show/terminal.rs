@@ -155,9 +155,12 @@ fn values(column: &Column, rows: u64) -> String {
     let few = column.distinct.exact && column.distinct.count <= 10;
     let top = || {
         let present = (rows - column.missing.count).max(1);
-        let each = column.top.iter().take(5).map(|top| {
-            let share = top.count as f64 / present as f64 * 100.0;
-            format!("{} {share:.0}%", clean(&top.value.text(), 24))
+        let share = |count: u64| count as f64 / present as f64 * 100.0;
+        // What is rare says little of many values.
+        let often = column.top.iter().take(5).filter(|top| few || share(top.count) >= 0.5);
+        let each = often.map(|top| match share(top.count) {
+            share if share < 1.0 => format!("{} <1%", clean(&top.value.text(), 24)),
+            share => format!("{} {share:.0}%", clean(&top.value.text(), 24)),
         });
         each.collect::<Vec<_>>().join(", ")
     };
@@ -168,6 +171,9 @@ fn values(column: &Column, rows: u64) -> String {
         let bars = bars(&numbers.histogram.counts);
         let spread = numbers.std.map_or(String::new(), |std| format!(" sd {}", brief(std)));
         let range = format!("{} … {median} … {}{unit}", valued(&numbers.min), valued(&numbers.max));
+        if column.kind == "timestamp" {
+            return format!("{bars} {range}");
+        }
         return format!("{bars} {range}, mean {}{spread}", valued(&numbers.mean));
     }
     if let (Some(texts), false) = (&column.texts, few) {
@@ -176,10 +182,9 @@ fn values(column: &Column, rows: u64) -> String {
             misfits => format!("{}, {} are none; ", looks.class, grouped(misfits)),
         });
         let length = format!("{}–{} letters", texts.shortest, texts.longest);
-        let top = if column.top.first().is_some_and(|top| top.count > 1) {
-            format!("; {}", top())
-        } else {
-            String::new()
+        let top = match top() {
+            none if none.is_empty() => none,
+            top => format!("; {top}"),
         };
         return format!("{looks}{length}{top}");
     }
