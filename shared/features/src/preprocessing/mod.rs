@@ -212,6 +212,12 @@ impl Preprocessing {
         self.replay(&names)?.apply(rows)
     }
 
+    /// Raw columns that do not come out as they came in: filled, scaled, replaced.
+    pub fn changes(&self) -> BTreeSet<&str> {
+        let changed = self.steps.iter().filter_map(Step::place);
+        changed.filter(|name| self.inputs.iter().any(|input| input.name == *name)).collect()
+    }
+
     /// What makes some of the outputs: the inputs and steps that these need, and no others.
     ///
     /// # Errors

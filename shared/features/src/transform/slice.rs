@@ -13,8 +13,8 @@ impl Step {
         }
     }
 
-    /// The column that it changes or replaces.
-    fn place(&self) -> Option<&str> {
+    /// The column that it changes or replaces; none where it only adds one.
+    pub fn place(&self) -> Option<&str> {
         match self {
             Self::Derive(_) => None,
             Self::Fill { column, .. }
