@@ -147,7 +147,7 @@ impl Gateway {
         // From here to the answer's message, tensors have the file's shapes: what is kept is the model's own.
         let sent = match (before, &backend.serving.stated) {
             (Some(before), _) => {
-                let inputs = before.apply(&parsed.inputs).map_err(Error::BadRequest)?;
+                let inputs = before.applied(&parsed.inputs).await?;
                 Some(std::mem::replace(&mut parsed.inputs, inputs))
             }
             (None, Some(stated)) => {

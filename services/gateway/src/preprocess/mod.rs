@@ -9,14 +9,18 @@ mod take;
 use std::sync::Arc;
 
 use contracts::common::v1::ModelInterface;
-use engine::{DataType, Dim, FieldError, ModelSignature, Tensor, TensorSpec};
+use engine::{DataType, Dim, EngineError, FieldError, ModelSignature, Tensor, TensorSpec};
 use features::preprocessing::{Asked, Need, Replay, assign};
 use features::{Preprocessing, Values};
 
+use crate::Error;
 use crate::wire::shown;
 use fill::Slot;
 
 pub use load::load;
+
+/// Values, raw and made, of a request that is transformed on its own thread.
+const MANY: usize = 1 << 13;
 
 /// What stands before a model.
 #[derive(Debug)]
@@ -71,6 +75,22 @@ impl Preprocessor {
     /// What callers send, and what the model gives.
     pub fn signature(&self) -> &ModelSignature {
         &self.signature
+    }
+
+    /// As [`Preprocessor::apply`]; a request of many values does not hold up those that wait for the same thread.
+    ///
+    /// # Errors
+    /// As [`Preprocessor::apply`].
+    pub async fn applied(self: &Arc<Self>, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
+        let columns = self.replay.inputs.len() + self.slots.iter().map(|slot| slot.columns.len()).sum::<usize>();
+        let rows = inputs.iter().map(Tensor::rows).max().unwrap_or_default();
+        if rows.saturating_mul(columns) <= MANY {
+            return self.apply(inputs).map_err(Error::BadRequest);
+        }
+        let (this, inputs) = (self.clone(), inputs.to_vec());
+        let made = tokio::task::spawn_blocking(move || this.apply(&inputs)).await;
+        let made = made.map_err(|error| Error::Engine(EngineError::Host(error.to_string())))?;
+        made.map_err(Error::BadRequest)
     }
 
     /// The model's inputs of a request's raw columns.

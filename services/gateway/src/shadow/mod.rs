@@ -145,9 +145,12 @@ impl Gateway {
         let options = RunOptions { limit: Some(limit), priority: LAST, ..RunOptions::within(2 * limit) };
         let inputs = match &shadow.preprocessor {
             None => Ok(inputs),
-            Some(preprocessor) => preprocessor.apply(&inputs),
+            Some(preprocessor) => preprocessor.applied(&inputs).await,
         };
-        let Ok(inputs) = inputs else { return shadow.tally.ended(Ended::Incompatible) };
+        let Ok(inputs) = inputs else {
+            shadow.tally.ended(Ended::Incompatible);
+            return;
+        };
         let ran = shadow.session.run(inputs, outputs, options).await;
         match ran {
             Ok(given) => match infer::finite(&given.outputs, self.config().infer.infinity_is_fault) {

@@ -29,7 +29,7 @@ pub const ARTIFACT_BYTES: usize = 64 << 20;
 /// Name of the file beside a served model.
 pub const FILE_NAME: &str = "preprocessing.json";
 /// Columns that the steps of an artifact make at most, all together.
-const COLUMNS: usize = 1 << 18;
+const COLUMNS: usize = 1 << 16;
 /// What this code writes and reads.
 const FORMAT: &str = "wlp-preprocessing/1";
 
