@@ -185,6 +185,7 @@ fn build_plan(fields: &mut Fields, plan: &BuildPlan) {
         let sum: f64 = shares.iter().map(|(_, share)| share).sum();
         fields.require((sum - 1.0).abs() < 1e-9, "plan.splits", "the three shares must sum to 1");
         fields.require(splits.train > 0.0, "plan.splits.train", "must be above 0");
+        plan::check_splits(fields, plan, splits);
     }
     fields.each("plan.group_reference", &plan.group_reference, |fields, at, reference| {
         fields.share(&format!("{at}.share"), reference.share);
