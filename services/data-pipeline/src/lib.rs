@@ -17,6 +17,7 @@ mod export;
 mod handlers;
 mod input;
 mod job;
+pub mod local;
 mod operations;
 mod parse;
 mod pipeline;

@@ -129,7 +129,8 @@ pub fn build(fields: &mut Fields, request: &BuildDatasetVersionRequest) {
     }
 }
 
-fn build_plan(fields: &mut Fields, plan: &BuildPlan) {
+/// Looks at every field of a plan.
+pub fn build_plan(fields: &mut Fields, plan: &BuildPlan) {
     fields.each("plan.columns", &plan.columns, |fields, at, rule| {
         fields.text(&format!("{at}.name"), &rule.name);
         let known = rule.r#type.is_empty() || Kind::parse(&rule.r#type).is_some();

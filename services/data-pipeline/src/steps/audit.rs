@@ -59,7 +59,7 @@ pub fn audit(clean: &Table, plan: &BuildPlan, total: u64) -> Result<Vec<Finding>
         Err(Error::TooLarge { what, allowed }) => {
             found.push(not_looked(
                 "near_duplicates",
-                format!("not looked for: {what}, at most {allowed} are taken"),
+                format!("not looked for: {what} needs more than {allowed} bytes"),
             ));
             Units::single(clean.rows())?
         }
@@ -151,7 +151,7 @@ pub fn near_duplicates(table: &Table, plan: &BuildPlan) -> Result<Found, Error> 
     if TOKENS < tokens {
         return Err(Error::TooLarge {
             what: format!("{tokens} tokens to compare for near-duplicates"),
-            allowed: TOKENS,
+            allowed: TOKENS * size_of::<u64>(),
         });
     }
     let sets = if texts.is_empty() {

@@ -145,6 +145,20 @@ pub fn times(table: &Table, plan: &BuildPlan) -> Result<Vec<Option<i64>>, Error>
     Ok((0..table.rows()).map(|row| values.number(row).map(|micros| micros as i64)).collect())
 }
 
+/// Every split that the plan asks for has rows.
+///
+/// # Errors
+/// [`Error::BadRequest`] that names the first one without.
+pub fn check_filled(rows: &Table, plan: &BuildPlan) -> Result<(), Error> {
+    for (split, share) in Split::ALL.into_iter().zip(shares(plan)) {
+        if share > 0.0 && !rows.split.contains(&split) {
+            let why = format!("{} of {} rows leave none for it", share, rows.rows());
+            return Err(Error::field(&format!("plan.splits.{}", split.as_str()), why));
+        }
+    }
+    Ok(())
+}
+
 /// What the step ended with.
 pub struct Ended {
     /// The rows in their final splits.
@@ -186,13 +200,7 @@ pub fn run(table: &Table, clean: Table, plan: &BuildPlan, total: u64, input: &st
     } else {
         torn.len() as u64
     };
-    let counts = Split::ALL.map(|split| rows.split.iter().filter(|one| **one == split).count());
-    for ((split, share), count) in Split::ALL.into_iter().zip(shares(plan)).zip(counts) {
-        if share > 0.0 && count == 0 {
-            let why = format!("{} of {} rows leave none for it", share, rows.rows());
-            return Err(Error::field(&format!("plan.splits.{}", split.as_str()), why));
-        }
-    }
+    check_filled(&rows, plan)?;
     let clean = Table { split: rows.split.iter().take(clean.rows()).copied().collect(), ..clean };
     let audit = audit::audit(&clean, plan, total)?;
     let record = Did {

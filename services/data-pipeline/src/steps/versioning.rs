@@ -115,7 +115,7 @@ pub fn run(parts: &Parts, steps: &[StepRecord], input: &str) -> Result<(Files, S
 }
 
 /// Rows as Parquet: nothing in it depends on when or where it was written.
-fn parquet(rows: &RecordBatch) -> Result<Bytes, Error> {
+pub fn parquet(rows: &RecordBatch) -> Result<Bytes, Error> {
     let properties = WriterProperties::builder()
         .set_created_by("wlp".into())
         .set_writer_version(WriterVersion::PARQUET_1_0)

@@ -8,6 +8,7 @@ mod formats;
 mod hostile;
 mod preprocessing;
 mod shared;
+mod splits;
 
 use contracts::pipeline::v1::cleaning_rule::Action;
 use contracts::pipeline::v1::dataset_build_service_client::DatasetBuildServiceClient;
