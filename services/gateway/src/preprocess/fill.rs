@@ -15,18 +15,25 @@ pub struct Slot {
     datatype: DataType,
     /// The shape of a row.
     row: Vec<i64>,
-    /// In the order of a row's elements.
-    pub columns: Vec<String>,
+    /// For each element of a row, which of the columns that are made.
+    pub places: Vec<usize>,
+    /// Their names.
+    columns: Vec<String>,
     /// For each column, the text that stands for a missing one.
     missing: Vec<String>,
 }
 
 impl Slot {
-    /// Of an input and the columns that fill a row of it.
+    /// Of an input and the columns that fill a row of it, which are among those that are `made`, in order of their names.
     ///
     /// # Errors
     /// A type or shape that columns cannot fill.
-    pub fn new(spec: &TensorSpec, given: &TensorColumns, artifact: &Preprocessing) -> Result<Self, String> {
+    pub fn new(
+        spec: &TensorSpec,
+        given: &TensorColumns,
+        made: &[String],
+        artifact: &Preprocessing,
+    ) -> Result<Self, String> {
         if matches!(spec.datatype, DataType::Fp16 | DataType::Bf16) {
             return Err(format!("input {spec}: columns do not fill inputs of type {}", spec.datatype));
         }
@@ -53,16 +60,18 @@ impl Slot {
             name: spec.name.clone(),
             datatype: spec.datatype,
             row,
+            places: given.columns.iter().map(|name| made.partition_point(|one| one < name)).collect(),
             columns: given.columns.clone(),
             missing: given.columns.iter().map(missing).collect(),
         })
     }
 
-    /// The tensor of `rows` rows.
+    /// The tensor of `rows` rows of the columns that were made.
     ///
     /// # Errors
     /// A value that the input's type cannot hold, with its column and row.
-    pub fn tensor(&self, columns: &[Values<'_>], rows: usize) -> Result<Tensor, String> {
+    pub fn tensor(&self, made: &[Values<'_>], rows: usize) -> Result<Tensor, String> {
+        let columns: Vec<Values<'_>> = self.places.iter().map(|at| made[*at]).collect();
         let shape = std::iter::once(rows as i64).chain(self.row.iter().copied()).collect();
         let made = if self.datatype == DataType::Bytes {
             let text = |row: usize, at: usize| {

@@ -51,12 +51,12 @@ impl Preprocessor {
         let interface = interface.cloned().unwrap_or_default();
         let (features, main) = (&interface.feature_columns, &interface.input_tensor);
         let assigned = assign(&artifact.outputs, &artifact.layout, features, main, &needs)?;
-        let slots = model.inputs.iter().zip(&assigned);
-        let slots =
-            slots.map(|(spec, given)| Slot::new(spec, given, artifact)).collect::<Result<Vec<_>, _>>()?;
-        let mut columns: Vec<String> = assigned.into_iter().flat_map(|given| given.columns).collect();
+        let mut columns: Vec<String> = assigned.iter().flat_map(|given| given.columns.clone()).collect();
         columns.sort_unstable();
         columns.dedup();
+        let slots = model.inputs.iter().zip(&assigned);
+        let slots = slots.map(|(spec, given)| Slot::new(spec, given, &columns, artifact));
+        let slots = slots.collect::<Result<Vec<_>, _>>()?;
         let replay = artifact.replay(&columns).map_err(|error| error.to_string())?;
         let inputs = replay.inputs.iter().map(|input| raw(&input.name, input.asked(), rows(model)));
         let signature = ModelSignature {
@@ -82,7 +82,8 @@ impl Preprocessor {
     /// # Errors
     /// As [`Preprocessor::apply`].
     pub async fn applied(self: &Arc<Self>, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
-        let columns = self.replay.inputs.len() + self.slots.iter().map(|slot| slot.columns.len()).sum::<usize>();
+        let columns =
+            self.replay.inputs.len() + self.slots.iter().map(|slot| slot.places.len()).sum::<usize>();
         let rows = inputs.iter().map(Tensor::rows).max().unwrap_or_default();
         if rows.saturating_mul(columns) <= MANY {
             return self.apply(inputs).map_err(Error::BadRequest);
@@ -108,7 +109,9 @@ impl Preprocessor {
             let tensor = inputs.iter().find(|tensor| tensor.name() == input.name);
             match tensor.and_then(|tensor| take::given(tensor, input.asked())) {
                 Some(values) => given.push(values),
-                None => bad.push(FieldError { field: field(&input.name), description: "cannot be read".into() }),
+                None => {
+                    bad.push(FieldError { field: field(&input.name), description: "cannot be read".into() })
+                }
             }
             rows = tensor.map_or(0, Tensor::rows);
         }
@@ -122,13 +125,16 @@ impl Preprocessor {
             };
             bad.into_iter().map(one).collect::<Vec<_>>()
         })?;
+        let values = made.schema_ref().fields().iter().zip(made.columns());
+        let values =
+            values.map(|(field, array)| Values::of(field.name(), array)).collect::<Result<Vec<_>, _>>();
+        let wrong = |description| FieldError { field: "inputs".into(), description };
+        let values = values.map_err(|error| vec![wrong(error.to_string())])?;
         let mut tensors = Vec::with_capacity(self.slots.len());
         for slot in &self.slots {
-            let columns = slot.columns.iter().map(|name| Values::in_batch(&made, name)).collect::<Result<Vec<_>, _>>();
-            let filled = columns.map_err(|error| error.to_string()).and_then(|columns| slot.tensor(&columns, rows));
-            match filled {
+            match slot.tensor(&values, rows) {
                 Ok(tensor) => tensors.push(tensor),
-                Err(description) => bad.push(FieldError { field: "inputs".into(), description }),
+                Err(description) => bad.push(wrong(description)),
             }
         }
         if bad.is_empty() { Ok(tensors) } else { Err(bad) }

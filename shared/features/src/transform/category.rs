@@ -18,13 +18,19 @@ fn places(values: Values<'_>, levels: &[String]) -> Vec<Option<Option<usize>>> {
 
 /// A column of 0 and 1 for each level; all zeros where the value is missing or unknown.
 pub fn one_hot(column: &str, values: Values<'_>, levels: &[String]) -> Vec<(String, ArrayRef)> {
-    let places = places(values, levels);
-    let hot = |(at, level): (usize, &String)| {
-        let flag = |place: &Option<Option<usize>>| Some(i64::from(*place == Some(Some(at))));
-        let flags: Int64Array = places.iter().map(flag).collect();
-        (hot_name(column, level), Arc::new(flags) as ArrayRef)
+    // Most levels stand in no row of a small request: these share their zeros.
+    let mut flags: Vec<Option<Vec<i64>>> = vec![None; levels.len()];
+    for (row, place) in places(values, levels).into_iter().enumerate() {
+        if let Some(level) = place.flatten() {
+            flags[level].get_or_insert_with(|| vec![0; values.len()])[row] = 1;
+        }
+    }
+    let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; values.len()]));
+    let array = |flags: Option<Vec<i64>>| {
+        flags.map_or_else(|| zeros.clone(), |flags| Arc::new(Int64Array::from(flags)) as ArrayRef)
     };
-    levels.iter().enumerate().map(hot).collect()
+    let named = levels.iter().map(|level| hot_name(column, level));
+    named.zip(flags.into_iter().map(array)).collect()
 }
 
 /// The column of a level.

@@ -1,6 +1,6 @@
 //! Columns on their way through the steps: names and arrays, without a schema that would be made anew for each step.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -79,9 +79,13 @@ impl Frame {
 
     /// Some columns as a batch, in this order.
     pub fn select(&self, names: &[String]) -> Result<RecordBatch> {
-        let chosen: Result<Vec<_>> =
-            names.iter().map(|name| Ok(self.columns[self.place(name)?].clone())).collect();
-        batch(chosen?, self.rows)
+        let known: HashMap<&str, &(Arc<str>, ArrayRef)> =
+            self.columns.iter().map(|column| (column.0.as_ref(), column)).collect();
+        let chosen = names.iter().map(|name| {
+            let column = known.get(name.as_str()).ok_or_else(|| Error::Missing(name.clone()))?;
+            Ok((*column).clone())
+        });
+        batch(chosen.collect::<Result<_>>()?, self.rows)
     }
 }
 
