@@ -193,3 +193,16 @@ pub fn bump(schema: bool, rows: bool, metadata: bool) -> Option<Bump> {
         (false, false, false) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_difference_decides_how_a_number_grows() {
+        assert_eq!(bump(false, false, false), None);
+        assert_eq!(bump(false, false, true), Some(Bump::Patch));
+        assert_eq!(bump(false, true, true), Some(Bump::Minor));
+        assert_eq!(bump(true, false, false), Some(Bump::Major));
+    }
+}

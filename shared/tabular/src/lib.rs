@@ -21,6 +21,7 @@ pub mod quarantine;
 pub mod record;
 pub mod show;
 pub mod source;
+pub mod stream;
 pub mod table;
 pub mod typing;
 

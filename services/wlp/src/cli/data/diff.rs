@@ -10,8 +10,7 @@ use features::diff::{ColumnChange, Difference, Extent, Options, compare};
 use lifecycle::dataset;
 use serde_json::json;
 
-use super::file::File;
-use super::{print, shown};
+use super::{open, print, shown};
 
 /// Columns that are listed in the table; `--json` has all of them.
 const LISTED: usize = 60;
@@ -52,8 +51,8 @@ pub struct Diff {
 
 impl Diff {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let mut before = File::open(&self.before, self.max_unfolded)?;
-        let mut after = File::open(&self.after, self.max_unfolded)?;
+        let mut before = open(&self.before, self.max_unfolded)?;
+        let mut after = open(&self.after, self.max_unfolded)?;
         let options = Options {
             key: self.key.clone(),
             split: self.split.clone(),
@@ -73,7 +72,7 @@ impl Diff {
                 }
             }
         };
-        let unread = [before.unread.get(), after.unread.get()];
+        let unread = [before.unread(), after.unread()];
         if self.json {
             let bump = bump(&found).map(|bump| bump.to_string());
             let told = json!({ "difference": found, "bump": bump, "unread_rows": unread });

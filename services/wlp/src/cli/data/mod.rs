@@ -1,12 +1,14 @@
 //! `wlp data`: work on files of data, without a mesh.
 
 mod diff;
-mod file;
 mod split;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use tabular::Limits;
+use tabular::stream::Stream;
 
 /// Work on files of data, without a mesh. CSV, TSV, JSON lines, Parquet and Arrow are recognised by their content, each also
 /// compressed with gzip or zstd.
@@ -40,4 +42,13 @@ fn print(text: &str) -> anyhow::Result<()> {
 fn shown(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).take(60).collect();
     if plain.is_empty() { "(none)".into() } else { plain }
+}
+
+/// Recognises a file; `max_unfolded` is what the user believes that it may unfold to.
+fn open(path: &Path, max_unfolded: Option<u64>) -> anyhow::Result<Stream> {
+    let mut limits = Limits::default();
+    if let Some(bytes) = max_unfolded {
+        (limits.unfolded_bytes, limits.unfolding) = (bytes, u64::MAX);
+    }
+    Ok(Stream::open(path, limits)?)
 }

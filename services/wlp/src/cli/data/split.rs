@@ -15,8 +15,7 @@ use data_pipeline::local;
 use features::leakage::Verdict;
 use serde_json::json;
 
-use super::file::File;
-use super::{print, shown};
+use super::{open, print, shown};
 
 /// How rows are dealt out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -112,7 +111,7 @@ pub struct Split {
 
 impl Split {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let mut file = File::open(&self.file, self.max_unfolded)?;
+        let mut file = open(&self.file, self.max_unfolded)?;
         let rows = file.whole(self.max_memory.saturating_mul(1 << 20))?;
         let made = local::split(rows, &self.plan())?;
         let form = self.format.unwrap_or(match file.table.format {
@@ -122,7 +121,7 @@ impl Split {
         });
         let written = self.write(&made, form)?;
         let leaks = made.audit.iter().any(|one| one.verdict == Verdict::Fail);
-        let unread = file.unread.get();
+        let unread = file.unread();
         let left = made.left_out;
         if self.json {
             let parts: Vec<_> = made

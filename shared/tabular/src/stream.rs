@@ -1,4 +1,7 @@
-//! A file as a stream of batches whose columns have the five types.
+//! A file as a stream of batches whose columns have the five types, to be read again and again.
+//!
+//! The types of a text's columns are those of its first rows until a value is met that does not fit; then a reading ends with
+//! an error, [`Stream::recover`] settles the types by all rows, and the reading begins anew.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,80 +13,97 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use features::diff::{Batches, Source};
-use tabular::table::Reader;
-use tabular::{Limits, Table};
+
+use crate::error::{Cause, Error, Result};
+use crate::limits::Limits;
+use crate::table::{Column, Reader, Table};
 
 /// A file that can be read again and again.
-pub struct File {
+pub struct Stream {
+    /// The file.
     pub table: Table,
     schema: SchemaRef,
     /// A value was met that does not fit the types of the first rows.
     stale: Cell<bool>,
-    /// Rows of the last reading that could not be read: ragged ones, for example.
-    pub unread: Cell<u64>,
+    unread: Cell<u64>,
     /// Why the last reading ended.
-    failed: RefCell<Option<tabular::Error>>,
+    failed: RefCell<Option<Error>>,
 }
 
-impl File {
+impl Stream {
     /// Recognises a file.
-    pub fn open(path: &Path, max_unfolded: Option<u64>) -> anyhow::Result<Self> {
-        let mut limits = Limits::default();
-        if let Some(bytes) = max_unfolded {
-            (limits.unfolded_bytes, limits.unfolding) = (bytes, u64::MAX);
-        }
+    ///
+    /// # Errors
+    /// As [`Table::open`].
+    pub fn open(path: &Path, limits: Limits) -> Result<Self> {
         let table = Table::open(path, limits, None)?;
         let schema = schema(&table);
         Ok(Self { table, schema, stale: Cell::new(false), unread: Cell::new(0), failed: RefCell::new(None) })
     }
 
-    /// What is to be done after a reading failed: nothing, after the types were settled by all rows, or to give up.
-    pub fn recover(&mut self) -> anyhow::Result<bool> {
+    /// Rows of the last reading that could not be read: ragged ones, for example.
+    pub fn unread(&self) -> u64 {
+        self.unread.get()
+    }
+
+    /// After a reading that failed: whether the types were settled, so that another one is worth a try; `false` where this
+    /// file was not to blame.
+    ///
+    /// # Errors
+    /// What ended the reading.
+    pub fn recover(&mut self) -> Result<bool> {
         if self.stale.replace(false) {
             self.table.settle(None)?;
             self.schema = schema(&self.table);
             return Ok(true);
         }
-        match self.failed.take() {
-            Some(error) => Err(error.into()),
-            None => Ok(false),
-        }
+        self.failed.take().map_or(Ok(false), Err)
     }
 
-    /// All rows as one batch of at most `most` bytes.
-    pub fn whole(&mut self, most: usize) -> anyhow::Result<RecordBatch> {
+    /// All rows as one batch.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or has more than `most` bytes of values.
+    pub fn whole(&mut self, most: usize) -> Result<RecordBatch> {
         loop {
-            match self.collected(most) {
+            let read = self.collected(most);
+            match read {
                 Ok(batch) => return Ok(batch),
-                Err(error) if !self.recover()? => return Err(error),
-                Err(_) => {}
+                Err(error) => {
+                    if !self.recover()? {
+                        return Err(error);
+                    }
+                }
             }
         }
     }
 
-    fn collected(&self, most: usize) -> anyhow::Result<RecordBatch> {
+    fn collected(&self, most: usize) -> Result<RecordBatch> {
+        let wrong = |cause: Cause, what: String| Error::new(cause, &self.table.source.path, what);
+        let damaged = |error: features::Error| wrong(Cause::Damaged, error.to_string());
         let (mut batches, mut bytes) = (Vec::new(), 0);
-        for batch in self.batches()? {
-            let batch = batch?;
+        for batch in self.batches().map_err(damaged)? {
+            let batch = batch.map_err(damaged)?;
             bytes += batch.get_array_memory_size();
-            let path = self.table.source.path.display();
-            anyhow::ensure!(
-                bytes <= most,
-                "{path} needs more than {most} bytes of memory: give --max-memory"
-            );
+            if most < bytes {
+                return Err(wrong(
+                    Cause::Limit,
+                    format!("its values need more than the {most} bytes that are allowed"),
+                ));
+            }
             batches.push(batch);
         }
-        Ok(arrow::compute::concat_batches(&self.schema, &batches)?)
+        let joined = arrow::compute::concat_batches(&self.schema, &batches);
+        joined.map_err(|error| wrong(Cause::Limit, format!("cannot be held as one table: {error}")))
     }
 }
 
 fn schema(table: &Table) -> SchemaRef {
-    let field =
-        |column: &tabular::table::Column| Field::new(&column.plan.name, column.plan.kind.arrow(), true);
+    let field = |column: &Column| Field::new(&column.plan.name, column.plan.kind.arrow(), true);
     Arc::new(Schema::new(table.columns.iter().map(field).collect::<Vec<_>>()))
 }
 
-impl Source for File {
+impl Source for Stream {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -95,8 +115,8 @@ impl Source for File {
     }
 }
 
-impl File {
-    fn fail(&self, error: tabular::Error) -> features::Error {
+impl Stream {
+    fn fail(&self, error: Error) -> features::Error {
         let told = features::Error::Arrow(error.to_string());
         self.failed.replace(Some(error));
         told
@@ -115,7 +135,11 @@ impl File {
     }
 }
 
-fn plain(array: &ArrayRef, other: bool, field: &Field) -> Result<ArrayRef, arrow::error::ArrowError> {
+fn plain(
+    array: &ArrayRef,
+    other: bool,
+    field: &Field,
+) -> std::result::Result<ArrayRef, arrow::error::ArrowError> {
     if array.data_type() == field.data_type() {
         return Ok(Arc::clone(array));
     }
@@ -123,7 +147,7 @@ fn plain(array: &ArrayRef, other: bool, field: &Field) -> Result<ArrayRef, arrow
         let format = FormatOptions::default();
         let shown = ArrayFormatter::try_new(array.as_ref(), &format)?;
         let text = |row: usize| (!array.is_null(row)).then(|| shown.value(row).try_to_string()).transpose();
-        let texts = (0..array.len()).map(text).collect::<Result<Vec<Option<String>>, _>>()?;
+        let texts = (0..array.len()).map(text).collect::<std::result::Result<Vec<Option<String>>, _>>()?;
         return Ok(Arc::new(StringArray::from(texts)));
     }
     // A number that does not fit is an error, not a missing value.
@@ -131,7 +155,7 @@ fn plain(array: &ArrayRef, other: bool, field: &Field) -> Result<ArrayRef, arrow
 }
 
 struct Reading<'a> {
-    file: &'a File,
+    file: &'a Stream,
     reader: Reader<'a>,
     ready: VecDeque<RecordBatch>,
     ended: bool,
