@@ -14,6 +14,7 @@ use features::Kind;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::file::metadata::RowGroupMetaData;
 
 use crate::error::{Cause, Error, Result};
 use crate::limits::Limits;
@@ -119,8 +120,11 @@ impl Parquet {
         take: &mut dyn FnMut(u64, RecordBatch) -> Result<()>,
     ) -> Result<()> {
         let name = source.path.as_path();
-        let bytes: i64 =
-            groups.iter().map(|at| self.metadata.metadata().row_group(*at).compressed_size()).sum();
+        let sum = |of: fn(&RowGroupMetaData) -> i64| -> u64 {
+            let groups = groups.iter().map(|at| of(self.metadata.metadata().row_group(*at)));
+            groups.map(|size| u64::try_from(size).unwrap_or_default()).sum()
+        };
+        let (bytes, rows) = (sum(RowGroupMetaData::compressed_size), sum(RowGroupMetaData::num_rows));
         let open = || -> Result<_> {
             let opened = File::open(&self.file.path).map_err(|error| Error::io(name, &error))?;
             ParquetRecordBatchReaderBuilder::new_with_metadata(opened, self.metadata.clone())
@@ -139,8 +143,9 @@ impl Parquet {
             let count = batch.num_rows() as u64;
             take(row, batch)?;
             row += count;
+            let part = u128::from(bytes) * u128::from(count) / u128::from(rows.max(1));
+            source.read.fetch_add(part as u64, Ordering::Relaxed);
         }
-        source.read.fetch_add(u64::try_from(bytes).unwrap_or_default(), Ordering::Relaxed);
         Ok(())
     }
 }

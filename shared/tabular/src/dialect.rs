@@ -23,46 +23,62 @@ const ROWS: usize = 1_000;
 
 /// Finds the dialect of a text that begins with `head`; `whole` if that is all of it.
 pub fn detect(head: &[u8], whole: bool) -> Dialect {
-    let mut best: Option<(f64, Dialect)> = None;
+    let mut best: Option<(Score, Dialect)> = None;
     for quote in [Some('"'), Some('\''), None] {
         for delimiter in [',', ';', '\t', '|'] {
             let dialect = Dialect { delimiter, quote, header: true };
             let score = score(head, whole, dialect);
             // The earlier one of equals: quotes that never occur change nothing.
-            if best.is_none_or(|(most, _)| most + 1e-9 < score) {
+            if best.as_ref().is_none_or(|(most, _)| most.value + 1e-9 < score.value) {
                 best = Some((score, dialect));
             }
+        }
+        // Where quotes are used and every row fits, no other reading is better.
+        if best.as_ref().is_some_and(|(score, _)| score.certain) {
+            break;
         }
     }
     let dialect = best.map_or(Dialect { delimiter: ',', quote: Some('"'), header: true }, |it| it.1);
     Dialect { header: has_header(head, whole, dialect), ..dialect }
 }
 
-/// Share of the sample's rows that have the usual number of cells, less what is broken; a little more for more columns.
-fn score(head: &[u8], whole: bool, dialect: Dialect) -> f64 {
+struct Score {
+    value: f64,
+    /// Quotes are used, and nearly all rows have one width.
+    certain: bool,
+}
+
+/// Share of the sample's rows that have the usual number of cells, less what is broken; a little more for a first row that has
+/// it too, and for more columns.
+fn score(head: &[u8], whole: bool, dialect: Dialect) -> Score {
     let mut widths: BTreeMap<usize, usize> = BTreeMap::new();
-    let (mut broken, mut rows, mut quoted) = (0, 0, 0);
+    let (mut broken, mut rows, mut quoted, mut first) = (0, 0, 0, 0);
     each(head, whole, dialect, |cells, good| {
         rows += 1;
         if good {
             *widths.entry(cells.len()).or_default() += 1;
-            quoted += cells.quoted;
+            quoted += usize::from(cells.quoted > 0);
+            first = if rows == 1 { cells.len() } else { first };
         } else {
             broken += 1;
         }
         true
     });
     let Some((width, usual)) = widths.into_iter().max_by_key(|(width, rows)| (*rows, *width)) else {
-        return -1.0;
+        return Score { value: -1.0, certain: false };
     };
     if width == 1 {
         // One column is what is left when nothing else fits.
-        return if dialect.quote == Some('\'') { 0.0 } else { 0.01 } - broken as f64 / rows as f64;
+        let value = if dialect.quote == Some('\'') { 0.0 } else { 0.01 } - broken as f64 / rows as f64;
+        return Score { value, certain: false };
     }
     let consistent = (usual as f64 - broken as f64) / rows as f64;
-    // An apostrophe is a quote only where it stands around many cells.
+    // An apostrophe is a quote only where it stands in many rows.
     let rare = dialect.quote == Some('\'') && quoted * 4 < rows;
-    consistent + 0.02 * (width.min(50) as f64).ln() - if rare { 0.5 } else { 0.0 }
+    let named = if first == width { 0.2 } else { 0.0 };
+    let value = consistent + named + 0.02 * (width.min(50) as f64).ln() - if rare { 0.5 } else { 0.0 };
+    let certain = dialect.quote == Some('"') && quoted > 0 && broken == 0 && consistent > 0.95;
+    Score { value, certain }
 }
 
 fn each(head: &[u8], whole: bool, dialect: Dialect, mut take: impl FnMut(&Cells, bool) -> bool) {
@@ -138,6 +154,9 @@ mod tests {
         assert_eq!(of("n,t\n'a, b','c'\n'd, e','f'\n"), (',', Some('\''), true));
         assert_eq!(of("n,t\n\"a, b\",\"it's\"\n\"d; e\",'f\n"), (',', Some('"'), true));
         assert_eq!(of("name\nAnna\nBert\n"), (',', Some('"'), true));
+        // Commas in quotes make no columns, and neither do those in sentences.
+        assert_eq!(of("n,t\n1,\"a, b\"\n2,\"c, d\"\n"), (',', Some('"'), true));
+        assert_eq!(of("id;t\n1;a, b, c\n2;d, e, f\n"), (';', Some('"'), true));
     }
 
     #[test]

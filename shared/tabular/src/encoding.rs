@@ -45,19 +45,30 @@ impl Encoding {
         let pairs = head.len() / 2;
         let zeros = |from: usize| head.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
         let (even, odd) = (zeros(0), zeros(1));
-        if pairs >= 2 && odd * 10 > pairs * 4 && even * 10 < pairs {
+        if pairs >= 4 && odd * 10 > pairs * 4 && even * 10 < pairs {
             return Self::Utf16Le;
         }
-        if pairs >= 2 && even * 10 > pairs * 4 && odd * 10 < pairs {
+        if pairs >= 4 && even * 10 > pairs * 4 && odd * 10 < pairs {
             return Self::Utf16Be;
         }
         match std::str::from_utf8(head) {
             Ok(_) => Self::Utf8,
             // The head may end inside a character.
             Err(error) if error.error_len().is_none() && !whole => Self::Utf8,
+            Err(_) if mostly_utf8(head) => Self::Utf8,
             Err(_) => Self::Latin1,
         }
     }
+}
+
+/// Whether letters beyond ASCII are nearly all well-formed: then a few bytes are damaged, and the encoding is no other.
+fn mostly_utf8(head: &[u8]) -> bool {
+    let (mut letters, mut damaged) = (0_usize, 0_usize);
+    for chunk in head.utf8_chunks() {
+        letters += chunk.valid().chars().filter(|letter| !letter.is_ascii()).count();
+        damaged += usize::from(!chunk.invalid().is_empty());
+    }
+    letters > 10 * damaged
 }
 
 /// Letters of windows-1252 between 0x80 and 0x9F; five places have none and keep their number.

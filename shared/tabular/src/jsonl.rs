@@ -1,6 +1,6 @@
 //! JSON lines: one object a line. Nested values are kept as JSON text.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -82,7 +82,8 @@ impl Lines {
     pub fn cut(&self, names: &[String], cell_bytes: usize) -> (Block, Vec<String>) {
         let places: HashMap<&str, usize> =
             names.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
-        let (mut block, mut new, mut start) = (Block::default(), Vec::new(), 0);
+        let (mut block, mut start) = (Block::default(), 0);
+        let mut new = New::default();
         let mut row_cells: Vec<Option<Value>> = Vec::new();
         for (end, row, line) in &self.ends {
             let bytes = &self.bytes[start..*end];
@@ -99,8 +100,15 @@ impl Lines {
                 }
             }
         }
-        (block, new)
+        (block, new.names)
     }
+}
+
+/// Names that are not yet columns, in order of appearance.
+#[derive(Default)]
+struct New {
+    names: Vec<String>,
+    known: HashSet<String>,
 }
 
 type Wrong = (Reason, Option<String>, String);
@@ -110,14 +118,15 @@ fn object(
     places: &HashMap<&str, usize>,
     cell_bytes: usize,
     cells: &mut [Option<Value>],
-    new: &mut Vec<String>,
+    new: &mut New,
 ) -> std::result::Result<(), Wrong> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         (Reason::NotText, None, format!("byte {} of the line is not UTF-8", error.valid_up_to() + 1))
     })?;
     let members: Members = serde_json::from_str(text)
         .map_err(|error| (Reason::NotJson, None, format!("{error}: {}", shown(text.trim_end()))))?;
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
+    let mut order = Vec::new();
     for (name, value) in members.0 {
         let wrong = |reason, what: &str| Err((reason, Some(name.clone()), what.to_owned()));
         if let Value::String(text) = &value {
@@ -131,13 +140,13 @@ fn object(
         match places.get(name.as_str()) {
             Some(place) if cells[*place].is_none() => cells[*place] = Some(value),
             Some(_) => return wrong(Reason::NotJson, "the name stands twice"),
-            None if seen.contains(&name) => return wrong(Reason::NotJson, "the name stands twice"),
-            None => seen.push(name),
+            None if !seen.insert(name.clone()) => return wrong(Reason::NotJson, "the name stands twice"),
+            None => order.push(name),
         }
     }
-    for name in seen {
-        if !new.contains(&name) {
-            new.push(name);
+    for name in order {
+        if new.known.insert(name.clone()) {
+            new.names.push(name);
         }
     }
     Ok(())

@@ -422,6 +422,12 @@ impl Reader<'_> {
         if !block.check(&self.names, self.table.limits.cell_bytes) && self.table.ascii {
             return Ok(self.found_stale());
         }
+        let (row, line) = block.places.last().copied().unwrap_or_default();
+        let limits = &self.table.limits;
+        if limits.cells < row.saturating_mul(self.plans.len() as u64) {
+            let what = format!("has more than {} cells", limits.cells);
+            return Err(Error::new(Cause::Limit, &self.table.source.path, what).at_row(row).at_line(line));
+        }
         match block.typed(&self.plans) {
             Some(part) => take(part).map(|()| true),
             None => Ok(self.found_stale()),

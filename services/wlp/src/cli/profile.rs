@@ -52,6 +52,7 @@ pub struct Profile {
 
 impl Profile {
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        self.keep_inputs()?;
         let declared = self.schema.as_deref().map(Declared::read).transpose()?;
         let mut limits = Limits::default();
         if let Some(bytes) = self.max_unfolded {
@@ -76,6 +77,17 @@ impl Profile {
         let report = report?;
         self.tell(&report)?;
         Ok(if report.declared && !report.holds() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+    }
+
+    /// What is written must not be what is read.
+    fn keep_inputs(&self) -> anyhow::Result<()> {
+        let same =
+            |a: &Path, b: &Path| a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
+        for output in self.html.iter().chain(&self.write_schema) {
+            let input = std::iter::once(&self.file).chain(&self.schema).any(|input| same(input, output));
+            anyhow::ensure!(!input, "{} is read, and would be written over", output.display());
+        }
+        Ok(())
     }
 
     fn tell(&self, report: &Report) -> anyhow::Result<()> {

@@ -230,7 +230,7 @@ fn of_people(column: &Column, facts: &Facts<'_>, add: &mut impl FnMut(&'static s
         let looks = texts.looks_like.as_ref()?;
         PERSONAL.contains(&looks.class).then_some(looks.class)
     }) {
-        add("sensitive-looking", format!("its values look like a {class}"));
+        add("sensitive-looking", format!("its values look like this: {class}"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{brief, grouped, percent, sized, valued};
+use super::{brief, described, grouped, percent, sized, valued};
 use crate::profile::report::{Column, Dimension, Histogram, Report, Top, Verdict};
 
 /// Columns that are shown in full.
@@ -24,8 +24,8 @@ p{margin:.3rem 0}.dim{color:var(--dim)}.pass{color:var(--good)}.fail{color:var(-
 .fact{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.5rem .9rem}
 .fact b{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);
-vertical-align:top;overflow-wrap:anywhere}th{color:var(--dim);font-weight:600;white-space:nowrap}
+table{border-collapse:collapse;width:100%;min-width:40rem}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);
+vertical-align:top;overflow-wrap:break-word}td.v{white-space:nowrap}th{color:var(--dim);font-weight:600;white-space:nowrap}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .columns{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:.9rem}
 .column{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.8rem;min-width:0}
@@ -102,16 +102,7 @@ fn fact(label: &str, value: &str, out: &mut String) {
 
 fn head(report: &Report, name: &str, out: &mut String) {
     let file = &report.file;
-    let encoding = file.encoding.map_or(String::new(), |encoding| format!(", {}", encoding.as_str()));
-    let dialect = file.dialect.map_or(String::new(), |dialect| {
-        let header = if dialect.header { "header" } else { "no header" };
-        let quote = dialect.quote.map_or("no quotes".to_owned(), |quote| format!("quote {quote}"));
-        format!(
-            ", {} between cells, {quote}, {header}",
-            format!("{:?}", dialect.delimiter).trim_matches('\'')
-        )
-    });
-    let kind = escaped(&format!("{}{encoding}{dialect}", file.format.as_str()));
+    let kind = escaped(&described(file));
     let _ = write!(
         out,
         "<h1>{name}</h1><p class=\"dim\">{} · {kind}</p><div class=\"facts\">",
@@ -152,7 +143,7 @@ fn quality(quality: &[Dimension], out: &mut String) {
             one.interval.map_or(String::new(), |it| format!("{} to {}", brief(it.lower), brief(it.upper)));
         let _ = writeln!(
             out,
-            "<tr><td>{}<td class=\"{class}\">{}<td class=\"n\">{figure}<td class=\"n\">{interval}<td class=\"n\">{}<td>{}: {}",
+            "<tr><td>{}<td class=\"v {class}\">{}<td class=\"n\">{figure}<td class=\"n\">{interval}<td class=\"n\">{}<td>{}: {}",
             one.dimension,
             one.verdict.as_str(),
             escaped(one.target.as_deref().unwrap_or_default()),

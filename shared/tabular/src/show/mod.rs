@@ -7,6 +7,29 @@ pub use html::page;
 pub use terminal::{Look, table};
 
 use crate::declared::Scalar;
+use crate::profile::report::File;
+use crate::source::Compression;
+
+/// Format, compression, encoding and dialect of a file in words.
+fn described(file: &File) -> String {
+    let mut kind = file.format.as_str().to_owned();
+    match file.compression {
+        Compression::None => {}
+        Compression::Gzip => kind.push_str(", gzip"),
+        Compression::Zstd => kind.push_str(", zstd"),
+    }
+    if let Some(encoding) = file.encoding {
+        kind = format!("{kind}, {}", encoding.as_str());
+    }
+    if let Some(dialect) = file.dialect {
+        let between =
+            if dialect.delimiter == '\t' { "tabs".to_owned() } else { format!("\"{}\"", dialect.delimiter) };
+        let quote = dialect.quote.map_or("no quotes".to_owned(), |quote| format!("quotes {quote}"));
+        let header = if dialect.header { "a header" } else { "no header" };
+        kind = format!("{kind}, {between} between cells, {quote}, {header}");
+    }
+    kind
+}
 
 /// A count with a thin separator between thousands.
 fn grouped(count: u64) -> String {

@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{brief, grouped, percent, sized, valued};
+use super::{brief, described, grouped, percent, sized, valued};
 use crate::profile::report::{Column, Report, Verdict};
-use crate::source::Compression;
 
 /// How the terminal is.
 #[derive(Debug, Clone, Copy)]
@@ -66,22 +65,7 @@ pub(super) fn is_turning(letter: char) -> bool {
 
 fn head(report: &Report, look: Look, out: &mut String) {
     let file = &report.file;
-    let mut kind = file.format.as_str().to_owned();
-    match file.compression {
-        Compression::None => {}
-        Compression::Gzip => kind.push_str(", gzip"),
-        Compression::Zstd => kind.push_str(", zstd"),
-    }
-    if let Some(encoding) = file.encoding {
-        kind = format!("{kind}, {}", encoding.as_str());
-    }
-    if let Some(dialect) = file.dialect {
-        let delimiter =
-            if dialect.delimiter == '\t' { "tabs".to_owned() } else { format!("{:?}", dialect.delimiter) };
-        let quote = dialect.quote.map_or("no quotes".to_owned(), |quote| format!("quote {quote:?}"));
-        let header = if dialect.header { "header" } else { "no header" };
-        kind = format!("{kind}, {delimiter} between cells, {quote}, {header}");
-    }
+    let kind = described(file);
     let name = look.painted(&clean(&file.name, look.width), BOLD);
     let _ = writeln!(out, "{name}\n{} · {kind}", sized(file.bytes));
     let duplicates = report.duplicate_rows.duplicates;
