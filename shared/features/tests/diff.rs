@@ -160,3 +160,38 @@ fn drift_shows_and_equal_tables_have_none() {
         moved.columns.iter().map(|one| one.drift.is_some_and(|drift| drift.drifted)).collect();
     assert_eq!(told, [false, true, false, false]);
 }
+
+/// One new value in a hundred shows though it would drown among a hundred others; new names where every name is new do not.
+#[test]
+fn a_value_never_seen_before_shows() {
+    let rows = |version: i64, new: bool| -> Vec<Row> {
+        let text = |id: i64| match id % 100 {
+            0 if new => "never seen".to_owned(),
+            _ => format!("level {}", (id * 7919 + version) % 101 * ((id * 31 + version) % 2)),
+        };
+        (0..30_000).map(|id| (id + version * 100_000, None, Some(text(id)), 0)).collect()
+    };
+    let novel = |new: bool| {
+        let found = compare(&table(&rows(0, false), 4096), &table(&rows(1, new), 4096), &keyed()).unwrap();
+        found.columns[2].drift.unwrap()
+    };
+    assert!(novel(true).novel.unwrap().lower > 0.005 && novel(true).drifted);
+    assert!(!novel(false).drifted, "{:?}", novel(false));
+    let names = |version: i64| -> Vec<Row> {
+        (0..30_000)
+            .map(|id| (id + version * 100_000, None, Some(format!("user {id} of {version}")), 0))
+            .collect()
+    };
+    let found = compare(&table(&names(0), 4096), &table(&names(1), 4096), &keyed()).unwrap();
+    assert!(!found.columns[2].drift.unwrap().drifted, "{found:?}");
+    // Many values, each of them rare: the most frequent ones of a side are so by chance.
+    let rare = |version: i64| -> Vec<Row> {
+        let mut random = statistics::random::SplitMix64::new(version as u64);
+        let mut text = || format!("u{}", random.below(100_000));
+        (0..30_000).map(|id| (id + version * 100_000, None, Some(text()), 0)).collect()
+    };
+    for version in 1..6 {
+        let found = compare(&table(&rare(0), 4096), &table(&rare(version), 4096), &keyed()).unwrap();
+        assert!(!found.columns[2].drift.unwrap().drifted, "{version}: {:?}", found.columns[2]);
+    }
+}

@@ -74,7 +74,8 @@ pub struct Options {
     pub drift_rows: usize,
     /// Confidence of intervals and of drift.
     pub confidence: f64,
-    /// Smallest population stability index that is told as drift, where the difference is also significant.
+    /// Smallest population stability index that is told as drift, where the difference is also significant. With 0 every
+    /// significant difference is told; how small these can be is bounded by the sample.
     pub psi: f64,
 }
 
@@ -89,7 +90,7 @@ impl Default for Options {
             examples: 10,
             drift_rows: 20_000,
             confidence: 0.95,
-            psi: 0.1,
+            psi: 0.0,
         }
     }
 }
