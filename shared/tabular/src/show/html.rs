@@ -35,6 +35,7 @@ svg{display:block;width:100%;height:auto}svg rect{fill:var(--bar)}svg text{fill:
 .top{font-size:.9rem;display:grid;grid-template-columns:1fr auto;gap:.1rem .6rem;margin-top:.4rem}
 .top span{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .top i{grid-column:1/3;height:3px;background:var(--bar);border-radius:2px;margin-bottom:.2rem}
+.wide td:last-child{min-width:18rem}details table{min-width:0}.wide details td:last-child{min-width:0}summary{cursor:pointer;color:var(--dim)}
 footer{margin-top:2.5rem;color:var(--dim);font-size:.85rem}
 ";
 
@@ -150,8 +151,25 @@ fn quality(quality: &[Dimension], out: &mut String) {
             one.measure,
             escaped(&one.reason),
         );
+        parts(one, out);
     }
     out.push_str("</table></div>\n");
+}
+
+/// Figures of parts, folded away.
+fn parts(dimension: &Dimension, out: &mut String) {
+    if dimension.details.is_empty() {
+        return;
+    }
+    out.push_str("<details><summary>parts</summary><table>");
+    for part in dimension.details.iter().take(LINES) {
+        let bounds = part
+            .interval
+            .map_or(String::new(), |it| format!("{} to {}", percent(it.lower), percent(it.upper)));
+        let name = short(&part.part);
+        let _ = write!(out, "<tr><td>{name}<td class=\"n\">{}<td class=\"n\">{bounds}", percent(part.value));
+    }
+    out.push_str("</table></details>\n");
 }
 
 fn findings(report: &Report, out: &mut String) {
