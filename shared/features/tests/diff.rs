@@ -188,7 +188,10 @@ fn a_value_never_seen_before_shows() {
     let rare = |version: i64| -> Vec<Row> {
         let mut random = statistics::random::SplitMix64::new(version as u64);
         let mut text = || format!("u{}", random.below(100_000));
-        (0..30_000).map(|id| (id + version * 100_000, None, Some(text()), 0)).collect()
+        let row = |id| (id + version * 100_000, None, Some(text()), 0);
+        let mut rows: Vec<Row> = (0..30_000).map(row).collect();
+        rows.extend_from_within(..600); // repeated rows are sampled together
+        rows
     };
     for version in 1..6 {
         let found = compare(&table(&rare(0), 4096), &table(&rare(version), 4096), &keyed()).unwrap();

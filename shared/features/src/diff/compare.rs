@@ -11,6 +11,7 @@ use super::schema::{self, Common};
 use super::{ColumnDifference, Difference, Examples, Extent, Movement, Options, RowCounts, Source, drift};
 use crate::column::Values;
 use crate::error::{Error, Result};
+use crate::hash::Hash128;
 use crate::schema::Kind;
 
 /// Passes at most: each sees its share of the keys.
@@ -108,7 +109,7 @@ impl<'a> Work<'a> {
             fits(&batch, before)?;
             let hashed = Hashed::new(&batch, self.plan, &mut self.splits)?;
             if pass == 0 {
-                self.look(0, &batch, &hashed)?;
+                self.look(0, &batch, &hashed, place)?;
             }
             for row in 0..batch.num_rows() {
                 if self.mine(hashed.keys[row], pass) {
@@ -131,7 +132,7 @@ impl<'a> Work<'a> {
             fits(&batch, after)?;
             let hashed = Hashed::new(&batch, self.plan, &mut self.splits)?;
             if pass == 0 {
-                self.look(1, &batch, &hashed)?;
+                self.look(1, &batch, &hashed, place)?;
             }
             for row in 0..batch.num_rows() {
                 let (key, here) = (hashed.keys[row], place + row as u64);
@@ -227,7 +228,13 @@ impl<'a> Work<'a> {
     }
 
     /// Takes note of what every row says by itself.
-    fn look(&mut self, side: usize, batch: &arrow::array::RecordBatch, hashed: &Hashed) -> Result<()> {
+    fn look(
+        &mut self,
+        side: usize,
+        batch: &arrow::array::RecordBatch,
+        hashed: &Hashed,
+        place: u64,
+    ) -> Result<()> {
         let count = batch.num_rows() as u64;
         *[&mut self.rows.before, &mut self.rows.after][side] += count;
         let columns: Vec<Values<'_>> =
@@ -236,7 +243,17 @@ impl<'a> Work<'a> {
             *count += (0..batch.num_rows()).filter(|row| values.is_missing(*row)).count() as u64;
         }
         let drifting: Vec<Values<'_>> = self.drifting.iter().map(|at| columns[*at]).collect();
-        self.samples[side].add(&hashed.keys, &drifting);
+        if self.options.key.is_empty() {
+            let hashed = |row: u64| {
+                let mut hash = Hash128::new(self.options.seed);
+                hash.word(row);
+                hash.finish()
+            };
+            let places: Vec<u128> = (place..place + count).map(hashed).collect();
+            self.samples[side].add(&places, &drifting);
+        } else {
+            self.samples[side].add(&hashed.keys, &drifting);
+        }
         Ok(())
     }
 
@@ -257,7 +274,7 @@ impl<'a> Work<'a> {
     }
 
     fn finish(mut self, schema: Vec<super::ColumnChange>) -> Result<Difference> {
-        self.samples.iter_mut().for_each(Sample::prune);
+        self.samples.iter_mut().for_each(Sample::finish);
         let names: Vec<String> = self.drifting.iter().map(|at| self.common[*at].name.clone()).collect();
         let mut drifts = drift::of(&self.samples[0], &self.samples[1], &names, self.options)?.into_iter();
         let mut columns = Vec::new();

@@ -70,7 +70,7 @@ pub struct Options {
     pub memory: usize,
     /// Rows of each kind that are named.
     pub examples: usize,
-    /// Rows of each side that drift is computed from: those whose keys' hashes are smallest.
+    /// Rows of each side that drift is computed from: those whose keys' hashes are smallest; one for each key.
     pub drift_rows: usize,
     /// Confidence of intervals and of drift.
     pub confidence: f64,

@@ -1,5 +1,7 @@
-//! A sample of a table's rows: those whose keys' hashes are smallest. It does not depend on batches or on order, and both
-//! sides sample the same keys, so that equal tables have equal samples.
+//! A sample of a table's rows: those whose keys' hashes are smallest. It does not depend on batches, and both sides sample
+//! the same keys, so that equal tables have equal samples. Without keys a row's place is its key.
+
+use std::collections::HashSet;
 
 use crate::column::Values;
 
@@ -47,7 +49,7 @@ impl Sample {
     }
 
     /// Keeps the rows of the smallest keys.
-    pub(super) fn prune(&mut self) {
+    fn prune(&mut self) {
         if self.keys.len() <= self.most {
             return;
         }
@@ -55,11 +57,23 @@ impl Sample {
         let (_, bound, _) = sorted.select_nth_unstable(self.most);
         self.below = *bound;
         let keep: Vec<bool> = self.keys.iter().map(|key| key < bound).collect();
-        retain(&mut self.keys, &keep);
+        self.retain(&keep);
+    }
+
+    /// Ends the sample: of rows with one key the first is kept, because they are sampled together and say nothing new.
+    pub(super) fn finish(&mut self) {
+        self.prune();
+        let mut seen = HashSet::new();
+        let keep: Vec<bool> = self.keys.iter().map(|key| seen.insert(*key)).collect();
+        self.retain(&keep);
+    }
+
+    fn retain(&mut self, keep: &[bool]) {
+        retain(&mut self.keys, keep);
         for column in &mut self.columns {
             match column {
-                Column::Numbers(numbers) => retain(numbers, &keep),
-                Column::Texts(texts) => retain(texts, &keep),
+                Column::Numbers(numbers) => retain(numbers, keep),
+                Column::Texts(texts) => retain(texts, keep),
             }
         }
     }
