@@ -3,14 +3,20 @@
 use contracts::pipeline::v1::{BuildDatasetVersionRequest, ReplayDatasetVersionRequest, ReplayResult};
 use contracts::registry::v1::{
     CreateDatasetVersionRequest, DatasetVersion, GetDataSourceRequest, GetDatasetRequest,
-    GetDatasetVersionRequest,
+    GetDatasetVersionRequest, GetUploadRequest, UploadArtifactRequest,
 };
+use bytes::{Buf, Bytes};
 use storage::Digest;
 use tonic::Code;
 
 use crate::steps::{self, Built, Progress};
 use crate::store::Build;
 use crate::{Error, Pipeline, blocking, card, convert, quality};
+
+/// Bytes of one piece of an upload.
+const PIECE: usize = 256 << 10;
+/// Media type of a preprocessing.
+const PREPROCESSING: &str = "application/vnd.wlp.preprocessing+json";
 
 /// Builds a version, registers it and keeps its record.
 ///
@@ -42,6 +48,7 @@ pub async fn build(
     progress.at("registration", 0.95).await?;
     let made = card(pipeline, request, &built, &version).await?;
     version.data_card_digest = pipeline.blobs().put(made.markdown.into()).await?.to_string();
+    publish(pipeline, &version.transform_digest, built.files.transform.clone()).await?;
     let registered = register(pipeline, request, &version, operation).await?;
     let record = Build {
         request: Some(request.clone()),
@@ -72,7 +79,37 @@ async fn card(
         sources
             .push(deps.sources.clone().get_data_source(asked).await.map_err(Error::Registry)?.into_inner());
     }
-    Ok(card::make(&card::Facts { dataset: &dataset, sources: &sources, version, raw: &built.raw }))
+    let (raw, audit) = (&built.raw, built.audit.as_slice());
+    Ok(card::make(&card::Facts { dataset: &dataset, sources: &sources, version, raw, audit }))
+}
+
+/// Puts the version's preprocessing where gateways and evaluators fetch artifacts.
+async fn publish(pipeline: &Pipeline, digest: &str, bytes: Bytes) -> Result<(), Error> {
+    let mut artifacts = pipeline.deps().artifacts.clone();
+    let asked = GetUploadRequest { digest: digest.to_owned() };
+    let known = artifacts.get_upload(asked).await.map_err(Error::Registry)?.into_inner();
+    if known.complete {
+        return Ok(());
+    }
+    let (mut rest, offset) = (bytes.clone(), known.received_bytes);
+    rest.advance(usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len()));
+    let mut first = Some(UploadArtifactRequest {
+        digest: digest.to_owned(),
+        size_bytes: bytes.len() as u64,
+        offset,
+        media_type: PREPROCESSING.to_owned(),
+        chunk: Bytes::new(),
+    });
+    let pieces = std::iter::from_fn(move || {
+        let chunk = rest.split_to(rest.len().min(PIECE));
+        match first.take() {
+            Some(first) => Some(UploadArtifactRequest { chunk, ..first }),
+            None if chunk.is_empty() => None,
+            None => Some(UploadArtifactRequest { chunk, ..UploadArtifactRequest::default() }),
+        }
+    });
+    artifacts.upload_artifact(futures::stream::iter(pieces)).await.map_err(Error::Registry)?;
+    Ok(())
 }
 
 /// Registers the version; the same content registered before is the same version.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use contracts::common::v1::column_profile::Distribution;
 use contracts::common::v1::{ColumnProfile, Measurement};
 use contracts::registry::v1::{DataSource, Dataset, DatasetVersion, QualityMeasurement};
+use features::leakage::Finding;
 
 use crate::steps::validation::Found;
 
@@ -23,6 +24,8 @@ pub struct Facts<'a> {
     pub version: &'a DatasetVersion,
     /// The data as it came.
     pub raw: &'a Found,
+    /// What the audit of the splits found.
+    pub audit: &'a [Finding],
 }
 
 /// A card.
@@ -97,6 +100,17 @@ fn composition(facts: &Facts<'_>) -> String {
         let _ = writeln!(out, "| {} | {} | `{}` |", split.split, split.rows, split.digest);
     }
     let _ = writeln!(out, "\nRows in more than one split: {}", facts.version.leaked_rows.unwrap_or_default());
+    if !facts.audit.is_empty() {
+        out.push_str("\n### Audit of the splits\n\n| check | value | limit | rows | verdict | what |\n|---|---:|---:|---:|---|---|\n");
+    }
+    for one in facts.audit {
+        let value = if one.value.is_nan() { String::new() } else { format!("{:.4}", one.value) };
+        let interval =
+            one.interval.map_or(String::new(), |it| format!(" ({:.4} to {:.4})", it.lower, it.upper));
+        let verdict = format!("{:?}", one.verdict).to_lowercase();
+        let (check, limit, rows, what) = (&one.check, one.limit, one.rows, line(&one.what));
+        let _ = writeln!(out, "| {check} | {value}{interval} | {limit} | {rows} | {verdict} | {what} |");
+    }
     out
 }
 

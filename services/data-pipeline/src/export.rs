@@ -38,9 +38,17 @@ fn columns(batch: &RecordBatch) -> Result<Vec<(String, Values<'_>)>, Error> {
 /// # Errors
 /// Of Parquet.
 pub fn text(parquet: Bytes, format: Text) -> Result<Vec<u8>, Error> {
+    text_of(&batches(parquet)?, format)
+}
+
+/// Rows as text.
+///
+/// # Errors
+/// [`Error::Features`] for columns of other types than the five.
+pub fn text_of(batches: &[RecordBatch], format: Text) -> Result<Vec<u8>, Error> {
     let (mut out, mut headed) = (Vec::new(), false);
-    for batch in batches(parquet)? {
-        let columns = columns(&batch)?;
+    for batch in batches {
+        let columns = columns(batch)?;
         if let (Text::Csv, false) = (format, headed) {
             let names: Vec<_> = columns.iter().map(|(name, _)| quoted(name)).collect();
             out.extend(names.join(",").bytes());

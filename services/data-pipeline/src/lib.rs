@@ -17,6 +17,7 @@ mod export;
 mod handlers;
 mod input;
 mod job;
+pub mod local;
 mod operations;
 mod parse;
 mod pipeline;
@@ -25,6 +26,7 @@ mod quality;
 mod steps;
 mod store;
 mod table;
+mod transforms;
 mod typing;
 
 pub use config::{Config, Limits};
@@ -34,6 +36,7 @@ pub use pipeline::Pipeline;
 use std::path::Path;
 use std::sync::Arc;
 
+use contracts::registry::v1::artifact_service_client::ArtifactServiceClient;
 use contracts::registry::v1::data_source_service_client::DataSourceServiceClient;
 use contracts::registry::v1::dataset_service_client::DatasetServiceClient;
 use runtime::{Clock, Credentials, Metrics, Peer, Readiness, Service, Tasks};
@@ -49,6 +52,8 @@ pub struct Deps {
     pub sources: DataSourceServiceClient<Peer>,
     /// Where versions are registered.
     pub datasets: DatasetServiceClient<Peer>,
+    /// Where the preprocessing of a version is kept for those who serve it.
+    pub artifacts: ArtifactServiceClient<Peer>,
     /// Virtual time.
     pub clock: Clock,
     /// Who may call.
@@ -63,6 +68,7 @@ impl Deps {
             datasets: DatasetServiceClient::new(registry.clone())
                 .max_decoding_message_size(MESSAGE_BYTES)
                 .max_encoding_message_size(MESSAGE_BYTES),
+            artifacts: ArtifactServiceClient::new(registry.clone()),
             clock,
             credentials,
         }

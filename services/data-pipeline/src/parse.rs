@@ -129,7 +129,8 @@ pub fn build(fields: &mut Fields, request: &BuildDatasetVersionRequest) {
     }
 }
 
-fn build_plan(fields: &mut Fields, plan: &BuildPlan) {
+/// Looks at every field of a plan.
+pub fn build_plan(fields: &mut Fields, plan: &BuildPlan) {
     fields.each("plan.columns", &plan.columns, |fields, at, rule| {
         fields.text(&format!("{at}.name"), &rule.name);
         let known = rule.r#type.is_empty() || Kind::parse(&rule.r#type).is_some();
@@ -185,6 +186,7 @@ fn build_plan(fields: &mut Fields, plan: &BuildPlan) {
         let sum: f64 = shares.iter().map(|(_, share)| share).sum();
         fields.require((sum - 1.0).abs() < 1e-9, "plan.splits", "the three shares must sum to 1");
         fields.require(splits.train > 0.0, "plan.splits.train", "must be above 0");
+        plan::check_splits(fields, plan, splits);
     }
     fields.each("plan.group_reference", &plan.group_reference, |fields, at, reference| {
         fields.share(&format!("{at}.share"), reference.share);

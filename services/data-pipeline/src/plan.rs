@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 
 use contracts::pipeline::v1::cleaning_rule::Action;
 use contracts::pipeline::v1::derived_column::Operation as Derive;
+use contracts::pipeline::v1::splits::Method;
 use contracts::pipeline::v1::transform_rule::Kind as Transform;
-use contracts::pipeline::v1::{BuildPlan, CleaningRule, DerivedColumn, TransformRule};
+use contracts::pipeline::v1::{BuildPlan, CleaningRule, DerivedColumn, Splits};
+use contracts::time::duration_from_wire;
 use features::column::number_text;
 use features::transform::{Derivation, Derived};
 use features::{Column, Kind, MissingMarkers, Operation, Schema};
@@ -49,11 +51,54 @@ pub fn check_work(fields: &mut Fields, plan: &BuildPlan) {
     fields.each("plan.transforms", &plan.transforms, |fields, at, rule| {
         fields.text(&format!("{at}.column"), &rule.column);
         fields.choice::<Transform>(&format!("{at}.kind"), rule.kind);
-        let finite = rule.parameters.iter().all(|it| it.is_finite() && 0.0 <= *it);
-        fields.require(finite, &format!("{at}.parameters"), "must be finite numbers, zero or more");
+        crate::transforms::check(fields, at, rule);
         let kept = plan.group_columns.contains(&rule.column);
         fields.require(!kept, &format!("{at}.column"), "is a group column: these are never transformed");
     });
+}
+
+/// Looks at the method of the splits: what it needs is there, and what it does not know is not.
+pub fn check_splits(fields: &mut Fields, plan: &BuildPlan, splits: &Splits) {
+    let known = Method::try_from(splits.method);
+    fields.require(known.is_ok(), "plan.splits.method", "must be one of the values of this enum");
+    for (field, texts) in [
+        ("plan.splits.entity_columns", &splits.entity_columns),
+        ("plan.splits.near_duplicate_columns", &splits.near_duplicate_columns),
+    ] {
+        fields.each(field, texts, |fields, at, text| fields.text(at, text));
+    }
+    let near = splits.near_duplicates || splits.near_duplicate_columns.is_empty();
+    fields.require(near, "plan.splits.near_duplicate_columns", "need near_duplicates");
+    let Ok(method) = known else { return };
+    let name = method.as_str_name().trim_start_matches("METHOD_");
+    let unspecified = method == Method::Unspecified;
+    let stratified = matches!(method, Method::Stratified | Method::StratifiedGroup);
+    let grouped = matches!(method, Method::Group | Method::StratifiedGroup);
+    let mut column = |field: &str, value: &str, needed: bool, allowed: bool| {
+        fields.require(!needed || !value.is_empty(), field, &format!("{name} needs it"));
+        fields.require(needed || allowed || value.is_empty(), field, &format!("{name} does not look at it"));
+    };
+    let strata = unspecified || method == Method::Group;
+    column("plan.splits.stratify_column", &splits.stratify_column, stratified, strata);
+    let groups = unspecified || method == Method::Time;
+    column("plan.splits.group_column", &splits.group_column, grouped, groups);
+    let entity = method == Method::Entity;
+    let names = if splits.entity_columns.is_empty() { &plan.key_columns } else { &splits.entity_columns };
+    fields.require(
+        !entity || !names.is_empty(),
+        "plan.splits.entity_columns",
+        "ENTITY needs them, or key_columns",
+    );
+    let unused = entity || splits.entity_columns.is_empty();
+    fields.require(unused, "plan.splits.entity_columns", &format!("{name} does not look at them"));
+    let by_time = method == Method::Time;
+    let timed = !by_time || !plan.event_time_column.is_empty();
+    fields.require(timed, "plan.event_time_column", "splits by TIME need it");
+    if let Some(embargo) = &splits.embargo {
+        fields.require(by_time, "plan.splits.embargo", &format!("{name} does not look at it"));
+        let valid = duration_from_wire(embargo).is_some();
+        fields.require(valid, "plan.splits.embargo", "must be a duration of zero or more");
+    }
 }
 
 /// Names every column of the plan that the data does not have, all in one error.
@@ -110,6 +155,12 @@ pub fn check_columns(plan: &BuildPlan, names: &[String]) -> Result<(), Error> {
         look(format!("plan.group_columns[{at}]"), name, &known);
     }
     let splits = plan.splits.clone().unwrap_or_default();
+    for (at, name) in splits.entity_columns.iter().enumerate() {
+        look(format!("plan.splits.entity_columns[{at}]"), name, &raw);
+    }
+    for (at, name) in splits.near_duplicate_columns.iter().enumerate() {
+        look(format!("plan.splits.near_duplicate_columns[{at}]"), name, &raw);
+    }
     for (field, name) in [
         ("plan.label_column", &plan.label_column),
         ("plan.splits.stratify_column", &splits.stratify_column),
@@ -128,6 +179,20 @@ pub fn check_columns(plan: &BuildPlan, names: &[String]) -> Result<(), Error> {
 /// Texts that mean missing.
 pub fn markers(plan: &BuildPlan) -> MissingMarkers {
     MissingMarkers::new(&plan.missing_markers)
+}
+
+/// Texts that mean missing in a column, the one that the data had most often first.
+pub fn missing_texts(
+    plan: &BuildPlan,
+    most_frequent: &std::collections::BTreeMap<String, String>,
+    column: &str,
+) -> Vec<String> {
+    let first = most_frequent.get(column);
+    let others = plan.missing_markers.iter().filter(|text| first != Some(text) && !text.trim().is_empty());
+    let mut texts: Vec<String> = first.into_iter().chain(others).cloned().collect();
+    let mut seen = BTreeSet::new();
+    texts.retain(|text| seen.insert(text.clone()));
+    texts
 }
 
 /// The description of a column that the data has or that was made.
@@ -159,7 +224,7 @@ pub fn targets<'a>(rule: &CleaningRule, schema: &'a Schema) -> Vec<&'a Column> {
 /// The fitted operations that a cleaning rule stands for.
 pub fn fills(rule: &CleaningRule, schema: &Schema, has_values: impl Fn(&str) -> bool) -> Vec<Operation> {
     let all = rule.column.is_empty();
-    let numeric = matches!(rule.action(), Action::FillMedian | Action::ClipQuantile);
+    let numeric = matches!(rule.action(), Action::FillMean | Action::FillMedian | Action::ClipQuantile);
     let chosen: Vec<&Column> = if all {
         ordinary(schema)
             .filter(|column| has_values(&column.name) && (!numeric || column.kind.is_number()))
@@ -170,6 +235,7 @@ pub fn fills(rule: &CleaningRule, schema: &Schema, has_values: impl Fn(&str) -> 
     let one = |column: &Column| {
         let name = column.name.clone();
         Some(match rule.action() {
+            Action::FillMean => Operation::FillMean(name),
             Action::FillMedian => Operation::FillMedian(name),
             Action::FillMode => Operation::FillMode(name),
             Action::FillConstant if column.kind.is_number() => {
@@ -189,9 +255,10 @@ pub fn fills(rule: &CleaningRule, schema: &Schema, has_values: impl Fn(&str) -> 
 /// The column in which an operation leaves no value missing.
 pub fn filled_column(operation: &Operation) -> Option<&str> {
     match operation {
-        Operation::FillMedian(name) | Operation::FillMode(name) | Operation::FillConstant(name, _) => {
-            Some(name)
-        }
+        Operation::FillMean(name)
+        | Operation::FillMedian(name)
+        | Operation::FillMode(name)
+        | Operation::FillConstant(name, _) => Some(name),
         _ => None,
     }
 }
@@ -214,20 +281,4 @@ pub fn derivation(derived: &DerivedColumn) -> Option<Operation> {
 pub fn positional(plan: &BuildPlan) -> BTreeSet<&str> {
     let by_position = plan.derived.iter().filter(|derived| derived.operation() == Derive::RowBand);
     by_position.map(|derived| derived.name.as_str()).collect()
-}
-
-/// A transform as an operation.
-pub fn transform(rule: &TransformRule) -> Option<Operation> {
-    let name = rule.column.clone();
-    Some(match rule.kind() {
-        Transform::Unspecified => return None,
-        Transform::Standardise => Operation::Standardise(name),
-        Transform::MinMax => Operation::MinMax(name),
-        Transform::OneHot => Operation::OneHot(name),
-        Transform::Ordinal => Operation::Ordinal(name),
-        Transform::Lowercase => Operation::Lowercase(name),
-        Transform::Tokenise => {
-            Operation::Tokenise(name, rule.parameters.first().map_or(0, |size| *size as usize))
-        }
-    })
 }

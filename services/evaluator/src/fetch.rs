@@ -1,10 +1,12 @@
 //! What an evaluation needs of other services: version, model bytes, dataset version, rows, policy. Bytes are checked
 //! against the digests that the records name.
 
-use crate::{Deps, Error, Limits, table::Table};
+use crate::{Deps, Error, Limits, preprocess::Before, table::Table};
 use bytes::{Bytes, BytesMut};
 use contracts::pipeline::v1::{DataFormat, ReadSplitRequest};
 use contracts::registry::v1 as wire;
+use features::Preprocessing;
+use features::preprocessing::ARTIFACT_BYTES;
 use lifecycle::policy::Policy;
 use storage::Digest;
 use tonic::{Code, Status, Streaming};
@@ -69,6 +71,22 @@ pub async fn artifact(deps: &Deps, digest: &str, limits: &Limits) -> Result<Byte
     let bytes = collect(stream.into_inner(), |piece| piece.chunk, "artifact", limits.model_bytes).await?;
     check(&bytes, digest, "the model")?;
     Ok(bytes)
+}
+
+/// The preprocessing of that digest, its golden rows replayed; none where there is no digest.
+pub async fn preprocessing(deps: &Deps, digest: &str) -> Result<Option<Before>, Error> {
+    if digest.is_empty() {
+        return Ok(None);
+    }
+    let request = wire::DownloadArtifactRequest { digest: digest.to_owned(), offset: 0 };
+    let stream = deps.artifacts.clone().download_artifact(request).await;
+    let stream = stream.map_err(Error::peer("preprocessing"))?.into_inner();
+    let bytes = collect(stream, |piece| piece.chunk, "preprocessing", ARTIFACT_BYTES).await?;
+    check(&bytes, digest, "the preprocessing")?;
+    let read = tokio::task::spawn_blocking(move || Preprocessing::read(&bytes)).await;
+    let read = read.map_err(|error| Error::Damaged(format!("the preprocessing cannot be read: {error}")))?;
+    let read = read.map_err(|error| Error::unfit(format!("preprocessing {digest}"), error.to_string()))?;
+    Ok(Some(Before::new(read)))
 }
 
 /// The rows of a split, checked against its digest.

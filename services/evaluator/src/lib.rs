@@ -22,6 +22,7 @@ pub mod measure;
 pub mod metric;
 pub mod plan;
 pub mod predict;
+mod preprocess;
 mod report;
 pub mod rows;
 mod store;

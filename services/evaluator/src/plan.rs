@@ -68,6 +68,9 @@ pub struct Plan {
     pub classes: Vec<String>,
     /// Digest of the policy.
     pub policy_digest: String,
+    /// Digest of the preprocessing that the version is served with; empty: none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub preprocessing_digest: String,
 }
 
 /// Adds every field of a requested plan that cannot be used to `bad`.
@@ -202,6 +205,7 @@ impl Plan {
             score_output: interface.score_output.clone(),
             classes: interface.classes.clone(),
             policy_digest: policy.digest().to_owned(),
+            preprocessing_digest: String::new(),
         })
     }
 

@@ -14,6 +14,7 @@ use crate::cache::Looked;
 use crate::flight::Flight;
 use crate::gateway::Gateway;
 use crate::observe::Detail;
+use crate::preprocess;
 use crate::shadow::Asked;
 use crate::shared_memory::{self, Targets};
 use crate::wire::{self, Classes, Parameters, Parsed};
@@ -139,12 +140,22 @@ impl Gateway {
         let (mut parsed, wrong) = wire::parse(request, self.regions());
         bad.extend(wrong);
         let backend = flight.backend.clone();
+        let before = backend.serving.preprocessor.as_ref();
+        parsed.inputs = preprocess::as_columns(before, parsed.inputs);
         flight.rows = self.validate(&backend, &parsed, parameters, bad)?;
         self.quotas().rows(flight.principal.as_deref().unwrap_or_default(), flight.rows).await?;
         // From here to the answer's message, tensors have the file's shapes: what is kept is the model's own.
-        if let Some(stated) = &backend.serving.stated {
-            parsed.inputs = stated.for_model(std::mem::take(&mut parsed.inputs));
-        }
+        let sent = match (before, &backend.serving.stated) {
+            (Some(before), _) => {
+                let inputs = before.applied(&parsed.inputs).await?;
+                Some(std::mem::replace(&mut parsed.inputs, inputs))
+            }
+            (None, Some(stated)) => {
+                parsed.inputs = stated.for_model(std::mem::take(&mut parsed.inputs));
+                None
+            }
+            (None, None) => None,
+        };
         let looking = Instant::now();
         let looked = self.cache().look(flight, &parsed.inputs, &parsed.outputs).await;
         let keep = match looked {
@@ -160,7 +171,8 @@ impl Gateway {
         let sampled = backend.observer.samples();
         let seen = if details || sampled { parsed.inputs.clone() } else { Vec::new() };
         let classes = std::mem::take(&mut parsed.classes);
-        let asked = Asked::of(flight.shadow.as_ref(), &parsed.inputs, &parsed.outputs);
+        let sent = sent.as_ref().unwrap_or(&parsed.inputs);
+        let asked = Asked::of(flight.shadow.as_ref(), sent, &parsed.outputs);
         let answer = self.run(flight, parsed, parameters, caller_until, stages).await?;
         finite(&answer.outputs, self.config().infer.infinity_is_fault)?;
         if let Some(place) = keep {

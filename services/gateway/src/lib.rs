@@ -31,6 +31,7 @@ mod infer;
 mod local;
 mod metrics;
 mod observe;
+mod preprocess;
 mod quota;
 mod rest;
 mod routing;

@@ -41,6 +41,17 @@ pub enum Error {
     /// The text is not a fitted transform.
     #[error("not a fitted transform: {0}")]
     Json(String),
+    /// The bytes are no preprocessing.
+    #[error("not a preprocessing: {0}")]
+    Preprocessing(String),
+    /// This program's kernels do not give what those gave that made the artifact.
+    #[error("the golden rows give {observed}, required {expected}: this program's kernels differ")]
+    Golden {
+        /// As stored.
+        expected: String,
+        /// As replayed.
+        observed: String,
+    },
     /// Of Arrow.
     #[error("{0}")]
     Arrow(String),

@@ -7,16 +7,23 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod column;
+pub mod diff;
 pub mod digest;
 pub mod error;
+pub mod hash;
+pub mod leakage;
 pub mod missing;
+pub mod near;
+pub mod preprocessing;
 pub mod profile;
 pub mod schema;
+pub mod split;
 pub mod transform;
 
 pub use column::Values;
 pub use error::{Error, Result};
 pub use missing::MissingMarkers;
+pub use preprocessing::Preprocessing;
 pub use profile::ColumnProfile;
 pub use schema::{Column, Kind, Schema};
 pub use transform::{Fitted, Operation};

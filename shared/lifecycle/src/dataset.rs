@@ -7,6 +7,7 @@ use crate::{
     policy::{Quality, quality::StepRow},
     quality::Judgement,
     rejection::{Finding, Findings, Rejection},
+    version::Bump,
 };
 
 kinds! {
@@ -180,4 +181,28 @@ pub fn release(
     }
     found.into_result("DATASET_STEPS_INCOMPLETE", subject)?;
     Ok(if judgement.passed() { State::Ready } else { State::Unfit })
+}
+
+/// Which component of a version's number grows over the version that it follows: other columns make it major, other rows
+/// minor, anything else a patch. `None` where nothing differs.
+pub fn bump(schema: bool, rows: bool, metadata: bool) -> Option<Bump> {
+    match (schema, rows, metadata) {
+        (true, _, _) => Some(Bump::Major),
+        (false, true, _) => Some(Bump::Minor),
+        (false, false, true) => Some(Bump::Patch),
+        (false, false, false) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_difference_decides_how_a_number_grows() {
+        assert_eq!(bump(false, false, false), None);
+        assert_eq!(bump(false, false, true), Some(Bump::Patch));
+        assert_eq!(bump(false, true, true), Some(Bump::Minor));
+        assert_eq!(bump(true, false, false), Some(Bump::Major));
+    }
 }

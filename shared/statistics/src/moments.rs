@@ -26,6 +26,38 @@ impl Moments {
         self.squares += delta * (value - self.mean);
     }
 
+    /// Moments of a block of values, in two passes: quicker than one by one, and no less precise.
+    pub fn of(values: &[f64]) -> Self {
+        // Eight sums side by side: the order of additions is fixed, and the processor adds them at once.
+        fn sum(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
+            let mut lanes = [0.0; 8];
+            let blocks = values.chunks_exact(8);
+            let rest: f64 = blocks.remainder().iter().map(|value| term(*value)).sum();
+            for block in blocks {
+                for (lane, value) in lanes.iter_mut().zip(block) {
+                    *lane += term(*value);
+                }
+            }
+            lanes.iter().sum::<f64>() + rest
+        }
+        let not_finite = values.iter().filter(|value| !value.is_finite()).count() as u64;
+        let mean = sum(values, |value| value) / values.len() as f64;
+        let squares = sum(values, |value| (value - mean) * (value - mean));
+        if not_finite > 0 || values.is_empty() || !squares.is_finite() {
+            return values.iter().copied().collect(); // one by one, or a sum that is too large
+        }
+        Self { count: values.len() as u64, mean, squares, not_finite: 0 }
+    }
+
+    /// Takes one value `count` times.
+    pub fn add_weighted(&mut self, value: f64, count: u64) {
+        if value.is_finite() {
+            self.merge(&Self { count, mean: value, squares: 0.0, not_finite: 0 });
+        } else {
+            self.not_finite += count;
+        }
+    }
+
     /// Adds the moments of other values.
     pub fn merge(&mut self, other: &Self) {
         self.not_finite += other.not_finite;
@@ -93,5 +125,24 @@ mod tests {
         assert_eq!(m.mean(), Ok(4.0));
         assert_eq!(m.variance(), Ok(4.0));
         assert!(Moments::default().mean().is_err());
+    }
+
+    #[test]
+    fn blocks_and_weights_give_the_same() {
+        let values: Vec<f64> = (0..1_001).map(|i| f64::from(i % 7) + 1e6).collect();
+        let (one, block) = (values.iter().copied().collect::<Moments>(), Moments::of(&values));
+        let mut weighted = Moments::default();
+        for value in 0..7_u32 {
+            let value = f64::from(value) + 1e6;
+            weighted.add_weighted(value, values.iter().filter(|it| **it == value).count() as u64);
+        }
+        for other in [block, weighted] {
+            assert_eq!(one.count(), other.count());
+            assert!((one.mean().unwrap() - other.mean().unwrap()).abs() < 1e-9);
+            assert!((one.variance().unwrap() - other.variance().unwrap()).abs() < 1e-9);
+        }
+        let odd = Moments::of(&[1.0, f64::INFINITY, 3.0]);
+        assert_eq!((odd.count(), odd.not_finite(), odd.mean()), (2, 1, Ok(2.0)));
+        assert_eq!(Moments::of(&[]), Moments::default());
     }
 }

@@ -4,6 +4,7 @@
 use contracts::pipeline::v1::{BuildPlan, CleaningRule, cleaning_rule::Action};
 use contracts::registry::v1::StepRecord;
 use features::digest::Rows;
+use features::preprocessing::Raw;
 use features::{Fitted, Schema, Values};
 use serde_json::json;
 use std::collections::HashSet;
@@ -12,7 +13,8 @@ use super::{Did, splitting};
 use crate::table::{Split, Table};
 use crate::{Error, plan};
 
-/// Cleans the rows of `total` that were extracted.
+/// Cleans the rows of `total` that were extracted. What the training rows were before anything was filled is what requests
+/// will look like.
 ///
 /// # Errors
 /// [`Error::Features`] where a rule cannot be fitted; if no row is left.
@@ -22,7 +24,7 @@ pub fn run(
     schema: &Schema,
     total: u64,
     input: &str,
-) -> Result<(Table, Fitted, StepRecord), Error> {
+) -> Result<(Table, Fitted, Raw, StepRecord), Error> {
     let mut filled: HashSet<String> = HashSet::new();
     let (mut rows, mut work, mut late_duplicates) = (table.clone(), Vec::new(), false);
     for rule in &plan.cleaning {
@@ -32,7 +34,11 @@ pub fn run(
             Action::DropDuplicates if work.is_empty() => rows = drop_duplicates(&rows)?,
             Action::DropDuplicates => late_duplicates = true,
             Action::Unspecified => {}
-            Action::FillMedian | Action::FillMode | Action::FillConstant | Action::ClipQuantile => {
+            Action::FillMean
+            | Action::FillMedian
+            | Action::FillMode
+            | Action::FillConstant
+            | Action::ClipQuantile => {
                 let has_values = |name: &str| {
                     let values = rows.column(name);
                     values.is_ok_and(|values| (0..values.len()).any(|row| !values.is_missing(row)))
@@ -46,8 +52,10 @@ pub fn run(
     if rows.rows() == 0 {
         return Err(Error::field("plan.cleaning", format!("drops all {} rows", table.rows())));
     }
-    rows.split = splitting::assign(&rows, plan, total)?;
-    let fitted = Fitted::fit(&work, &rows.part(Split::Train)?.batch)?;
+    let (assigned, left_out) = splitting::assign(&rows, plan, total)?;
+    rows = assigned;
+    let training = rows.part(Split::Train)?.batch;
+    let fitted = Fitted::fit(&work, &training)?;
     let mut clean = rows.with(fitted.apply(&rows.batch)?);
     if late_duplicates {
         clean = drop_duplicates(&clean)?;
@@ -60,13 +68,14 @@ pub fn run(
         parameters: json!({
             "rules": plan.cleaning.iter().map(rule_json).collect::<Vec<_>>(),
             "fitted": fitted.digest(),
+            "left_out_by_splits": { "without_time": left_out.without_time, "torn": left_out.torn, "embargoed": left_out.embargoed },
         }),
         seed: plan.seed,
         rows_in: table.rows(),
         rows_out: clean.rows(),
         rejects: table.rows() - clean.rows(),
     };
-    Ok((clean, fitted, record.record()))
+    Ok((clean, fitted, Raw::of(&training)?, record.record()))
 }
 
 /// Rows without a missing cell in the rule's columns; a column that an earlier rule fills does not count.

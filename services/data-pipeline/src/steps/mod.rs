@@ -1,6 +1,7 @@
 //! The seven steps of §5.3 in order. Each is a file: from rows to rows, and the record of what it did. The same input,
 //! parameters and seed give the same output digest, on any machine and at any time.
 
+pub mod audit;
 pub mod augmentation;
 pub mod cleaning;
 pub mod extraction;
@@ -15,7 +16,8 @@ use contracts::pipeline::v1::{BuildDatasetVersionRequest, BuildPlan};
 use contracts::registry::v1::StepRecord;
 use contracts::time::to_wire;
 use features::digest::sha256;
-use features::{Fitted, Schema};
+use features::leakage::Finding;
+use features::{Preprocessing, Schema};
 use serde_json::Value;
 
 use crate::table::Table;
@@ -40,8 +42,10 @@ pub struct Built {
     pub schema: Schema,
     /// Rows that stand in more than one split.
     pub leaked: u64,
+    /// What the audit of the splits found.
+    pub audit: Vec<Finding>,
     /// What serving replays.
-    pub serving: Fitted,
+    pub serving: Preprocessing,
     /// The files.
     pub files: versioning::Files,
 }
@@ -87,7 +91,7 @@ pub async fn run(
     let begin = now();
     let (asked, input, schema) = (plan.clone(), last.clone(), raw.schema.clone());
     let work = move || cleaning::run(&table, &asked, &schema, total, &input);
-    let (clean, fills, record) = blocking::run("cleaning", work).await?;
+    let (clean, fills, before, record) = blocking::run("cleaning", work).await?;
     last = push(&mut steps, record, begin, now());
 
     progress.at("transformation", 0.45).await?;
@@ -109,15 +113,15 @@ pub async fn run(
     progress.at("splitting", 0.65).await?;
     let begin = now();
     let (asked, input) = (plan.clone(), last.clone());
-    let (rows, leaked, record) =
-        blocking::run("splitting", move || splitting::run(&table, &asked, &input)).await?;
+    let work = move || splitting::run(&table, clean, &asked, total, &input);
+    let splitting::Ended { rows, clean, leaked, audit, record } = blocking::run("splitting", work).await?;
     last = push(&mut steps, record, begin, now());
-    let clean = moved(clean, &rows);
 
     progress.at("versioning", 0.75).await?;
     let begin = now();
     let schema = described(&plan, &rows)?;
-    let serving = transformation::serving(fills.then(transforms), &schema);
+    let before = before.with_missing_texts(|name| crate::plan::missing_texts(&plan, &raw.missing_texts, name));
+    let serving = transformation::serving(before, &fills.then(transforms), &plan, &schema)?;
     let earlier = steps.clone();
     let parts = versioning::Parts {
         clean: clean.clone(),
@@ -132,13 +136,7 @@ pub async fn run(
     }
     push(&mut steps, record, begin, now());
     let clean_schema = described(&plan, &clean)?;
-    Ok(Built { steps, raw, clean, clean_schema, rows, schema, leaked, serving, files })
-}
-
-/// The clean rows in the splits that they ended in.
-fn moved(clean: Table, rows: &Table) -> Table {
-    let split = rows.split.iter().take(clean.rows()).copied().collect();
-    Table { split, ..clean }
+    Ok(Built { steps, raw, clean, clean_schema, rows, schema, leaked, audit, serving, files })
 }
 
 /// The columns of a table as the plan describes them.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use contracts::pipeline::v1::{BuildPlan, DerivedColumn};
 use contracts::registry::v1::StepRecord;
-use features::transform::{Step, band};
-use features::{Fitted, Operation, Schema};
+use features::preprocessing::Raw;
+use features::transform::band;
+use features::{Fitted, Operation, Preprocessing, Schema};
 use serde_json::json;
 
 use super::Did;
 use crate::table::{Split, Table};
-use crate::{Error, plan};
+use crate::{Error, plan, transforms};
 
 /// Makes the derived columns and applies the transforms.
 ///
@@ -25,13 +26,15 @@ pub fn run(
     most: usize,
 ) -> Result<(Table, Fitted, StepRecord), Error> {
     let (derived, first) = derive(table, plan, total)?;
-    let work: Vec<Operation> = plan.transforms.iter().filter_map(plan::transform).collect();
+    let work: Vec<Operation> = plan.transforms.iter().filter_map(transforms::operation).collect();
     let second = Fitted::fit(&work, &derived.part(Split::Train)?.batch)?;
     room(&second, derived.rows(), most)?;
     let rows = derived.with(second.apply(&derived.batch)?);
     let fitted = first.then(second);
-    let transforms = plan.transforms.iter().map(|rule| {
-        json!({ "column": rule.column, "kind": rule.kind().as_str_name(), "parameters": rule.parameters })
+    let described = plan.transforms.iter().map(|rule| {
+        json!({
+            "column": rule.column, "kind": rule.kind().as_str_name(), "parameters": rule.parameters, "texts": rule.texts,
+        })
     });
     let record = Did {
         step: "transformation",
@@ -40,7 +43,7 @@ pub fn run(
         output: rows.digest()?,
         parameters: json!({
             "derived": plan.derived.iter().map(derived_json).collect::<Vec<_>>(),
-            "transforms": transforms.collect::<Vec<_>>(),
+            "transforms": described.collect::<Vec<_>>(),
             "fitted": fitted.digest(),
         }),
         seed: plan.seed,
@@ -55,15 +58,14 @@ pub fn run(
 fn room(fitted: &Fitted, rows: usize, most: usize) -> Result<(), Error> {
     let mut bytes = 0_usize;
     for step in &fitted.steps {
-        let (column, made) = match step {
-            Step::OneHot { column, levels } => (column, levels.len()),
-            Step::Tokenise { column, vocabulary } => (column, vocabulary.len()),
-            _ => continue,
-        };
+        let made = step.width();
+        if made < 2 {
+            continue;
+        }
         bytes = bytes.saturating_add(made.saturating_mul(rows).saturating_mul(size_of::<i64>()));
         if most < bytes {
             return Err(Error::TooLarge {
-                what: format!("{made} columns made of {column:?}"),
+                what: format!("{made} columns made of {:?}", step.reads().first().unwrap_or(&"")),
                 allowed: most,
             });
         }
@@ -106,20 +108,24 @@ fn by_position(rows: &Table, derived: &DerivedColumn, total: u64) -> Result<Tabl
     Ok(rows.with(RecordBatch::try_from_iter_with_nullable(nullable)?))
 }
 
-/// What serving replays: nothing that touches the label or a group, which requests do not carry.
-pub fn serving(fitted: Fitted, schema: &Schema) -> Fitted {
-    let kept = |name: &str| schema.find(name).is_none_or(|column| !column.label && !column.sensitive);
-    let keep = |step: &Step| match step {
-        Step::Derive(derived) => kept(&derived.name),
-        Step::Fill { column, .. }
-        | Step::Clip { column, .. }
-        | Step::Scale { column, .. }
-        | Step::OneHot { column, .. }
-        | Step::Ordinal { column, .. }
-        | Step::Lowercase { column }
-        | Step::Tokenise { column, .. } => kept(column),
+/// What serving replays: nothing that is made of the label or of a row's position, which requests do not carry.
+///
+/// # Errors
+/// [`Error::Features`].
+pub fn serving(
+    before: Raw,
+    fitted: &Fitted,
+    plan: &BuildPlan,
+    schema: &Schema,
+) -> Result<Preprocessing, Error> {
+    let positional = plan::positional(plan).into_iter().map(str::to_owned);
+    let label = Some(plan.label_column.clone()).filter(|name| !name.is_empty());
+    let never = positional.chain(label).collect();
+    let is_feature = |name: &str| {
+        let group = schema.find(name).is_some_and(|column| column.sensitive);
+        !group && !plan.key_columns.iter().any(|key| key == name)
     };
-    Fitted { steps: fitted.steps.into_iter().filter(keep).collect() }
+    Ok(Preprocessing::new(before, &fitted.steps, &never, is_feature)?)
 }
 
 fn derived_json(derived: &DerivedColumn) -> serde_json::Value {

@@ -8,7 +8,7 @@ use arrow::datatypes::Schema as ArrowSchema;
 use bytes::Bytes;
 use contracts::registry::v1::{DatasetSplit, StepRecord};
 use features::digest::sha256;
-use features::{Fitted, Schema};
+use features::{Preprocessing, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
@@ -33,7 +33,7 @@ pub struct Parts {
     /// Their columns.
     pub schema: Schema,
     /// What serving replays.
-    pub serving: Fitted,
+    pub serving: Preprocessing,
 }
 
 /// The files of a version, content-addressed.
@@ -43,7 +43,7 @@ pub struct Files {
     pub splits: Vec<(DatasetSplit, Bytes)>,
     /// Rows before transformation, with line and split.
     pub clean: Bytes,
-    /// The fitted transforms as JSON.
+    /// The preprocessing as JSON.
     pub transform: Bytes,
     /// The schema as JSON.
     pub schema: Bytes,
@@ -115,7 +115,7 @@ pub fn run(parts: &Parts, steps: &[StepRecord], input: &str) -> Result<(Files, S
 }
 
 /// Rows as Parquet: nothing in it depends on when or where it was written.
-fn parquet(rows: &RecordBatch) -> Result<Bytes, Error> {
+pub fn parquet(rows: &RecordBatch) -> Result<Bytes, Error> {
     let properties = WriterProperties::builder()
         .set_created_by("wlp".into())
         .set_writer_version(WriterVersion::PARQUET_1_0)

@@ -9,6 +9,7 @@ use contracts::longrunning::{Operation, WaitOperationRequest, operation};
 use contracts::pipeline::v1::dataset_build_service_client::DatasetBuildServiceClient;
 use contracts::pipeline::v1::upload_service_client::UploadServiceClient;
 use contracts::pipeline::v1::*;
+use contracts::registry::v1::artifact_service_server::{ArtifactService, ArtifactServiceServer};
 use contracts::registry::v1::data_source_service_server::{DataSourceService, DataSourceServiceServer};
 use contracts::registry::v1::dataset_service_server::{DatasetService, DatasetServiceServer};
 use contracts::registry::v1::*;
@@ -16,13 +17,14 @@ use prost::Message;
 use runtime::credentials::Entry;
 use runtime::{Clock, Credentials, Kind, Peer, Service};
 use storage::Digest;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// What the registry was told. A closed gate keeps whoever asks for a source waiting.
 #[derive(Clone, Default)]
 pub struct Told {
     pub versions: Arc<Mutex<BTreeMap<String, DatasetVersion>>>,
     pub gate: Arc<tokio::sync::RwLock<()>>,
+    pub artifacts: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
 }
 
 macro_rules! unused {
@@ -106,6 +108,44 @@ impl DatasetService for Told {
     );
 }
 
+#[tonic::async_trait]
+impl ArtifactService for Told {
+    type DownloadArtifactStream = futures::stream::Empty<Result<DownloadArtifactResponse, Status>>;
+
+    async fn upload_artifact(
+        &self,
+        request: Request<Streaming<UploadArtifactRequest>>,
+    ) -> Result<Response<Upload>, Status> {
+        let mut pieces = request.into_inner();
+        let first = pieces.message().await?.ok_or_else(|| Status::invalid_argument("empty"))?;
+        let mut bytes = first.chunk.to_vec();
+        while let Some(piece) = pieces.message().await? {
+            bytes.extend_from_slice(&piece.chunk);
+        }
+        if Digest::of(&bytes).to_string() != first.digest || bytes.len() as u64 != first.size_bytes {
+            return Err(Status::invalid_argument("digest or size"));
+        }
+        self.artifacts.lock().unwrap().insert(first.digest.clone(), bytes);
+        let (digest, size_bytes) = (first.digest, first.size_bytes);
+        Ok(Response::new(Upload { digest, size_bytes, received_bytes: size_bytes, complete: true }))
+    }
+
+    async fn get_upload(&self, request: Request<GetUploadRequest>) -> Result<Response<Upload>, Status> {
+        let digest = request.into_inner().digest;
+        let complete = self.artifacts.lock().unwrap().contains_key(&digest);
+        Ok(Response::new(Upload { digest, complete, ..Default::default() }))
+    }
+
+    async fn download_artifact(
+        &self,
+        _: Request<DownloadArtifactRequest>,
+    ) -> Result<Response<Self::DownloadArtifactStream>, Status> {
+        Err(Status::unimplemented("not asked by the data-pipeline"))
+    }
+
+    unused!(get_artifact GetArtifactRequest -> Artifact);
+}
+
 /// The data-pipeline over a fake registry.
 pub struct Bench {
     pub service: Service,
@@ -141,6 +181,7 @@ impl Bench {
         let registry = Service::builder("registry")
             .add(DataSourceServiceServer::new(told.clone()))
             .add(DatasetServiceServer::new(told.clone()))
+            .add(ArtifactServiceServer::new(told.clone()))
             .descriptors(contracts::DESCRIPTORS)
             .access(contracts::access::TABLE, credentials.clone())
             .build()

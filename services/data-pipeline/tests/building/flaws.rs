@@ -181,7 +181,7 @@ async fn limits_hold_for_all_inputs_together_and_for_what_is_made_of_them() {
     })
     .await;
     let hot =
-        TransformRule { column: "t".into(), kind: transform_rule::Kind::OneHot.into(), parameters: vec![] };
+        TransformRule { column: "t".into(), kind: transform_rule::Kind::OneHot.into(), ..Default::default() };
     let wide = (0..300).fold("t,v\n".to_owned(), |all, at| all + &format!("w{at},{at}\n"));
     let plan = BuildPlan { transforms: vec![hot], ..Default::default() };
     let refused = bench.build("1.0.3", wide.as_bytes(), DataFormat::Csv, plan).await.unwrap_err();

@@ -6,7 +6,9 @@ mod fake;
 mod flaws;
 mod formats;
 mod hostile;
+mod preprocessing;
 mod shared;
+mod splits;
 
 use contracts::pipeline::v1::cleaning_rule::Action;
 use contracts::pipeline::v1::dataset_build_service_client::DatasetBuildServiceClient;
@@ -161,7 +163,7 @@ async fn a_replay_gives_every_digest_again_and_a_repeated_request_the_same_opera
     let scale = |column: &str, kind: Transform| TransformRule {
         column: column.into(),
         kind: kind.into(),
-        parameters: vec![],
+        ..Default::default()
     };
     plan.transforms = vec![scale("x", Transform::Standardise), scale("t", Transform::OneHot)];
     plan.augmentation = Some(Augmentation { noise: 0.1, copies: 1, ..Default::default() });

@@ -3,6 +3,7 @@
 use crate::evaluation::{Subject, Watch, evaluate};
 use crate::evaluator::{Ended, Evaluator};
 use crate::predict::zipmap;
+use crate::preprocess::Rows;
 use crate::report::{self, Identity};
 use crate::store::jobs::{self, Job};
 use crate::{Error, fetch, plan, plan::Plan};
@@ -175,6 +176,7 @@ async fn work(
     let interface = facts.version.interface.clone().unwrap_or_default();
     let task = plan::task(facts.model.task)?;
     let mut plan = Plan::resolve(&asked, task, &facts.dataset, &interface, &facts.policy, limits)?;
+    plan.preprocessing_digest.clone_from(&facts.version.preprocessing_digest);
     let artifact = &facts.version.artifact_digest;
     let plan_digest = plan.digest(artifact, &facts.dataset.manifest_digest, report::VERSION);
     let name = format!("{}/evaluations/{}", request.model_version, request.evaluation_id);
@@ -203,6 +205,20 @@ async fn work(
         ..LoadOptions::default()
     };
     let session = deps.engine.load(bytes, options).await?;
+    let rows = Rows { table, train, profiles: facts.dataset.profiles.clone() };
+    let Rows { table, train, profiles } = match fetch::preprocessing(deps, &plan.preprocessing_digest).await? {
+        None => rows,
+        Some(mut before) => {
+            before.name_features(session.signature(), &mut plan)?;
+            if plan.preprocessing_digest == facts.dataset.transform_digest {
+                rows // they are what it made
+            } else {
+                let own = fetch::preprocessing(deps, &facts.dataset.transform_digest).await;
+                let unknown = || Error::unfit("rows", "nobody knows whether they are raw");
+                before.apply(rows, &own?.ok_or_else(unknown)?)?
+            }
+        }
+    };
     let identity = Identity {
         name,
         dataset_version: request.dataset_version.clone(),
@@ -217,7 +233,7 @@ async fn work(
         session,
         table: &table,
         train: train.as_ref(),
-        profiles: &facts.dataset.profiles,
+        profiles: &profiles,
         plan: &plan,
         policy: &facts.policy,
         limits,

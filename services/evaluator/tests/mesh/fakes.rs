@@ -1,7 +1,9 @@
 //! Registry and data-pipeline that answer from memory, behind the same peer as the real ones.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use contracts::registry::v1::{CreateEvaluationRequest, DownloadArtifactResponse, Evaluation};
+use contracts::registry::v1::{
+    CreateEvaluationRequest, DownloadArtifactRequest, DownloadArtifactResponse, Evaluation,
+};
 use contracts::{pipeline::v1::ReadSplitResponse, registry::v1};
 use http_body_util::{BodyExt, Full};
 use prost::Message;
@@ -14,6 +16,8 @@ use tonic::body::Body;
 #[derive(Clone, Default)]
 pub struct Told {
     answers: Arc<BTreeMap<&'static str, Vec<u8>>>,
+    /// Artifacts beside the model, by their digest.
+    pub artifacts: Arc<Mutex<BTreeMap<String, Bytes>>>,
     pub evaluations: Arc<Mutex<Vec<Evaluation>>>,
 }
 
@@ -33,7 +37,7 @@ pub fn told(
         ("DownloadArtifact", DownloadArtifactResponse { chunk: artifact }.encode_to_vec()),
         ("ReadSplit", ReadSplitResponse { chunk: split }.encode_to_vec()),
     ];
-    Told { answers: Arc::new(answers.into()), evaluations: Arc::default() }
+    Told { answers: Arc::new(answers.into()), ..Told::default() }
 }
 
 impl Told {
@@ -43,6 +47,12 @@ impl Told {
             let evaluation = request.evaluation?;
             self.evaluations.lock().ok()?.push(evaluation.clone());
             return Some(evaluation.encode_to_vec());
+        }
+        if method == "DownloadArtifact" {
+            let digest = DownloadArtifactRequest::decode(message).ok()?.digest;
+            if let Some(chunk) = self.artifacts.lock().ok()?.get(&digest).cloned() {
+                return Some(DownloadArtifactResponse { chunk }.encode_to_vec());
+            }
         }
         self.answers.get(method).cloned()
     }

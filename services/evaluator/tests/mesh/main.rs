@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod fakes;
+mod preprocessing;
 
 use arrow::array::{Float64Array, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
@@ -122,6 +123,14 @@ impl Mesh {
     }
 
     async fn over(engine_of: impl FnOnce(FakeEngine) -> Arc<dyn Engine>) -> Self {
+        Self::made(engine_of, |_, _| {}).await
+    }
+
+    /// With records that `change` had in its hands.
+    async fn made(
+        engine_of: impl FnOnce(FakeEngine) -> Arc<dyn Engine>,
+        change: impl FnOnce(&mut v1::ModelVersion, &mut v1::DatasetVersion),
+    ) -> Self {
         let (artifact, split) = (engine::fake::model(&signature(), 1), split());
         let digest = Digest::of(&artifact).to_string();
         let engine = FakeEngine::new();
@@ -131,14 +140,14 @@ impl Mesh {
             task: Task::BinaryClassification as i32,
             ..v1::Model::default()
         };
-        let version = v1::ModelVersion { artifact_digest: digest.clone(), ..v1::ModelVersion::default() };
+        let mut version = v1::ModelVersion { artifact_digest: digest.clone(), ..v1::ModelVersion::default() };
         let part = |name: &str| v1::DatasetSplit {
             split: name.into(),
             rows: ROWS as u64,
             digest: Digest::of(&split).to_string(),
             ..v1::DatasetSplit::default()
         };
-        let dataset = v1::DatasetVersion {
+        let mut dataset = v1::DatasetVersion {
             name: "datasets/d/versions/1.0.0".into(),
             label_column: "y".into(),
             columns: vec![v1::DatasetColumn {
@@ -150,6 +159,7 @@ impl Mesh {
             manifest_digest: Digest::of(b"manifest").to_string(),
             ..v1::DatasetVersion::default()
         };
+        change(&mut version, &mut dataset);
         let policy = v1::PolicyVersion {
             yaml: lifecycle::policy::BUILTIN.into(),
             digest: Policy::builtin().digest().into(),

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use contracts::name;
 use contracts::registry::v1 as wire;
-use engine::Session;
 
-use super::{Backend, Serving, Stats};
+use super::{Backend, Loaded, Serving, Stats};
 use crate::gateway::Gateway;
 use crate::observe::Observer;
 use crate::routing::{Endpoint, Split, Target};
 
-/// A backend of the table with its session.
-pub(super) type Ready<'a> = (&'a wire::Backend, Arc<dyn Session>);
+/// A backend of the table with what was loaded for it.
+pub(super) type Ready<'a> = (&'a wire::Backend, Loaded);
 
 /// The endpoint of a route whose backends are ready. What has not changed is kept: counts, split, breaker.
 pub(super) fn endpoint(
@@ -21,8 +20,8 @@ pub(super) fn endpoint(
     ready: &[Ready<'_>],
     before: Option<&Arc<Endpoint>>,
 ) -> Arc<Endpoint> {
-    let one = |(of, session): &Ready<'_>| Target {
-        backend: backend(gateway, route, of, session, before),
+    let one = |(of, loaded): &Ready<'_>| Target {
+        backend: backend(gateway, route, of, loaded, before),
         percent: of.traffic_percent,
         canary: of.canary,
     };
@@ -53,8 +52,8 @@ pub(super) fn makeshift(
     ready: &[Ready<'_>],
     before: Option<&Arc<Endpoint>>,
 ) -> Option<Arc<Endpoint>> {
-    let mut own: Vec<(wire::Backend, Arc<dyn Session>)> =
-        ready.iter().map(|(backend, session)| ((*backend).clone(), session.clone())).collect();
+    let mut own: Vec<(wire::Backend, Loaded)> =
+        ready.iter().map(|(backend, loaded)| ((*backend).clone(), loaded.clone())).collect();
     let missing = |backend: &&wire::Backend| !own.iter().any(|(ready, _)| ready.version == backend.version);
     let canaries = route.backends.iter().filter(|backend| backend.canary);
     let free: u32 = canaries.filter(missing).map(|backend| backend.traffic_percent).sum();
@@ -62,7 +61,7 @@ pub(super) fn makeshift(
     if let Some((stable, _)) = stable.max_by_key(|(backend, _)| backend.traffic_percent) {
         stable.traffic_percent += free;
     }
-    let ready: Vec<Ready<'_>> = own.iter().map(|(backend, session)| (backend, session.clone())).collect();
+    let ready: Vec<Ready<'_>> = own.iter().map(|(backend, loaded)| (backend, loaded.clone())).collect();
     (!ready.is_empty()).then(|| endpoint(gateway, route, &ready, before))
 }
 
@@ -105,7 +104,7 @@ fn backend(
     gateway: &Gateway,
     route: &wire::Route,
     backend: &wire::Backend,
-    session: &Arc<dyn Session>,
+    loaded: &Loaded,
     before: Option<&Arc<Endpoint>>,
 ) -> Arc<Backend> {
     let known = before.and_then(|before| {
@@ -125,9 +124,12 @@ fn backend(
         number,
         artifact_digest: backend.artifact_digest.clone(),
         dataset_version: backend.dataset_version.clone(),
-        session: session.clone(),
+        session: loaded.session.clone(),
         stats: Stats::default(),
         observer: Observer::new(gateway.config().observe.sample_share),
-        serving: Serving::from(&gateway.config().infer),
+        serving: Serving {
+            preprocessor: loaded.preprocessor.clone(),
+            ..Serving::from(&gateway.config().infer)
+        },
     })
 }

@@ -44,7 +44,8 @@ impl Backend {
     /// The inputs whose first dimension is free; none of a model whose configuration says that it has no rows.
     pub fn batched<'a>(&'a self, inputs: &'a [Tensor]) -> impl Iterator<Item = &'a Tensor> {
         let (signature, stated) = (self.signature(), self.serving.stated.as_ref());
-        let rows = stated.is_none_or(|stated| stated.is_batched());
+        let raw = self.serving.preprocessor.is_some();
+        let rows = raw || stated.is_none_or(|stated| stated.is_batched());
         inputs.iter().filter(move |tensor| rows && signature.input(tensor.name()).is_some_and(batches))
     }
 
@@ -66,8 +67,14 @@ impl Backend {
         }
     }
 
-    /// The signature, for validation and metadata.
+    /// What callers send and get, for validation and metadata.
     pub fn signature(&self) -> &ModelSignature {
+        let raw = self.serving.preprocessor.as_ref();
+        raw.map_or_else(|| self.model_signature(), |raw| raw.signature())
+    }
+
+    /// What the model takes and gives: what is observed, batched and cached.
+    pub fn model_signature(&self) -> &ModelSignature {
         self.serving.stated.as_ref().map_or_else(|| self.session.signature(), |stated| &stated.signature)
     }
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use contracts::registry::v1::DownloadArtifactRequest;
+use contracts::registry::v1::{self as wire, DownloadArtifactRequest};
 use engine::{RunOptions, Session};
 use futures::StreamExt;
 use storage::{BlobError, Digest, Upload};
 
 use crate::gateway::Gateway;
+use crate::preprocess::{self, Preprocessor};
 
 /// Why a version could not be made ready.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -22,31 +23,61 @@ pub enum LoadError {
     /// The disk or the store said no.
     #[error("the artifact cannot be kept: {0}")]
     Keep(String),
+    /// What stands before the model is none, or not for this model, or this program's kernels differ.
+    #[error("the preprocessing cannot be used: {0}")]
+    Preprocessing(String),
     /// The engine said no.
     #[error(transparent)]
     Engine(#[from] engine::EngineError),
 }
 
-/// A loaded, warm model of exactly these bytes.
+/// What a version needs to answer requests.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The model.
+    pub session: Arc<dyn Session>,
+    /// What stands before it.
+    pub preprocessor: Option<Arc<Preprocessor>>,
+}
+
+/// A loaded, warm model of exactly the bytes that a backend names, with what stands before it.
 ///
 /// # Errors
 /// [`LoadError`].
-pub async fn load(gateway: Gateway, digest: String, size: u64) -> Result<Arc<dyn Session>, LoadError> {
-    let parsed: Digest = digest.parse().map_err(|_| LoadError::Digest(digest.clone()))?;
-    let bytes = match gateway.blobs().read(&parsed).await {
-        Ok(bytes) => bytes,
+pub async fn load(gateway: Gateway, backend: wire::Backend) -> Result<Loaded, LoadError> {
+    let session = model(&gateway, &backend.artifact_digest, backend.size_bytes).await?;
+    let preprocessor = preprocess::load(&gateway, &backend, session.signature()).await?;
+    Ok(Loaded { session, preprocessor })
+}
+
+/// The bytes of an artifact: those on disk, or fetched, where `size` tells how many they are.
+///
+/// # Errors
+/// [`LoadError`].
+pub async fn bytes(
+    gateway: &Gateway,
+    digest: &str,
+    size: impl Future<Output = Result<u64, LoadError>>,
+) -> Result<Bytes, LoadError> {
+    let parsed: Digest = digest.parse().map_err(|_| LoadError::Digest(digest.to_owned()))?;
+    match gateway.blobs().read(&parsed).await {
+        Ok(bytes) => Ok(bytes),
         // A damaged copy went into quarantine: fetched anew.
         Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => {
-            fetch(&gateway, parsed, size).await?;
-            gateway.blobs().read(&parsed).await.map_err(|error| LoadError::Keep(error.to_string()))?
+            fetch(gateway, parsed, size.await?).await?;
+            gateway.blobs().read(&parsed).await.map_err(|error| LoadError::Keep(error.to_string()))
         }
-        Err(error) => return Err(LoadError::Keep(error.to_string())),
-    };
+        Err(error) => Err(LoadError::Keep(error.to_string())),
+    }
+}
+
+async fn model(gateway: &Gateway, digest: &str, size: u64) -> Result<Arc<dyn Session>, LoadError> {
+    let bytes = bytes(gateway, digest, std::future::ready(Ok(size))).await?;
     let options = gateway.config().load_options();
     let limit = options.load_limit;
     let session = gateway.engine().load(bytes, options).await?;
     if session.digest() != digest {
-        return Err(LoadError::Digest(digest));
+        return Err(LoadError::Digest(digest.to_owned()));
     }
     session.warm_up(RunOptions::within(limit)).await?;
     tracing::info!(%digest, provider = %session.provider(), "model loaded and warm");

@@ -11,7 +11,7 @@ mod serving;
 mod stats;
 
 pub use backend::Backend;
-pub use load::LoadError;
+pub use load::{LoadError, Loaded, bytes};
 pub use reconcile::Reconciler;
 pub use report::{Board, Shown, State};
 pub use serving::{Place, QueuePolicy, Serving, Stated, Waiting};

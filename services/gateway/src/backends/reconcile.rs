@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 
 use contracts::registry::v1 as wire;
 use contracts::time::from_wire;
-use engine::Session;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 
 use super::assemble::{self, Ready};
-use super::{Backend, LoadError, Shown, State, gates, load};
+use super::{Backend, LoadError, Loaded, Shown, State, gates, load};
 use crate::gateway::{Accepted, Gateway};
 use crate::routing::{Endpoint, Live};
 use crate::shadow::Shadow;
@@ -23,7 +22,7 @@ use crate::shadow::Shadow;
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
-type Loading = BoxFuture<'static, (String, Result<Arc<dyn Session>, LoadError>)>;
+type Loading = BoxFuture<'static, (String, Result<Loaded, LoadError>)>;
 
 struct Failure {
     error: String,
@@ -34,7 +33,8 @@ struct Failure {
 /// The state of one reconciliation task.
 pub struct Reconciler {
     gateway: Gateway,
-    sessions: HashMap<String, Arc<dyn Session>>,
+    /// What is loaded, by [`key`].
+    ready: HashMap<String, Loaded>,
     failed: HashMap<String, Failure>,
     busy: HashSet<String>,
     /// Endpoints that serve what is ready of a route that was never in force as a whole.
@@ -48,7 +48,7 @@ impl Reconciler {
     pub fn new(gateway: Gateway) -> Self {
         Self {
             gateway,
-            sessions: HashMap::new(),
+            ready: HashMap::new(),
             failed: HashMap::new(),
             busy: HashSet::new(),
             makeshift: HashSet::new(),
@@ -57,12 +57,12 @@ impl Reconciler {
     }
 
     /// Takes the result of a load.
-    pub fn loaded(&mut self, digest: String, result: Result<Arc<dyn Session>, LoadError>) {
+    pub fn loaded(&mut self, digest: String, result: Result<Loaded, LoadError>) {
         self.busy.remove(&digest);
         match result {
-            Ok(session) => {
+            Ok(loaded) => {
                 self.failed.remove(&digest);
-                self.sessions.insert(digest, session);
+                self.ready.insert(digest, loaded);
             }
             Err(error) => {
                 tracing::error!(%digest, %error, "a version cannot be made ready, its old split stays");
@@ -177,13 +177,12 @@ impl Reconciler {
         accepted: &Accepted,
         route: &wire::Route,
         backend: &wire::Backend,
-    ) -> (State, Option<Arc<dyn Session>>) {
-        let digest = &backend.artifact_digest;
+    ) -> (State, Option<Loaded>) {
         let policy = self.gateway.policy();
         let routes = &accepted.routes;
         let passed = gates::verify(route, backend, &routes.revoked_digests, &accepted.key, &policy);
         if let Err(refused) = passed {
-            self.failed.remove(digest);
+            self.failed.remove(&key(backend));
             let state = State::Failed(refused.to_string());
             let known = |row: &Shown| {
                 row.endpoint == route.endpoint && row.version == backend.version && row.state == state
@@ -197,17 +196,17 @@ impl Reconciler {
     }
 
     /// Where the model of a backend stands that may be loaded.
-    fn session(&mut self, backend: &wire::Backend) -> (State, Option<Arc<dyn Session>>) {
-        let digest = &backend.artifact_digest;
-        if let Some(session) = self.sessions.get(digest) {
-            return (State::Ready, Some(session.clone()));
+    fn session(&mut self, backend: &wire::Backend) -> (State, Option<Loaded>) {
+        let key = key(backend);
+        if let Some(loaded) = self.ready.get(&key) {
+            return (State::Ready, Some(loaded.clone()));
         }
-        let due = self.failed.get(digest).is_none_or(|failure| failure.again <= Instant::now());
-        if due && self.busy.insert(digest.clone()) {
-            let (gateway, key, size) = (self.gateway.clone(), digest.clone(), backend.size_bytes);
-            self.loading.push(Box::pin(async move { (key.clone(), load::load(gateway, key, size).await) }));
+        let due = self.failed.get(&key).is_none_or(|failure| failure.again <= Instant::now());
+        if due && self.busy.insert(key.clone()) {
+            let (gateway, key, backend) = (self.gateway.clone(), key.clone(), backend.clone());
+            self.loading.push(Box::pin(async move { (key, load::load(gateway, backend).await) }));
         }
-        match self.failed.get(digest) {
+        match self.failed.get(&key) {
             Some(failure) => (State::Failed(failure.error.clone()), None),
             None => (State::Loading, None),
         }
@@ -260,15 +259,31 @@ impl Reconciler {
                 let shadow = route.shadow.as_ref().and_then(|shadow| shadow.backend.as_ref());
                 route.backends.iter().chain(shadow)
             })
-            .map(|backend| backend.artifact_digest.as_str());
+            .map(key);
         let served = live
             .endpoints
             .values()
             .flat_map(|endpoint| &endpoint.targets)
-            .map(|target| target.backend.artifact_digest.as_str());
-        let needed: HashSet<&str> = named.chain(served).collect();
-        self.sessions.retain(|digest, _| needed.contains(digest.as_str()));
-        self.failed.retain(|digest, _| needed.contains(digest.as_str()));
+            .map(|target| key_of_served(&target.backend));
+        let needed: HashSet<String> = named.chain(served).collect();
+        self.ready.retain(|key, _| needed.contains(key));
+        self.failed.retain(|key, _| needed.contains(key));
         self.makeshift.retain(|endpoint| live.endpoints.contains_key(endpoint));
+    }
+}
+
+/// What a backend has loaded goes by its digest. Before a model that takes raw columns stands what its version says, so that
+/// it goes by the version too.
+fn key(backend: &wire::Backend) -> String {
+    match backend.preprocessing_digest.as_str() {
+        "" => backend.artifact_digest.clone(),
+        preprocessing => format!("{} {preprocessing} {}", backend.artifact_digest, backend.version),
+    }
+}
+
+fn key_of_served(backend: &Backend) -> String {
+    match &backend.serving.preprocessor {
+        None => backend.artifact_digest.clone(),
+        Some(before) => format!("{} {} {}", backend.artifact_digest, before.digest(), backend.version),
     }
 }

@@ -9,6 +9,7 @@ use contracts::inference::ModelConfig;
 use engine::{Answer, EngineError, ModelSignature, RunOptions, Session, Tensor};
 
 use crate::config::Infer;
+use crate::preprocess::Preprocessor;
 use crate::sequence::Sequences;
 
 /// Behind every request that has a level.
@@ -27,6 +28,8 @@ pub struct Serving {
     pub cache: bool,
     /// Requests belong to sequences.
     pub sequences: Option<Arc<Sequences>>,
+    /// Callers send raw columns, of which this makes the model's inputs.
+    pub preprocessor: Option<Arc<Preprocessor>>,
     /// A configuration that came with the model; `None`: the file alone speaks for it.
     pub stated: Option<Arc<Stated>>,
 }
@@ -39,6 +42,7 @@ impl From<&Infer> for Serving {
             labels: BTreeMap::new(),
             cache: false,
             sequences: None,
+            preprocessor: None,
             stated: None,
         }
     }

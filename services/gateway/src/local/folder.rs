@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
+use super::preprocessing;
+
 /// Name of a model's configuration inside its folder.
 pub const CONFIG: &str = "config.pbtxt";
 /// Ending of a model that is a file of its own.
@@ -133,7 +135,10 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
 pub fn stamp(place: &Place) -> Stamp {
     let mut stamp = Stamp::new();
     match place {
-        Place::File(path) => note(path, 0, &mut stamp),
+        Place::File(path) => {
+            note(path, 0, &mut stamp);
+            preprocessing::places(path, None).iter().for_each(|path| note(path, 0, &mut stamp));
+        }
         Place::Folder(folder) => note(folder, DEEPEST, &mut stamp),
         Place::Twice(one, other) => {
             note(one, 0, &mut stamp);

@@ -4,15 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::{RunOptions, Session};
+use engine::{ModelSignature, RunOptions, Session};
+
+use features::preprocessing::FILE_NAME;
 
 use super::complete::{Loaded, complete};
 use super::sheet::{Sheet, of_config};
 use super::warmup::{self, Sample};
-use super::{folder, full_name};
+use super::{folder, full_name, preprocessing};
 use crate::backends::{Backend, Serving, Stated, Stats};
 use crate::gateway::Gateway;
 use crate::observe::Observer;
+use crate::preprocess::Preprocessor;
 use crate::sequence::{Room, Sequences};
 
 /// Loads one version of a model, holds its configuration against it, and warms it up.
@@ -23,12 +26,12 @@ pub async fn load(
     gateway: &Gateway,
     sheet: &Sheet,
     version: i64,
-    file: &Path,
+    path: &Path,
 ) -> Result<Arc<Backend>, String> {
     let config = gateway.config();
-    let (path, most) = (file.to_owned(), config.infer.max_artifact_bytes);
-    let bytes = blocking(move || folder::read(&path, most)).await?;
-    let named = |why: String| format!("{}: {why}", file.display());
+    let (file, most) = (path.to_owned(), config.infer.max_artifact_bytes);
+    let bytes = blocking(move || folder::read(&file, most)).await?;
+    let named = |why: String| format!("{}: {why}", path.display());
     let options = sheet.plan.options.clone();
     let limit = RunOptions::within(options.load_limit);
     let instances = options.instances;
@@ -37,7 +40,7 @@ pub async fn load(
     let loaded =
         Loaded { signature: session.signature(), batches: session.batches(), provider: session.provider() };
     let stated =
-        complete(&sheet.config, loaded, &config.infer).map_err(|bad| contradicts(sheet, &bad, file))?;
+        complete(&sheet.config, loaded, &config.infer).map_err(|bad| contradicts(sheet, &bad, path))?;
     let stated = Arc::new(stated);
     let (of, folder, file) = (stated.clone(), sheet.folder.clone(), session.signature().clone());
     let (most, waiting) = (config.admission.message_bytes, config.infer.queue.max(1));
@@ -46,6 +49,11 @@ pub async fn load(
         Sequences::new(&of.config, &file, room).map_err(|bad| of_config(&bad))
     });
     let sequences = sequences.await?;
+    let signature = ModelSignature { outputs: stated.signature.outputs.clone(), ..session.signature().clone() };
+    let preprocessor = preprocessing::load(path, sheet.folder.as_deref(), signature).await?;
+    if preprocessor.is_some() && sequences.is_some() {
+        return Err(format!("{FILE_NAME}: models with sequence_batching take no raw columns"));
+    }
     let (of, folder, most) = (stated.clone(), sheet.folder.clone(), config.admission.message_bytes);
     let samples =
         blocking(move || warmup::samples(&of, folder.as_deref(), most).map_err(|bad| of_config(&bad)))
@@ -60,7 +68,7 @@ pub async fn load(
         model = %crate::wire::shown(&sheet.name), version, digest = session.digest(), provider = %session.provider(),
         "model loaded and warm"
     );
-    Ok(Arc::new(backend(gateway, sheet, version, session, (stated, sequences))))
+    Ok(Arc::new(backend(gateway, sheet, version, session, (stated, sequences), preprocessor)))
 }
 
 /// A file without a configuration cannot contradict one.
@@ -101,6 +109,7 @@ fn backend(
     version: i64,
     session: Arc<dyn Session>,
     (stated, sequences): (Arc<Stated>, Option<Arc<Sequences>>),
+    preprocessor: Option<Arc<Preprocessor>>,
 ) -> Backend {
     let (number, infer) = (version.to_string(), &gateway.config().infer);
     let rows = usize::try_from(stated.config.max_batch_size).unwrap_or_default();
@@ -110,6 +119,7 @@ fn backend(
         labels: sheet.labels.clone(),
         cache: stated.config.response_cache.as_ref().is_some_and(|cache| cache.enable),
         sequences,
+        preprocessor,
         stated: Some(stated),
     };
     Backend {

@@ -4,7 +4,7 @@
 //! - `plan.rs` is what a configuration makes of the engine's options, `unsupported.rs` what is refused or passed over,
 //!   `complete.rs` holds it against the loaded file and fills in the rest, `warmup.rs` makes its samples.
 //! - `given.rs` reads a configuration that comes with a call in place of the folder's.
-//! - `load.rs` loads a version; `change.rs` loads, swaps and unloads models; `catalog.rs` knows where each stands.
+//! - `preprocessing.rs` reads what stands before a model. `load.rs` loads a version; `change.rs` loads, swaps and unloads models; `catalog.rs` knows where each stands.
 //!
 //! There is no registry, no monitor and nobody to authenticate: the service is for loopback, and other addresses are
 //! refused when it is served.
@@ -16,6 +16,7 @@ pub(crate) mod folder;
 mod given;
 mod load;
 mod plan;
+mod preprocessing;
 mod sheet;
 mod text;
 mod unsupported;

@@ -61,7 +61,7 @@ impl Gateway {
             predictions
         } else {
             let (model, evaluation) = (ModelVersion::default(), Evaluation::default());
-            let unknown = Reference::new(backend.signature(), &model, None, &evaluation);
+            let unknown = Reference::new(backend.model_signature(), &model, None, &evaluation);
             predictions(&unknown, &outputs, most)
         };
         if let Some((request_id, trace_id)) = sample {

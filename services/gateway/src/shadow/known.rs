@@ -8,6 +8,8 @@ use contracts::registry::v1 as wire;
 use engine::Session;
 
 use super::Tally;
+use crate::backends::Loaded;
+use crate::preprocess::Preprocessor;
 use crate::routing::Split;
 
 /// A version in the shadow of an endpoint, loaded and warm.
@@ -15,6 +17,8 @@ use crate::routing::Split;
 pub struct Shadow {
     /// The model.
     pub session: Arc<dyn Session>,
+    /// What stands before it.
+    pub preprocessor: Option<Arc<Preprocessor>>,
     /// What was seen of it.
     pub tally: Arc<Tally>,
     split: Split,
@@ -84,7 +88,7 @@ impl Known {
         &self,
         endpoint: &str,
         (asked, backend): (&wire::Shadow, &wire::Backend),
-        stand: Result<Option<Arc<dyn Session>>, String>,
+        stand: Result<Option<Loaded>, String>,
         now: SystemTime,
         tally: impl FnOnce() -> Tally,
     ) -> Option<Arc<Shadow>> {
@@ -118,10 +122,11 @@ impl Known {
                 None
             }
         };
-        row.shadow = session.map(|session| match row.shadow.take() {
+        row.shadow = session.map(|Loaded { session, preprocessor }| match row.shadow.take() {
             Some(known) if Arc::ptr_eq(&known.session, &session) && known.percent() == asked.percent => known,
             _ => Arc::new(Shadow {
                 session,
+                preprocessor,
                 tally: row.tally.clone(),
                 split: Split::new(vec![asked.percent.min(100)]),
             }),

@@ -20,10 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::registry::v1 as registry;
-use engine::{EngineError, FaultKind, RunOptions, Session, Tensor};
+use engine::{EngineError, FaultKind, RunOptions, Tensor};
 use runtime::Metrics;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::backends::Loaded;
 use crate::gateway::Gateway;
 use crate::{cache, config, infer, wire};
 use tally::Ended;
@@ -33,7 +34,8 @@ const LAST: u32 = u32::MAX;
 /// Bytes are counted in units of this many, so that a permit count fits 32 bits.
 const UNIT: usize = 1024;
 
-/// What a request in the share asked.
+/// What a request in the share asked: raw columns, where callers send them. The version in the shadow has its own
+/// preprocessing.
 #[derive(Debug)]
 pub struct Asked {
     shadow: Arc<Shadow>,
@@ -112,7 +114,7 @@ impl Shadows {
         &self,
         endpoint: &str,
         (asked, backend): (&registry::Shadow, &registry::Backend),
-        stand: Result<Option<Arc<dyn Session>>, String>,
+        stand: Result<Option<Loaded>, String>,
         now: std::time::SystemTime,
     ) -> Option<Arc<Shadow>> {
         let number = contracts::name::last(&backend.version);
@@ -141,6 +143,14 @@ impl Gateway {
         let odd = inputs.iter().any(|tensor| tensor.is_empty() || wire::odd_text(tensor).is_some());
         let limit = self.config().infer.run_limit();
         let options = RunOptions { limit: Some(limit), priority: LAST, ..RunOptions::within(2 * limit) };
+        let inputs = match &shadow.preprocessor {
+            None => Ok(inputs),
+            Some(preprocessor) => preprocessor.applied(&inputs).await,
+        };
+        let Ok(inputs) = inputs else {
+            shadow.tally.ended(Ended::Incompatible);
+            return;
+        };
         let ran = shadow.session.run(inputs, outputs, options).await;
         match ran {
             Ok(given) => match infer::finite(&given.outputs, self.config().infer.infinity_is_fault) {

@@ -72,7 +72,7 @@ impl Gateway {
             Some(evaluation) => evaluation,
             None => self.fetch_evaluation(&backend.version).await?,
         };
-        Ok(Reference::new(backend.signature(), &model, dataset.as_ref(), &evaluation))
+        Ok(Reference::new(backend.model_signature(), &model, dataset.as_ref(), &evaluation))
     }
 
     async fn fetch_model(&self, name: &str) -> Result<ModelVersion, Status> {

@@ -15,6 +15,7 @@ mod memory;
 mod model_control;
 mod observe;
 mod peers;
+mod preprocessing;
 mod protocol;
 mod providers;
 mod reload;

@@ -119,6 +119,12 @@ impl Peers {
                 let public_key_pem = self.signer.public_key_pem().unwrap();
                 Ok(one(&TreeHead { public_key_pem, ..TreeHead::default() }))
             }
+            "GetArtifact" => {
+                let digest = GetArtifactRequest::decode(message).unwrap().digest;
+                let found = self.told(|told| told.artifacts.get(&digest).map(Bytes::len));
+                let size_bytes = found.ok_or_else(|| Status::not_found("no such artifact"))? as u64;
+                Ok(one(&Artifact { digest, size_bytes, ..Artifact::default() }))
+            }
             "DownloadArtifact" => {
                 let request = DownloadArtifactRequest::decode(message).unwrap();
                 let found = self.told(|told| told.artifacts.get(&request.digest).cloned());

@@ -131,7 +131,7 @@ impl Stage {
             artifact_digest: digest,
             size_bytes,
             gate_decisions,
-            dataset_version: String::new(),
+            ..Backend::default()
         }
     }
 

@@ -6,6 +6,7 @@ mod artifacts;
 mod data;
 mod desk;
 mod policies;
+mod preprocessing;
 mod project;
 #[allow(dead_code)]
 mod steps;

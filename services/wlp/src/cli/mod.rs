@@ -1,6 +1,7 @@
 //! The command line: one file for each family of commands.
 
 mod audit;
+mod data;
 mod demo;
 mod embedded;
 mod evaluate;
@@ -9,6 +10,7 @@ mod gate;
 mod health;
 mod import;
 mod keys;
+mod profile;
 mod resources;
 mod secured;
 mod serve;
@@ -68,6 +70,11 @@ enum Command {
     /// Takes models and data from elsewhere.
     #[command(subcommand)]
     Import(import::Import),
+    /// Tells what is in a file: types, ranges, gaps, duplicates, quality, and what is worth a look.
+    Profile(profile::Profile),
+    /// Compares and splits files of data, without a mesh.
+    #[command(subcommand)]
+    Data(data::Data),
     /// Evaluates a model version on a dataset version and prints each number, finding and verdict.
     Evaluate(evaluate::Evaluate),
 }
@@ -191,6 +198,8 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Get(get) => get.run().await,
         Command::List(list) => list.run().await,
         Command::Import(import) => import.run().await,
+        Command::Profile(profile) => profile.run(),
+        Command::Data(data) => data.run(),
         Command::Evaluate(evaluate) => evaluate.run().await,
     }
 }

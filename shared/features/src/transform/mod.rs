@@ -2,12 +2,28 @@
 //!
 //! Every kernel works element by element and keeps no state between rows, so a row alone and the same row in a batch
 //! give the same bits. A fitted transform is canonical JSON in which doubles are texts that read back exactly.
+//!
+//! What could differ between two programs is fixed here. Sums go over the values in ascending order (`fit`), or over the
+//! columns in their order (`Derivation::Sum`). Deviations divide by the number of values, not by one less (ddof 0). A
+//! quantile `q` is the smallest value of the training rows that at least the share `q` of them do not exceed: no value is
+//! interpolated. A double that is no number is missing; -0 keeps its sign among numbers and is the level `0` among
+//! categories. Logarithms are those of `libm`, not of the host. Infinite values are passed on, and nothing is fitted on
+//! them. Levels are compared code point by code point: `Unicode` brings spellings together before.
 
 mod apply;
+mod category;
 mod exact;
 mod fit;
+mod frame;
+mod slice;
+mod text;
+mod time;
 
 pub use apply::band;
+pub use frame::Frame;
+pub use slice::{needed, possible};
+pub use text::{Form, Pattern, Pieces};
+pub use time::{DatePart, read as read_time};
 
 use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
@@ -21,6 +37,8 @@ pub const LEVELS: usize = 1024;
 /// What is to be done to a column; nothing is known of the data yet.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operation {
+    /// Missing values become the mean of the training rows; of whole numbers the nearest one, of two the even one.
+    FillMean(String),
     /// Missing values become the lower median of the training rows.
     FillMedian(String),
     /// Missing values become the most frequent value of the training rows (ties: the smallest text).
@@ -29,20 +47,41 @@ pub enum Operation {
     FillConstant(String, String),
     /// Values beyond the quantiles `share` and `1 - share` of the training rows become these quantiles.
     Clip(String, f64),
+    /// Values beyond these bounds become the bounds.
+    ClipTo(String, f64, f64),
     /// A new column.
     Derive(Derived),
     /// Zero mean and unit variance on the training rows.
     Standardise(String),
     /// 0 to 1 on the training rows.
     MinMax(String),
+    /// Median 0 and a distance of 1 between the quartiles of the training rows.
+    Robust(String),
+    /// `ln(1 + x)`; -1 becomes minus infinity, and less than that is missing from then on.
+    Log1p(String),
+    /// How many of the cut points a value reaches; cut points are the quantiles that make this many equal parts of the
+    /// training rows, equal ones once.
+    Bucketise(String, usize),
     /// A column of 0 and 1 for each level; an unknown level is all zeros.
     OneHot(String),
     /// The level's place among the sorted levels; an unknown level is -1.
     Ordinal(String),
-    /// Lower case.
+    /// The level's share of the training rows that have a value; 0 for an unknown level.
+    Frequency(String),
+    /// One of this many buckets, by the value's text alone.
+    Hash(String, usize),
+    /// Lower case, by the Unicode tables of the compiler: no locale.
     Lowercase(String),
+    /// A Unicode normal form.
+    Unicode(String, Form),
     /// Counts of white-space tokens: of all (`vocabulary` 0), or of each of the most frequent ones.
     Tokenise(String, usize),
+    /// As [`Operation::Tokenise`], with the matches of a regular expression for tokens.
+    TokenisePattern(String, String, usize),
+    /// The first pieces of the words as numbers in a vocabulary that has `[UNK]` and `[PAD]`: a column for each place.
+    WordPiece(String, Vec<String>, usize),
+    /// Parts of a time, a column for each.
+    DateParts(String, Vec<DatePart>),
 }
 
 /// A column made from others, row by row.
@@ -125,18 +164,88 @@ pub enum Step {
         /// Sorted.
         levels: Vec<String>,
     },
+    /// `ln(1 + x)`.
+    Log1p {
+        /// Which column.
+        column: String,
+    },
+    /// Number of cut points that a value reaches.
+    Bucketise {
+        /// Which column.
+        column: String,
+        /// Ascending.
+        #[serde(with = "exact::list")]
+        cuts: Vec<f64>,
+    },
+    /// Share of the level.
+    Frequency {
+        /// Which column.
+        column: String,
+        /// Sorted.
+        levels: Vec<String>,
+        /// One for each level.
+        #[serde(with = "exact::list")]
+        shares: Vec<f64>,
+    },
+    /// Bucket of the value's text.
+    Hash {
+        /// Which column.
+        column: String,
+        /// How many.
+        buckets: u32,
+    },
     /// Lower case.
     Lowercase {
         /// Which column.
         column: String,
     },
+    /// Unicode normal form.
+    Unicode {
+        /// Which column.
+        column: String,
+        /// Which form.
+        form: Form,
+    },
     /// Token counts.
     Tokenise {
         /// Which column.
         column: String,
-        /// Empty: all tokens together.
+        /// Sorted; empty: all tokens together.
         vocabulary: Vec<String>,
     },
+    /// Counts of matches.
+    TokenisePattern {
+        /// Which column.
+        column: String,
+        /// What a token is.
+        pattern: Pattern,
+        /// Sorted; empty: all tokens together.
+        vocabulary: Vec<String>,
+    },
+    /// Word pieces by their numbers.
+    WordPiece {
+        /// Which column.
+        column: String,
+        /// The number of a piece is its place.
+        vocabulary: Pieces,
+        /// Columns that are made.
+        length: usize,
+    },
+    /// Parts of a time.
+    DateParts {
+        /// Which column.
+        column: String,
+        /// In the order of their columns.
+        parts: Vec<DatePart>,
+    },
+}
+
+/// Carries out fitted operations in order: what the data-pipeline, the evaluator and the gateway have in common.
+///
+/// # Errors
+/// [`Error::Missing`], [`Error::Type`], [`Error::Twice`].
+pub fn run(steps: &[Step], frame: &mut Frame) -> Result<()> {
+    steps.iter().try_for_each(|step| apply::one(step, frame))
 }
 
 /// Fitted operations in order; what serving replays.
@@ -152,10 +261,10 @@ impl Fitted {
     /// # Errors
     /// [`Error`] with the column.
     pub fn fit(operations: &[Operation], training: &RecordBatch) -> Result<Self> {
-        let (mut steps, mut rows) = (Vec::new(), training.clone());
+        let (mut steps, mut rows) = (Vec::new(), Frame::of(training));
         for operation in operations {
             let step = fit::one(operation, &rows)?;
-            rows = apply::one(&step, &rows)?;
+            apply::one(&step, &mut rows)?;
             steps.push(step);
         }
         Ok(Self { steps })
@@ -166,7 +275,9 @@ impl Fitted {
     /// # Errors
     /// [`Error::Missing`], [`Error::Type`].
     pub fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch> {
-        self.steps.iter().try_fold(rows.clone(), |rows, step| apply::one(step, &rows))
+        let mut frame = Frame::of(rows);
+        run(&self.steps, &mut frame)?;
+        frame.batch()
     }
 
     /// These, then `next`.

@@ -10,6 +10,7 @@ use lifecycle::version::{classify, next_model_version};
 use lifecycle::{Finding, Rejection, Version};
 use storage::Query;
 
+use super::preprocessing::same;
 use crate::convert::{dataset::number, model, training_run as run};
 use crate::store::{Read, Resource, Stored, inspections};
 use crate::work::{Verb, Work};
@@ -26,7 +27,9 @@ impl Registry {
         fields.done()?;
         let digest = request.model_version.as_ref().map(|version| version.artifact_digest.as_str());
         let artifact = self.read::<Artifact>(digest.unwrap_or_default()).await?;
-        self.inspections().of(&artifact.digest).await.map(|_| ())
+        let inspection = self.inspections().of(&artifact.digest).await?;
+        let given = request.model_version.clone().unwrap_or_default();
+        self.try_preprocessing(&given, &inspection.signature).await
     }
 }
 
@@ -45,6 +48,7 @@ impl Verb for CreateModelVersionRequest {
                 &version.training_data_version,
                 DatasetVersion::FORM,
             );
+            fields.optional_digest("model_version.preprocessing_digest", &version.preprocessing_digest);
             fields.optional_text("model_version.base_model", &version.base_model);
             fields.optional_text("model_version.quantization", &version.quantization);
             fields.text("model_version.intended_use", &version.intended_use);
@@ -65,8 +69,10 @@ impl Verb for CreateModelVersionRequest {
         let inspection = inspected(work, &given.artifact_digest).await?;
         check_interface(given.interface.as_ref(), &inspection.signature)?;
         let (run, data) = feeding(work, &given).await?;
+        same(&given, &data)?;
         let asked = self.version.parse().map_err(|_| Error::field("version", "major.minor.patch"))?;
-        let change = change(work, &parent, &inspection, &run, asked).await?;
+        let raw = !given.preprocessing_digest.is_empty();
+        let change = change(work, &parent, (&inspection, raw), &run, asked).await?;
         let contributors = contributors(work, &given, &run, &data).await?;
         let name = format!("{}/versions/{}", parent.name, self.version);
         work.contributes(&name, contributors.clone()).await?;
@@ -137,11 +143,12 @@ struct Change {
     predecessor: String,
 }
 
-/// What changed against the predecessor, and whether `asked` is the number that this asks for.
+/// What changed against the predecessor, and whether `asked` is the number that this asks for. Callers of a version send raw
+/// columns or tensors: another of the two is another signature.
 async fn change(
     work: &Work,
     parent: &Stored<Model>,
-    inspection: &Inspection,
+    (inspection, raw): (&Inspection, bool),
     run: &Stored<TrainingRun>,
     asked: Version,
 ) -> Result<Change, Error> {
@@ -162,7 +169,8 @@ async fn change(
     };
     let older = inspected(work, &base.artifact_digest).await?;
     let before = model::makeup(&older, &base.training_run, None);
-    let after = model::makeup(inspection, &run.name, Some(&older));
+    let mut after = model::makeup(inspection, &run.name, Some(&older));
+    after.signature_compatible &= raw != base.preprocessing_digest.is_empty();
     let mut least = classify(&before, &after);
     if base.training_run != run.name
         && let Some(technique) = run::technique(run.technique())

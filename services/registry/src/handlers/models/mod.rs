@@ -2,6 +2,7 @@
 
 mod create_version;
 mod export;
+mod preprocessing;
 
 use async_trait::async_trait;
 use contracts::registry::v1::{model_service_server::ModelService, *};

@@ -244,6 +244,8 @@ impl<R: Read> Versions<'_, R> {
             size_bytes: version.size_bytes,
             gate_decisions: last.into_values().filter(|decision| decision.passed).collect(),
             dataset_version: version.training_data_version.clone(),
+            interface: version.interface.clone().filter(|_| !version.preprocessing_digest.is_empty()),
+            preprocessing_digest: version.preprocessing_digest.clone(),
             ..Backend::default()
         };
         Ok((model::state(&version), backend))

@@ -6,18 +6,23 @@ use std::process::ExitCode;
 use clap::Args;
 use contracts::common::v1::{ModelInterface, Task};
 use contracts::registry::v1::artifact_service_client::ArtifactServiceClient;
+use contracts::registry::v1::dataset_service_client::DatasetServiceClient;
 use contracts::registry::v1::model_service_client::ModelServiceClient;
 use contracts::registry::v1::training_run_service_client::TrainingRunServiceClient;
 use contracts::registry::v1::{
     Checkpointing, CompleteTrainingRunRequest, ComputeResources, CreateModelRequest,
-    CreateModelVersionRequest, CreateTrainingRunRequest, GetTrainingRunRequest, LogTrainingMetricsRequest,
-    MetricDirection, MetricPoint, Model as WireModel, ModelVersion, SubmitModelVersionRequest, Technique,
-    TrainingData, TrainingRun, UploadArtifactRequest, training_run::State,
+    CreateModelVersionRequest, CreateTrainingRunRequest, GetDatasetVersionRequest, GetTrainingRunRequest,
+    LogTrainingMetricsRequest, MetricDirection, MetricPoint, Model as WireModel, ModelVersion,
+    SubmitModelVersionRequest, Technique, TrainingData, TrainingRun, UploadArtifactRequest,
+    training_run::State,
 };
 use contracts::time::duration_to_wire;
 
 use super::{Caller, DirectionName, TaskName, number, pair, pieces, project, read, unless_there};
 use crate::reach::To;
+
+/// A dataset version comes with its profiles.
+const MESSAGE_BYTES: usize = 32 << 20;
 
 /// Said wherever the importer knows nothing better.
 const DECLARED: &str = "declared by the importer";
@@ -48,6 +53,9 @@ pub struct Model {
     /// Dataset version that it was trained on: `datasets/{d}/versions/{v}`, released.
     #[arg(long)]
     dataset_version: String,
+    /// Callers send raw columns: the dataset version's fitted transforms run before the model.
+    #[arg(long)]
+    raw_columns: bool,
     /// What it is for.
     #[arg(long, default_value = "the use that the importer named")]
     intended_use: String,
@@ -197,6 +205,17 @@ impl Model {
         points
     }
 
+    /// Digest of the transforms that run before the model; empty where callers send what it takes.
+    async fn preprocessing(&self) -> anyhow::Result<String> {
+        if !self.raw_columns {
+            return Ok(String::new());
+        }
+        let peer = self.caller.peer(To::Registry, "ml-engineer")?;
+        let mut datasets = DatasetServiceClient::new(peer).max_decoding_message_size(MESSAGE_BYTES);
+        let request = GetDatasetVersionRequest { name: self.dataset_version.clone() };
+        Ok(datasets.get_dataset_version(request).await?.into_inner().transform_digest)
+    }
+
     async fn register(
         &self,
         project: &str,
@@ -224,6 +243,7 @@ impl Model {
         unless_there(models.create_model(request).await)?;
         let given = ModelVersion {
             artifact_digest: digest.into(),
+            preprocessing_digest: self.preprocessing().await?,
             training_run: run.into(),
             training_data_version: self.dataset_version.clone(),
             intended_use: self.intended_use.clone(),
