@@ -1,11 +1,11 @@
 //! What the operations do: building a version, registering it with its card, and building it again to compare.
 
+use bytes::{Buf, Bytes};
 use contracts::pipeline::v1::{BuildDatasetVersionRequest, ReplayDatasetVersionRequest, ReplayResult};
 use contracts::registry::v1::{
     CreateDatasetVersionRequest, DatasetVersion, GetDataSourceRequest, GetDatasetRequest,
     GetDatasetVersionRequest, GetUploadRequest, UploadArtifactRequest,
 };
-use bytes::{Buf, Bytes};
 use storage::Digest;
 use tonic::Code;
 

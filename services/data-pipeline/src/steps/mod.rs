@@ -120,7 +120,8 @@ pub async fn run(
     progress.at("versioning", 0.75).await?;
     let begin = now();
     let schema = described(&plan, &rows)?;
-    let before = before.with_missing_texts(|name| crate::plan::missing_texts(&plan, &raw.missing_texts, name));
+    let before =
+        before.with_missing_texts(|name| crate::plan::missing_texts(&plan, &raw.missing_texts, name));
     let serving = transformation::serving(before, &fills.then(transforms), &plan, &schema)?;
     let earlier = steps.clone();
     let parts = versioning::Parts {

@@ -206,7 +206,8 @@ async fn work(
     };
     let session = deps.engine.load(bytes, options).await?;
     let rows = Rows { table, train, profiles: facts.dataset.profiles.clone() };
-    let Rows { table, train, profiles } = match fetch::preprocessing(deps, &plan.preprocessing_digest).await? {
+    let Rows { table, train, profiles } = match fetch::preprocessing(deps, &plan.preprocessing_digest).await?
+    {
         None => rows,
         Some(mut before) => {
             before.name_features(session.signature(), &mut plan)?;

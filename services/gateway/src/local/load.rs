@@ -49,7 +49,8 @@ pub async fn load(
         Sequences::new(&of.config, &file, room).map_err(|bad| of_config(&bad))
     });
     let sequences = sequences.await?;
-    let signature = ModelSignature { outputs: stated.signature.outputs.clone(), ..session.signature().clone() };
+    let signature =
+        ModelSignature { outputs: stated.signature.outputs.clone(), ..session.signature().clone() };
     let preprocessor = preprocessing::load(path, sheet.folder.as_deref(), signature).await?;
     if preprocessor.is_some() && sequences.is_some() {
         return Err(format!("{FILE_NAME}: models with sequence_batching take no raw columns"));
