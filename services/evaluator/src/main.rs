@@ -3,7 +3,9 @@
 fn main() -> anyhow::Result<()> {
     // Started once more by itself, it tries one model and ends.
     engine::probe::answer_if_asked();
-    serve()
+    let served = serve();
+    engine::settle();
+    served
 }
 
 #[tokio::main]

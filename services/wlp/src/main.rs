@@ -3,5 +3,7 @@
 fn main() -> std::process::ExitCode {
     // Started once more by itself, it tries one model and ends.
     engine::probe::answer_if_asked();
-    wlp::cli::run()
+    let code = wlp::cli::run();
+    engine::settle();
+    code
 }

@@ -20,7 +20,7 @@ mod trial;
 pub use datatype::{DataType, Element};
 pub use error::{EngineError, FaultKind};
 pub use inspect::{InspectError, Inspection, Limits, inspect};
-pub use onnx::{OnnxRuntime, library_folder, locate_library};
+pub use onnx::{OnnxRuntime, library_folder, locate_library, settle};
 pub use probe::{ProbeOptions, Probed};
 pub use session::{
     Answer, Batching, Counts, Engine, LoadOptions, Optimization, Provider, ProviderPolicy, RunOptions,

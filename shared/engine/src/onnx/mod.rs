@@ -16,6 +16,7 @@ mod session;
 mod sizes;
 mod switch;
 mod texts;
+mod threads;
 mod transfer;
 mod watch;
 mod worker;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use library::{library_folder, locate_library};
+pub use threads::settle;
 
 use crate::{Engine, EngineError, LoadOptions, Provider, Session};
 

@@ -15,6 +15,7 @@ use super::queue::{Job, Queue, Turn};
 use super::seat::Seat;
 use super::sizes::Sizes;
 use super::switch::{Run, Switch};
+use super::threads::RUNNING;
 use super::{independence, load, worker};
 use crate::{
     Answer, Batching, Counts, EngineError, LoadOptions, ModelSignature, Provider, RunOptions, Session,
@@ -57,7 +58,7 @@ impl OnnxSession {
     ) -> Result<Self, EngineError> {
         let (send, receive) = oneshot::channel();
         let limit = options.load_limit;
-        thread("engine-load", move || {
+        RUNNING.start("engine-load", move || {
             // Nobody waits any more if this fails: the time was up.
             drop(send.send(Self::load_now(&environment, &model, &options)));
         })?;
@@ -112,7 +113,7 @@ impl OnnxSession {
         for _ in 0..count {
             let (queue, pace) = (loaded.queue.clone(), loaded.pace.clone());
             // If one thread cannot start, dropping `loaded` closes the queue and ends those that did.
-            thread("engine-run", move || worker::work(&queue, &pace))?;
+            RUNNING.start("engine-run", move || worker::work(&queue, &pace))?;
         }
         Ok(loaded)
     }
@@ -209,11 +210,6 @@ fn has_fixed_rows(signature: &ModelSignature) -> bool {
 }
 
 type Reply = oneshot::Receiver<Result<Answer, EngineError>>;
-
-fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), EngineError> {
-    let started = std::thread::Builder::new().name(name.into()).spawn(work);
-    started.map(drop).map_err(|error| EngineError::Host(error.to_string()))
-}
 
 /// An instance that goes back when it is not used any more.
 struct Given<'a> {
