@@ -302,6 +302,7 @@ async fn ten_thousand_damaged_inferences_are_their_callers_fault_and_fail_no_nei
     let line = mesh.canary("damaged", "1.0.0").await;
     mesh.climb(&line, "first").await;
     let good = request("damaged", &rows(1, 1)[0]).encode_to_vec();
+    let client = line.by("client");
     let (mut random, mut refused, mut wrong) = (Random::new(7), 0, Vec::new());
     for _ in 0..200 {
         let calls = (0..50).map(|_| {
@@ -309,8 +310,7 @@ async fn ten_thousand_damaged_inferences_are_their_callers_fault_and_fail_no_nei
             answer(&mesh, "gateway", "/inference.GRPCInferenceService/ModelInfer", message)
         });
         let calls: Vec<_> = calls.collect();
-        let (answers, right) =
-            tokio::join!(futures::future::join_all(calls), clean(&line.by("client"), "damaged", 2));
+        let (answers, right) = tokio::join!(futures::future::join_all(calls), clean(&client, "damaged", 2));
         assert_eq!(right.get("1.0.0"), Some(&2));
         for status in answers.into_iter().filter_map(Result::err) {
             refused += 1;
