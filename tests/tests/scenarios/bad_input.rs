@@ -3,8 +3,10 @@
 
 use bytes::Bytes;
 use contracts::registry::v1::*;
+use prost::Message as _;
+use tests::infer::{clean, request};
 use tests::line::{Line, dataset_version};
-use tests::made::Random;
+use tests::made::{Random, rows};
 use tests::mesh::{Alone, Mesh};
 use tests::methods::{self, Choice, Messages};
 use tests::raw;
@@ -275,4 +277,48 @@ async fn hostile_values_in_any_field_of_any_method_are_the_callers_fault() {
         assert!(health.is_ok(), "{service}: {health:?}");
     }
     mesh.line("after").plan().await;
+}
+
+/// The same bytes with a few of them changed, cut off, put in or repeated.
+fn damaged(good: &[u8], random: &mut Random) -> Bytes {
+    let mut bytes = good.to_vec();
+    for _ in 0..=random.below(6) {
+        let at = random.below(bytes.len().max(1));
+        match random.below(5) {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at, random.below(256) as u8),
+            2 => bytes.extend_from_within(at..),
+            _ if bytes.is_empty() => {}
+            3 => bytes[at] ^= 1 << random.below(8),
+            _ => drop(bytes.remove(at)),
+        }
+    }
+    bytes.into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_damaged_inferences_are_their_callers_fault_and_fail_no_neighbour() {
+    let mesh = Mesh::start().await;
+    let line = mesh.canary("damaged", "1.0.0").await;
+    mesh.climb(&line, "first").await;
+    let good = request("damaged", &rows(1, 1)[0]).encode_to_vec();
+    let client = line.by("client");
+    let (mut random, mut refused, mut wrong) = (Random::new(7), 0, Vec::new());
+    for _ in 0..200 {
+        let calls = (0..50).map(|_| {
+            let message = damaged(&good, &mut random);
+            answer(&mesh, "gateway", "/inference.GRPCInferenceService/ModelInfer", message)
+        });
+        let calls: Vec<_> = calls.collect();
+        let (answers, right) = tokio::join!(futures::future::join_all(calls), clean(&client, "damaged", 2));
+        assert_eq!(right.get("1.0.0"), Some(&2));
+        for status in answers.into_iter().filter_map(Result::err) {
+            refused += 1;
+            if !the_callers_fault(status.code()) {
+                wrong.push(format!("{:?} {}", status.code(), status.message()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(refused > 5_000, "only {refused} were damaged enough to be refused");
 }

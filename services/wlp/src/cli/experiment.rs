@@ -11,6 +11,7 @@ use contracts::registry::v1::rollout_service_client::RolloutServiceClient;
 use contracts::registry::v1::{DeclareExperimentRequest, Experiment as Declared};
 
 use super::Caller;
+use super::figures::number;
 use crate::reach::To;
 
 #[derive(Debug, Subcommand)]
@@ -134,9 +135,4 @@ fn table(result: &ExperimentResult) -> String {
         result.verdict().as_str_name()
     );
     text
-}
-
-/// A number with four digits; a dash where there is none.
-fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3e}"))
 }

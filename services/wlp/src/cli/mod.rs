@@ -6,6 +6,7 @@ mod demo;
 mod embedded;
 mod evaluate;
 mod experiment;
+mod figures;
 mod gate;
 mod health;
 mod import;

@@ -10,6 +10,7 @@ use contracts::registry::v1::rollout_service_client::RolloutServiceClient;
 use contracts::registry::v1::{StartShadowRequest, StopShadowRequest};
 
 use super::Caller;
+use super::figures::{number, percentage};
 use crate::reach::To;
 
 #[derive(Debug, Subcommand)]
@@ -136,19 +137,6 @@ fn table(shadow: &ShadowComparison) -> String {
         let _ = writeln!(text, "  {side:10} in the model, ms: p50 {p50}, p95 {p95}, p99 {p99}");
     }
     text
-}
-
-/// A share as percent; a dash where there is none.
-fn percentage(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", share * 100.0))
-}
-
-/// A number with four digits; a dash where there is none.
-fn number(value: Option<f64>) -> String {
-    value.map_or_else(
-        || "-".to_owned(),
-        |value| if value == 0.0 { "0".to_owned() } else { format!("{value:.3e}") },
-    )
 }
 
 #[cfg(test)]

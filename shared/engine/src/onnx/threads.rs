@@ -64,7 +64,10 @@ mod tests {
         let threads = Threads(Mutex::default());
         assert!(threads.settle(Duration::ZERO), "nobody is");
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
-        threads.start("at-work", move || drop(stopped.recv())).unwrap();
+        let work = move || {
+            let _ = stopped.recv();
+        };
+        threads.start("at-work", work).unwrap();
         assert!(!threads.settle(Duration::from_millis(20)));
         drop(stop);
         assert!(threads.settle(Duration::from_secs(60)));
