@@ -32,6 +32,9 @@ const PORTS: [(To, u16, u16); 5] = [
 const REST: u16 = 8000;
 /// How long a process may take to be ready.
 const START: Duration = Duration::from_secs(60);
+/// Virtual seconds in a real one while a canary soaks: five minutes of silence are seven seconds then, longer than a service
+/// that was killed stays away.
+const SPEED: f64 = 45.0;
 /// The database of Redis that tests use; it is emptied first.
 const REDIS_DATABASE: u32 = 9;
 
@@ -98,7 +101,9 @@ impl Processes {
         let redis = format!("{}/{REDIS_DATABASE}", redis.trim_end_matches('/'));
         let folder = tempfile::tempdir().expect("a folder");
         let keys = Keyring::development(folder.path()).expect("keys");
-        let pace = Arc::new(FilePace::create(folder.path().join("clock.json")).expect("a clock file"));
+        let pace =
+            FilePace::create(folder.path().join("clock.json")).expect("a clock file").running_at(SPEED);
+        let pace = Arc::new(pace);
         let addresses = PORTS.iter().map(|(to, ..)| (*to, (free_address(), free_address()))).collect();
         let mut processes = Self {
             folder,

@@ -33,6 +33,7 @@ pub trait Pace: Send + Sync {
 pub struct FilePace {
     path: PathBuf,
     clock: Clock,
+    run: f64,
 }
 
 impl FilePace {
@@ -43,7 +44,14 @@ impl FilePace {
     pub fn create(path: PathBuf) -> anyhow::Result<Self> {
         ClockFile::starting_at(SystemTime::now(), WALK).save(&path)?;
         let clock = Clock::file(&path)?;
-        Ok(Self { path, clock })
+        Ok(Self { path, clock, run: RUN })
+    }
+
+    /// Runs at another speed, in virtual seconds in a real one: a machine that is busy keeps up with a slower one.
+    #[must_use]
+    pub fn running_at(mut self, speed: f64) -> Self {
+        self.run = speed;
+        self
     }
 
     /// The clock, for a mesh in this process.
@@ -72,7 +80,7 @@ impl Pace for FilePace {
     }
 
     async fn hurry(&self, run: bool) -> anyhow::Result<()> {
-        self.set(Duration::ZERO, if run { RUN } else { WALK }).await
+        self.set(Duration::ZERO, if run { self.run } else { WALK }).await
     }
 
     async fn leap(&self, by: Duration) -> anyhow::Result<()> {
