@@ -219,7 +219,7 @@ impl Mesh {
     }
 
     /// Prepares a rollout; the gateway serves staging and takes part in the rehearsal.
-    async fn stage(&self, line: &Line, rollout: &str, number: &str) {
+    pub async fn stage(&self, line: &Line, rollout: &str, number: &str) {
         line.open_rollout(rollout, number).await;
         line.stage(rollout).await;
         let by = line.by("ml-ops-engineer");

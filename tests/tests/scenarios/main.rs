@@ -17,6 +17,7 @@ mod rollback;
 mod rollout;
 mod serving;
 mod shadow;
+mod skew;
 mod story;
 mod tracing;
 mod training;
