@@ -19,8 +19,9 @@ use crate::telemetry::SERVICE;
 /// First pause after a failure of a supervised task, in real time; doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// However fast the virtual clock runs, a periodic task leaves the processor alone for this long.
-const BREATH: Duration = Duration::from_millis(5);
+/// However fast the virtual clock runs, a periodic task leaves the processor alone for this long: ten turns a second are what the
+/// next service, too, has to keep up with.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// The background tasks of one service; clones share them. They wait for [`Tasks::start`].
 #[derive(Clone, Debug)]
