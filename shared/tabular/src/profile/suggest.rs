@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use features::Kind;
 use statistics::contingency;
 
+use super::gaps;
 use super::quality::Facts;
 use super::report::{Column, Finding, Report};
+use super::state::Values;
 use crate::declared::{self, Declared, Scalar};
 use crate::typing;
 
@@ -22,6 +24,14 @@ const CLASS_SHARE: f64 = 0.98;
 const LEVEL: f64 = 0.001;
 /// Strength (Cramér's V) from which on that is said.
 const STRENGTH: f64 = 0.1;
+/// Difference between groups from which on it is told.
+const GAP: f64 = 0.05;
+/// Near-duplicates are told from one in so many rows on.
+const FEW: u64 = 200;
+/// Different values of a label at most, where its name does not say that it is one.
+const CLASSES: u64 = 10;
+/// Names of labels.
+const LABELS: [&str; 7] = ["label", "labels", "target", "class", "outcome", "response", "y"];
 /// Findings at most.
 const FINDINGS: usize = 400;
 
@@ -82,18 +92,82 @@ pub fn findings(report: &Report, facts: &Facts<'_>) -> Vec<Finding> {
     if report.rows == 0 {
         found.push(Finding { kind: "empty", column: None, what: "has no rows".into() });
     }
-    for column in &report.columns {
+    for (column, state) in report.columns.iter().zip(&facts.state.columns) {
         let mut add =
             |kind, what: String| found.push(Finding { kind, column: Some(column.name.clone()), what });
-        of_values(column, report, &mut add);
+        let samples = match &state.values {
+            Values::Texts(texts) => texts.frequent.entries().iter().map(|it| &*it.item.text).collect(),
+            Values::Numbers(_) => Vec::new(),
+        };
+        of_values(column, report, &samples, &mut add);
         of_people(column, facts, &mut add);
     }
+    of_label(report, facts, &mut found);
+    of_repeats(report, &mut found);
+    of_groups(facts, &mut found);
     dependent(report, facts, &mut found);
     found.truncate(FINDINGS);
     found
 }
 
-fn of_values(column: &Column, report: &Report, add: &mut impl FnMut(&'static str, String)) {
+/// The column that a model may be to predict, by its name or as the last one that says nothing of a person.
+fn of_label(report: &Report, facts: &Facts<'_>, found: &mut Vec<Finding>) {
+    if facts.declared.is_some_and(|declared| declared.label.is_some()) || report.rows < ROWS {
+        return;
+    }
+    let classes = |column: &&Column| {
+        column.distinct.exact && (2..=CLASSES).contains(&column.distinct.count) && column.kind != "float64"
+    };
+    let named = |column: &&Column| LABELS.contains(&column.name.to_lowercase().as_str());
+    let last = report.columns.iter().rev().find(|column| !is_sensitive_name(&column.name));
+    let Some(column) = report.columns.iter().find(named).or(last.filter(classes)) else { return };
+    found.push(Finding {
+        kind: "label-like",
+        column: Some(column.name.clone()),
+        what: "may be the label: declare it to see who gets which, and where equal rows contradict it".into(),
+    });
+}
+
+/// Texts that repeat, and labels that contradict each other.
+fn of_repeats(report: &Report, found: &mut Vec<Finding>) {
+    if let Some(near) = report.near_duplicates.as_ref().filter(|near| near.rows <= near.repeated * FEW) {
+        let (repeated, rows, clusters) = (near.repeated, near.rows, near.clusters);
+        found.push(Finding {
+            kind: "near-duplicates",
+            column: Some(near.columns.join(", ")),
+            what: format!(
+                "{repeated} of {rows} rows nearly repeat another one's text, in {clusters} clusters: keep each in one split"
+            ),
+        });
+    }
+    if let Some(conflicts) = report.label_conflicts.filter(|count| *count > 0) {
+        let rows = if conflicts == 1 { "row equals" } else { "rows equal" };
+        let what = format!("{conflicts} {rows} an earlier one but for the label: one of the two is wrong");
+        found.push(Finding { kind: "label-conflicts", column: None, what });
+    }
+}
+
+/// Groups that surely differ in duplicates or labels.
+fn of_groups(facts: &Facts<'_>, found: &mut Vec<Finding>) {
+    let all = gaps::duplicates(facts).into_iter().chain(gaps::labels(facts));
+    for gap in all.filter(|gap| GAP <= gap.interval.lower) {
+        let [(high, most), (low, least)] = &gap.ends;
+        let points = |share: f64| share * 100.0;
+        found.push(Finding {
+            kind: "group-gap",
+            column: Some(gap.by.clone()),
+            what: format!(
+                "{}: {:.1} % of {high}, {:.1} % of {low}, at least {:.1} points apart",
+                gap.of,
+                points(*most),
+                points(*least),
+                points(gap.interval.lower)
+            ),
+        });
+    }
+}
+
+fn of_values(column: &Column, report: &Report, samples: &[&str], add: &mut impl FnMut(&'static str, String)) {
     let present = report.rows - column.missing.count;
     if present == 0 && report.rows > 0 {
         return add("no-values", "has no values".into());
@@ -115,24 +189,36 @@ fn of_values(column: &Column, report: &Report, add: &mut impl FnMut(&'static str
         let count = |class: &str| texts.classes.get(class).copied().unwrap_or(0);
         let markers = count("missing marker");
         if markers > 0 {
-            let which: Vec<String> = (column.top.iter().map(|top| top.value.text()))
+            let mut which: Vec<String> = (samples.iter())
                 .filter(|text| typing::SUSPECTS.contains(&text.trim()))
-                .map(|text| format!("{text:?}"))
+                .map(|text| format!("{:?}", text.trim()))
                 .collect();
+            which.sort_unstable();
+            which.dedup();
             let which = if which.is_empty() { String::new() } else { format!(" ({})", which.join(", ")) };
-            let what = "values often stand for a missing one";
-            add("missing-marker", format!("{markers} {what}{which}: declare them as sentinels if they do"));
+            let what = if markers == 1 { "value often stands" } else { "values often stand" };
+            let what = format!("{markers} {what} for a missing one{which}");
+            add("missing-marker", format!("{what}: declare as a sentinel if so"));
         }
-        if count("padded") > 0 {
-            add("padded", format!("{} values begin or end with white space", count("padded")));
+        match count("padded") {
+            0 => {}
+            1 => add("padded", "1 value begins or ends with white space".into()),
+            many => add("padded", format!("{many} values begin or end with white space")),
         }
-        if count("blank") > 0 {
-            add("blank", format!("{} values are nothing but white space", count("blank")));
+        match count("blank") {
+            0 => {}
+            1 => add("blank", "1 value is nothing but white space".into()),
+            many => add("blank", format!("{many} values are nothing but white space")),
+        }
+        let nested = |text: &&str| text.starts_with('[') || text.starts_with('{');
+        if !samples.is_empty() && samples.iter().all(nested) {
+            add("nested", "holds lists or objects: profiled as their JSON text".into());
         }
         if let Some(looks) = &texts.looks_like {
             if looks.misfits > 0 {
-                let all = looks.fits + looks.misfits;
-                add("misfits", format!("{} of {all} values are no {}", looks.misfits, looks.class));
+                let (all, misfits) = (looks.fits + looks.misfits, looks.misfits);
+                let are = if misfits == 1 { "is" } else { "are" };
+                add("misfits", format!("{misfits} of {all} values {are} no {}", looks.class));
             } else if ["number", "whole number", "number, decimal comma", "date, other form"]
                 .contains(&looks.class)
             {
@@ -220,10 +306,7 @@ fn of_people(column: &Column, facts: &Facts<'_>, add: &mut impl FnMut(&'static s
         return;
     }
     if is_sensitive_name(&column.name) {
-        add(
-            "sensitive-looking",
-            "its name says something of a person: declare it as sensitive if it does".into(),
-        );
+        add("sensitive-looking", "named like something of a person: declare as sensitive if it is".into());
     }
     let texts = column.texts.as_ref();
     if let Some(class) = texts.and_then(|texts| {
