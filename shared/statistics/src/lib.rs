@@ -48,8 +48,10 @@ pub mod ranking;
 pub mod regression;
 pub mod relative;
 pub mod rouge;
+pub mod row_digest;
 pub mod sample_size;
 pub mod special;
+pub mod state;
 
 pub use canary::CanaryTest;
 pub use eprocess::ErrorBudgetTest;
