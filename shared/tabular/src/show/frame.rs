@@ -61,6 +61,11 @@ pub fn end(note: &str, out: &mut String) {
     let _ = writeln!(out, "<footer>{}</footer></body></html>", escaped(note));
 }
 
+/// Whether a letter is none that a reader sees: a control character, or one that turns the direction of text.
+pub fn is_hidden(letter: char) -> bool {
+    letter.is_control() || is_turning(letter)
+}
+
 /// Text as HTML; control characters and those that turn the direction of text are shown as a point.
 pub fn escaped(text: &str) -> String {
     let mut made = String::with_capacity(text.len());
@@ -71,7 +76,7 @@ pub fn escaped(text: &str) -> String {
             '>' => made.push_str("&gt;"),
             '"' => made.push_str("&quot;"),
             '\'' => made.push_str("&#39;"),
-            letter if letter.is_control() || is_turning(letter) => made.push('·'),
+            letter if is_hidden(letter) => made.push('·'),
             letter => made.push(letter),
         }
     }
