@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp))]
 
 pub mod answer;
+pub mod balance;
 pub mod betting;
 pub mod binned;
 pub mod bleu;

@@ -1,7 +1,7 @@
 //! By how much groups differ: in missing values, in duplicates, in how often they have a label.
 
 use statistics::Interval;
-use statistics::interval::{Share, newcombe};
+use statistics::balance::largest_gap;
 
 use super::groups::Groups;
 use super::quality::Facts;
@@ -23,7 +23,7 @@ pub struct Gap {
     pub of: String,
     /// The groups with the largest and smallest share, and these.
     pub ends: [(String, f64); 2],
-    /// Of the difference. The intervals of all pairs of groups hold together (Newcombe, Bonferroni).
+    /// Of the difference; the intervals of all pairs of groups hold together.
     pub interval: Interval,
     /// Rows of all groups that were compared.
     pub rows: u64,
@@ -51,22 +51,18 @@ struct Table {
 }
 
 fn largest(table: Table, confidence: f64) -> Option<Gap> {
-    let mut shares: Vec<(String, Share)> = Vec::new();
-    for (name, events, rows) in table.groups {
-        if FLOOR <= rows {
-            shares.push((name, Share::new(events, rows).ok()?));
-        }
-    }
-    shares.sort_by(|a, b| b.1.value().total_cmp(&a.1.value()).then_with(|| a.0.cmp(&b.0)));
-    let [first, .., last] = shares.as_slice() else { return None };
-    let pairs = shares.len() * (shares.len() - 1) / 2;
-    let interval = newcombe(first.1, last.1, 1.0 - (1.0 - confidence) / pairs as f64).ok()?;
+    let counts: Vec<(u64, u64)> = table.groups.iter().map(|(_, events, rows)| (*events, *rows)).collect();
+    let found = largest_gap(&counts, FLOOR, confidence).ok()??;
+    let end = |at: usize| {
+        let (name, events, rows) = &table.groups[at];
+        (name.clone(), *events as f64 / *rows as f64)
+    };
     Some(Gap {
+        ends: [end(found.high), end(found.low)],
+        interval: found.interval,
+        rows: found.trials,
         by: table.by,
         of: table.of,
-        ends: [first, last].map(|(name, share)| (name.clone(), share.value())),
-        interval,
-        rows: shares.iter().map(|(_, share)| share.trials()).sum(),
     })
 }
 
@@ -143,22 +139,4 @@ pub fn labels(facts: &Facts<'_>) -> Vec<Gap> {
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_largest_difference_is_between_groups_of_some_size() {
-        let group = |name: &str, events, rows| (name.to_owned(), events, rows);
-        let groups = vec![group("a", 50, 100), group("b", 10, 100), group("c", 5, 5), group("d", 30, 100)];
-        let gap = largest(Table { by: "g".into(), of: "x".into(), groups }, 0.9).unwrap();
-        assert_eq!(gap.ends, [("a".to_owned(), 0.5), ("b".to_owned(), 0.1)]);
-        assert!((gap.value() - 0.4).abs() < 1e-12 && gap.rows == 300);
-        let alone = newcombe(Share::new(50, 100).unwrap(), Share::new(10, 100).unwrap(), 0.9).unwrap();
-        assert!(gap.interval.lower < alone.lower && alone.upper < gap.interval.upper, "all pairs together");
-        let one = vec![group("a", 50, 100), group("c", 5, 5)];
-        assert!(largest(Table { by: "g".into(), of: "x".into(), groups: one }, 0.9).is_none());
-    }
 }

@@ -2,10 +2,13 @@
 
 pub mod contract;
 pub mod duplicates;
+mod fairness;
+mod findings;
 mod gaps;
 pub mod groups;
 pub mod near;
 pub mod pattern;
+mod people;
 pub mod quality;
 pub mod report;
 pub mod state;
@@ -214,7 +217,7 @@ fn tell(mut setup: Setup<'_>, state: &State, options: Options<'_>) -> Result<Rep
         now: options.now,
     };
     told.quality = quality::measure(&facts, &told);
-    told.findings = suggest::findings(&told, &facts);
+    told.findings = findings::all(&told, &facts);
     told.suggested = suggest::schema(&told);
     if let Some(declared) = options.declared {
         told.suggested.label.clone_from(&declared.label);

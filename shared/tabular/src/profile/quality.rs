@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use statistics::Interval;
 use statistics::interval::{Share, clopper_pearson, normal, wilson};
 
+use super::fairness;
 use super::gaps::{self, Gap};
 use super::report::{Detail, Dimension, Report, Verdict};
 use super::state::{Setup, State, Values};
@@ -71,11 +72,15 @@ pub fn measure(facts: &Facts<'_>, report: &Report) -> Vec<Dimension> {
             "information about the label",
             "a profile does not train: the dataset's build measures relevance against the task's label",
         ),
-        fairness(facts),
+        fairness::measure(facts),
     ]
 }
 
-fn not_measurable(dimension: &'static str, measure: &'static str, reason: impl Into<String>) -> Dimension {
+pub(super) fn not_measurable(
+    dimension: &'static str,
+    measure: &'static str,
+    reason: impl Into<String>,
+) -> Dimension {
     Dimension {
         dimension,
         measure,
@@ -111,7 +116,7 @@ impl Facts<'_> {
     }
 
     /// A figure that should be below its target.
-    fn below(
+    pub(super) fn below(
         &self,
         dimension: &'static str,
         measure: &'static str,
@@ -354,65 +359,4 @@ impl Facts<'_> {
         }
         .unwrap_or_else(|| "(missing)".into())
     }
-}
-
-fn fairness(facts: &Facts<'_>) -> Dimension {
-    let (dimension, measure) = ("fairness", "largest distance of a group's share from the population's");
-    let sensitive: Vec<(usize, _)> = (facts.setup.groups.iter().copied().zip(&facts.state.groups))
-        .filter(|(at, groups)| Some(*at) != facts.setup.label && !groups.too_many)
-        .collect();
-    let mut details = Vec::new();
-    let mut worst: Option<(f64, Interval, String)> = None;
-    for (at, groups) in &sensitive {
-        let name = &facts.setup.table.columns[*at].plan.name;
-        let population = facts.declared.and_then(|declared| declared.population.get(name));
-        // Groups of the population that nobody belongs to count too.
-        let mut counts: BTreeMap<String, u64> =
-            groups.levels.iter().map(|(hash, rows)| (facts.named(*at, *hash), *rows)).collect();
-        for group in population.into_iter().flat_map(|it| it.keys()) {
-            counts.entry(group.clone()).or_default();
-        }
-        // All intervals hold together: Bonferroni.
-        let confidence = 1.0 - (1.0 - facts.two_sided()) / counts.len().max(1) as f64;
-        for (group, rows) in &counts {
-            let Ok(share) = Share::new(*rows, facts.state.rows) else { continue };
-            let Ok(interval) = wilson(share, confidence) else { continue };
-            let part = format!("{name} = {group}");
-            details.push(Detail {
-                part: part.clone(),
-                value: share.value(),
-                of: facts.state.rows,
-                interval: Some(interval),
-            });
-            let Some(population) = population else { continue };
-            let wanted = population.get(group).copied().unwrap_or(0.0);
-            let far = |it: f64| (it - wanted).abs();
-            let outside = (interval.lower - wanted).max(wanted - interval.upper).max(0.0);
-            let bound = Interval { lower: outside, upper: far(interval.lower).max(far(interval.upper)) };
-            worst = Some(match worst.take() {
-                Some((estimate, held, at)) => {
-                    let more = estimate < far(share.value());
-                    let both =
-                        Interval { lower: held.lower.max(bound.lower), upper: held.upper.max(bound.upper) };
-                    if more { (far(share.value()), both, part) } else { (estimate, both, at) }
-                }
-                None => (far(share.value()), bound, part),
-            });
-        }
-    }
-    let mut told = match worst {
-        Some((estimate, interval, part)) => {
-            let figure = Some((estimate, interval));
-            facts.below(dimension, measure, figure, |targets| targets.imbalance, format!("largest at {part}"))
-        }
-        None if sensitive.is_empty() => {
-            not_measurable(dimension, measure, "no column is declared as sensitive")
-        }
-        None => {
-            not_measurable(dimension, measure, "no population is declared to compare the groups' shares with")
-        }
-    };
-    details.extend(gaps::labels(facts).iter().map(Gap::detail));
-    told.details = details;
-    told
 }
