@@ -2,21 +2,12 @@
 
 use contracts::common::v1::{Measurement, ModelInterface, Task, Verdict};
 use contracts::evaluator::v1::{EvaluateModelVersionRequest, EvaluationPlan};
-use contracts::longrunning::{GetOperationRequest, Operation, operation};
-use contracts::pipeline::v1::{
-    BuildDatasetVersionRequest, BuildPlan, DataFormat, DataInput, DerivedColumn, Splits, UploadDataRequest,
-    derived_column,
-};
+use contracts::pipeline::v1::{BuildPlan, DerivedColumn, Splits, derived_column};
 use contracts::registry::v1::*;
-use tests::facts::within;
 use tests::line::Line;
-use tests::made::digest;
 use tests::mesh::Mesh;
 use tests::needs;
 use tests::refusal::Answered;
-
-/// Real time that a build or an evaluation may take.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// One foreign model over one foreign table.
 struct Case {
@@ -30,43 +21,6 @@ struct Case {
     strip: &'static str,
 }
 
-async fn outcome<M: prost::Message + Default>(line: &Line, service: &str, who: &str, begun: Operation) -> M {
-    let ended = within(PATIENCE, "the operation ends", || async {
-        let request = GetOperationRequest { name: begun.name.clone() };
-        let now = line.by(who).operations(service).get_operation(request).await.told();
-        now.result
-    })
-    .await;
-    match ended {
-        operation::Result::Response(any) => M::decode(any.value.as_slice()).expect("the response"),
-        operation::Result::Error(error) => panic!("{service}: {} {}", error.code, error.message),
-    }
-}
-
-async fn built(line: &Line, csv: &[u8], plan: BuildPlan) -> DatasetVersion {
-    let digest = digest(csv);
-    let messages: Vec<_> = csv
-        .chunks(1 << 20)
-        .enumerate()
-        .map(|(at, chunk)| UploadDataRequest {
-            digest: if at == 0 { digest.clone() } else { String::new() },
-            size_bytes: if at == 0 { csv.len() as u64 } else { 0 },
-            offset: 0,
-            chunk: chunk.to_vec().into(),
-        })
-        .collect();
-    line.by("data-engineer").uploads().upload_data(tokio_stream::iter(messages)).await.told();
-    let request = BuildDatasetVersionRequest {
-        parent: line.dataset(),
-        version: "1.0.0".into(),
-        inputs: vec![DataInput { data_source: line.source(), digest, format: DataFormat::Csv.into() }],
-        plan: Some(plan),
-        request_id: String::new(),
-    };
-    let begun = line.by("data-engineer").builds().build_dataset_version(request).await.told();
-    outcome(line, "data-pipeline", "data-engineer", begun).await
-}
-
 /// Plan, dataset version, model version, evaluation: everything through the services themselves.
 async fn evaluated(mesh: &Mesh, case: Case) -> Option<(DatasetVersion, Evaluation)> {
     let (csv, model) =
@@ -75,7 +29,7 @@ async fn evaluated(mesh: &Mesh, case: Case) -> Option<(DatasetVersion, Evaluatio
     line.task = case.task;
     line.plan().await;
     line.usable_source().await;
-    let data = built(&line, &std::fs::read(csv).expect("data"), case.plan).await;
+    let data = line.build(&std::fs::read(csv).expect("data"), case.plan).await;
     line.audit_rows(&data.name, 400, 0).await;
     line.sign_relevance(&data.name).await;
     let data = line.release(&data.name).await;
@@ -102,7 +56,7 @@ async fn evaluated(mesh: &Mesh, case: Case) -> Option<(DatasetVersion, Evaluatio
         request_id: String::new(),
     };
     let begun = line.by("qa-engineer").evaluator().evaluate_model_version(request).await.told();
-    let evaluation: Evaluation = outcome(&line, "evaluator", "qa-engineer", begun).await;
+    let evaluation: Evaluation = line.outcome("evaluator", "qa-engineer", begun).await;
     let request = SignOffEvaluationRequest { name: evaluation.name, ..SignOffEvaluationRequest::default() };
     let evaluation = line.by("qa-engineer").evaluations().sign_off_evaluation(request).await.told();
     println!("{}: {:?}", case.id, evaluation.verdict());
