@@ -11,7 +11,6 @@ mod responsible;
 mod tests;
 
 pub use origin::is_web;
-pub use records::file;
 
 use contracts::registry::v1::{DataSource, Dataset, DatasetVersion};
 use serde_json::{Map, Value, json};
