@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
+    ArrayRef, AsArray, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
     StringArray, UInt64Array,
 };
 use arrow::compute::concat_batches;
@@ -312,6 +312,7 @@ fn petabytes() -> Vec<u8> {
 fn hostile_files_are_refused_with_what_and_where() {
     let wide = (0..100_000).map(|at| format!("c{at}")).collect::<Vec<_>>().join(",");
     let object = (0..100_000).map(|at| format!("\"c{at}\":1")).collect::<Vec<_>>().join(",");
+    let object = format!("{{{object}}}\n");
     let deep = format!("{{\"a\":{}1{}}}\n", "[".repeat(50_000), "]".repeat(50_000));
     let long: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(100_000)]));
     let keys = Int32Array::from(vec![0; 20_000]);
@@ -326,7 +327,7 @@ fn hostile_files_are_refused_with_what_and_where() {
         (&repeated, "column \"bomb\": holds more than 268435456 bytes of values"),
         (&bomb, "unfold"),
         (&wide.clone().into_bytes(), "100000 columns"),
-        (format!("{{{object}}}\n").as_bytes(), "columns"),
+        (object.as_bytes(), "columns"),
         (deep.as_bytes(), "no row of it can be read"),
         (b"__mine\nx\n", "the name is reserved"),
         (b"{\"a\":1,\"\\u0007\":2}\n", "control characters"),
