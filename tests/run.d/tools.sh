@@ -8,28 +8,44 @@ PERF_ANALYZER=tests/run.d/perf_analyzer.txt
 stage_tools() {
     local state=0
     python_environment || missing "Python environment: python3 with venv, and the packages of tests/requirements.txt" || state=1
+    croissant_environment || missing "Croissant's reference implementation: the packages of tests/requirements-croissant.txt" || state=1
     node_tools || missing "buf and the compose schema: npm, and the packages of $TOOLS_FOLDER/package.json" || state=1
     promtool_tool || missing "promtool: Debian's package prometheus" || state=1
     perf_analyzer_tool || missing "perf_analyzer: an x86-64 host, the wheels of $PERF_ANALYZER, and Debian's package libb64-0d" || state=1
     return $state
 }
 
-# One environment per content of the requirements file, made aside and moved in place, so that a broken install is not kept.
 python_environment() {
-    local digest folder python=${PYTHON:-python3}
+    ENVIRONMENT=
+    virtual_environment python tests/requirements.txt --only-binary :all: || return 1
+    export WLP_TEST_PYTHON="$ENVIRONMENT/bin/python"
+    say "python: $("$WLP_TEST_PYTHON" --version) in $ENVIRONMENT"
+}
+
+# Apart, because it brings a data frame library and more with it. Some of its packages come as source, all of them pure Python.
+croissant_environment() {
+    ENVIRONMENT=
+    virtual_environment croissant tests/requirements-croissant.txt || return 1
+    export WLP_TEST_CROISSANT="$ENVIRONMENT/bin/python"
+    say "croissant: $("$WLP_TEST_CROISSANT" -m pip show mlcroissant 2>/dev/null | sed -n 's/^Version: //p') in $ENVIRONMENT"
+}
+
+# virtual_environment NAME REQUIREMENTS [OPTION of pip ...]: sets ENVIRONMENT. One per content of the requirements file; one whose
+# install broke off is made anew.
+virtual_environment() {
+    local name=$1 requirements=$2 digest folder python=${PYTHON:-python3}
+    shift 2
     command -v "$python" >/dev/null || return 1
-    digest=$({ cat tests/requirements.txt; "$python" -VV; } | sha256sum | cut -c1-12)
-    folder="$WLP_CACHE_DIR/python-$digest"
+    digest=$({ cat "$requirements"; "$python" -VV; } | sha256sum | cut -c1-12)
+    folder="$WLP_CACHE_DIR/$name-$digest"
     if [ ! -e "$folder/complete" ]; then
         rm -rf "$folder"
         mkdir -p "$WLP_CACHE_DIR"
         "$python" -m venv "$folder" || return 1
-        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
-            -r tests/requirements.txt || return 1
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@" -r "$requirements" || return 1
         touch "$folder/complete"
     fi
-    export WLP_TEST_PYTHON="$folder/bin/python"
-    say "python: $("$WLP_TEST_PYTHON" --version) in $folder"
+    ENVIRONMENT=$folder
 }
 
 node_tools() {

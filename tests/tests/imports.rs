@@ -8,11 +8,20 @@ const SERVICES: [&str; 5] = ["registry", "data-pipeline", "evaluator", "gateway"
 
 /// What each crate may import of ours. Services take any shared crate; `wlp` and `tests` take everything.
 fn allowed(package: &str) -> Option<BTreeSet<&'static str>> {
-    let shared =
-        ["lifecycle", "statistics", "features", "tabular", "contracts", "runtime", "storage", "engine"];
+    let shared = [
+        "lifecycle",
+        "statistics",
+        "features",
+        "tabular",
+        "aggregates",
+        "contracts",
+        "runtime",
+        "storage",
+        "engine",
+    ];
     Some(match package {
         "statistics" | "contracts" | "runtime" | "storage" | "engine" => BTreeSet::new(),
-        "lifecycle" | "features" => ["statistics"].into(),
+        "lifecycle" | "features" | "aggregates" => ["statistics"].into(),
         "tabular" => ["statistics", "features"].into(),
         service if SERVICES.contains(&service) => shared.into(),
         _ => return None,

@@ -1,5 +1,7 @@
 //! Configuration of the data-pipeline.
 
+use std::collections::BTreeMap;
+
 use runtime::config::{Access, ClockConfig, Database, KeyValue, Peers, Telemetry};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,10 @@ pub struct Config {
     pub kv: KeyValue,
     /// What is taken at most.
     pub limits: Limits,
+    /// How inputs are read.
+    pub reader: ReaderOptions,
+    /// Where inputs may lie that are not uploaded, by a name of one's own.
+    pub stores: BTreeMap<String, StoreOptions>,
     /// Logs and traces.
     pub telemetry: Telemetry,
     /// Credentials.
@@ -47,6 +53,10 @@ pub struct Limits {
     pub table_bytes: usize,
     /// Builds at a time; others wait.
     pub builds: usize,
+    /// Comparisons of two versions at a time; others wait.
+    pub differences: usize,
+    /// Bytes of hashes that a comparison holds; beyond it rows are read in several passes.
+    pub difference_bytes: usize,
 }
 
 impl Default for Limits {
@@ -58,8 +68,54 @@ impl Default for Limits {
             cell_bytes: 1 << 20,
             table_bytes: 2 << 30,
             builds: 2,
+            differences: 1,
+            difference_bytes: 512 << 20,
         }
     }
+}
+
+/// What the reading of one input may take. It runs in a worker process: the service's program, started once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReaderOptions {
+    /// Whether inputs are read in a process of their own. Without it a hostile file may take the service along.
+    pub own_process: bool,
+    /// Address space of the worker, MiB; its program, some 300 MiB, is in it.
+    pub memory_mib: u64,
+    /// Processor time of the worker, seconds.
+    pub cpu_s: u64,
+    /// Real time of the worker, seconds.
+    pub wall_s: u64,
+    /// Bytes at most that a compressed file becomes; from 128 MiB on also no more than 400 times its size.
+    pub unfolded_bytes: u64,
+}
+
+impl Default for ReaderOptions {
+    fn default() -> Self {
+        Self { own_process: true, memory_mib: 4096, cpu_s: 600, wall_s: 900, unfolded_bytes: 16 << 30 }
+    }
+}
+
+/// A store of inputs: a folder of this machine (`file:///…`), or a bucket of an S3-compatible store (`s3://bucket/…`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreOptions {
+    /// Folder below which inputs may lie; links that lead out of it are refused.
+    pub folder: String,
+    /// Bucket whose objects may be inputs.
+    pub bucket: String,
+    /// Address of the store, with the bucket in the path; empty: that of AWS for the region.
+    pub endpoint: String,
+    /// Region that requests are signed for; empty: `us-east-1`.
+    pub region: String,
+    /// Name of the environment variable with the access key; empty: requests are not signed.
+    pub access_key_env: String,
+    /// Name of the environment variable with the secret key.
+    pub secret_key_env: String,
+    /// Name of the environment variable with a session token, if there is one.
+    pub token_env: String,
+    /// Whether the endpoint may be `http://`, for a store of this machine.
+    pub allow_http: bool,
 }
 
 impl Default for Config {
@@ -71,6 +127,8 @@ impl Default for Config {
             database: Database::embedded("data-pipeline"),
             kv: KeyValue::default(),
             limits: Limits::default(),
+            reader: ReaderOptions::default(),
+            stores: BTreeMap::new(),
             telemetry: Telemetry::default(),
             access: Access::default(),
             clock: ClockConfig::default(),

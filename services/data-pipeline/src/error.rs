@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
-use tracing::error;
+use tracing::{error, warn};
 
 /// Why a call or a build failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,14 @@ pub enum Error {
         /// `inputs[0] (sha256:…)`
         input: String,
         /// Line and cause.
+        what: String,
+    },
+    /// An input that could not be read, for which it is not to blame.
+    #[error("{input}: {what}")]
+    Reader {
+        /// `inputs[0] (sha256:…)`
+        input: String,
+        /// Cause.
         what: String,
     },
     /// A source that may not be used (§5.1).
@@ -61,6 +69,14 @@ pub enum Error {
         existing: String,
         /// The new one.
         built: String,
+    },
+    /// A version whose card lacks sections is not published.
+    #[error("the data card of {name} lacks {}: nothing is recorded for {}", .sections.join(", "), if .sections.len() == 1 { "it" } else { "them" })]
+    CardIncomplete {
+        /// Resource name.
+        name: String,
+        /// `ethical-review`
+        sections: Vec<String>,
     },
     /// Of a database.
     #[error(transparent)]
@@ -127,6 +143,10 @@ impl From<Error> for Status {
                 let field = input.split_whitespace().next().unwrap_or("inputs").to_owned();
                 invalid("BAD_DATA", text, FieldViolation::new(field, what), [("input".into(), input)])
             }
+            Error::Reader { .. } => {
+                warn!(cause = text, "an input could not be read");
+                retry_later(Code::Unavailable, "READER_FAILED", text, Duration::from_secs(1))
+            }
             Error::Source { source_name, .. } => {
                 let violation = PreconditionViolation::new("§5.1", source_name, text.clone());
                 precondition("SOURCE_NOT_USABLE", text, vec![violation], [])
@@ -146,6 +166,13 @@ impl From<Error> for Status {
             Error::Stopping => retry_later(Code::Unavailable, "STOPPING", text, Duration::from_secs(1)),
             Error::Conflict { name, .. } => {
                 status(Code::AlreadyExists, "RESOURCE_EXISTS", text, [("name".into(), name)])
+            }
+            Error::CardIncomplete { name, sections } => {
+                let lacks = sections.iter().map(|section| {
+                    PreconditionViolation::new("§5.4", format!("{name} data card"), format!("{section} is empty"))
+                });
+                let facts = [("name".into(), name.clone()), ("sections".into(), sections.join(","))];
+                precondition("DATA_CARD_INCOMPLETE", text, lacks.collect(), facts)
             }
             Error::Storage(cause) => stored(cause),
             Error::Blob(cause) => blob(cause),

@@ -1,8 +1,10 @@
-//! Stored Parquet as plain text: CSV, JSON lines, audit samples. Numbers with all their digits, missing values empty.
+//! Stored Parquet in other formats: CSV, TSV, JSON lines, Arrow, audit samples. In texts numbers have all their digits, and missing values are empty.
 
 use std::io::Write;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::datatypes::Schema;
+use arrow::ipc::writer::FileWriter;
 use bytes::Bytes;
 use contracts::pipeline::v1::{AuditRow, AuditSample};
 use features::digest::sha256;
@@ -19,8 +21,45 @@ use crate::table::{SOURCE_ROW, SPLIT};
 pub enum Text {
     /// With a header line.
     Csv,
+    /// With a header line, and tabs between cells.
+    Tsv,
     /// One object a line.
     Jsonl,
+}
+
+impl Text {
+    /// What stands between the cells of a delimited text.
+    fn between(self) -> Option<char> {
+        match self {
+            Self::Csv => Some(','),
+            Self::Tsv => Some('\t'),
+            Self::Jsonl => None,
+        }
+    }
+}
+
+/// A stored file as Arrow IPC, the file form.
+///
+/// # Errors
+/// Of Parquet, of Arrow.
+pub fn arrow(parquet: Bytes) -> Result<Vec<u8>, Error> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(parquet)?.build()?;
+    arrow_of(&reader.schema(), &reader.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Rows as Arrow IPC, the file form.
+///
+/// # Errors
+/// Of Arrow.
+pub fn arrow_of(schema: &Schema, batches: &[RecordBatch]) -> Result<Vec<u8>, Error> {
+    let mut out = Vec::new();
+    let mut writer = FileWriter::try_new(&mut out, schema)?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    writer.finish()?;
+    drop(writer);
+    Ok(out)
 }
 
 fn batches(parquet: Bytes) -> Result<Vec<RecordBatch>, Error> {
@@ -49,24 +88,26 @@ pub fn text_of(batches: &[RecordBatch], format: Text) -> Result<Vec<u8>, Error> 
     let (mut out, mut headed) = (Vec::new(), false);
     for batch in batches {
         let columns = columns(batch)?;
-        if let (Text::Csv, false) = (format, headed) {
-            let names: Vec<_> = columns.iter().map(|(name, _)| quoted(name)).collect();
-            out.extend(names.join(",").bytes());
+        if let (Some(between), false) = (format.between(), headed) {
+            let names: Vec<_> = columns.iter().map(|(name, _)| quoted(name, between)).collect();
+            out.extend(names.join(between.encode_utf8(&mut [0; 4])).bytes());
             out.push(b'\n');
             headed = true;
         }
         for row in 0..batch.num_rows() {
-            match format {
+            match format.between() {
                 // A line of nothing is a blank line, which readers skip.
-                Text::Csv if columns.len() == 1 && columns[0].1.is_missing(row) => out.extend(b"\"\""),
-                Text::Csv => {
+                Some(_) if columns.len() == 1 && columns[0].1.is_missing(row) => out.extend(b"\"\""),
+                Some(between) => {
                     let cells: Vec<_> = columns
                         .iter()
-                        .map(|(_, values)| values.text(row).map_or(String::new(), |text| quoted(&text)))
+                        .map(|(_, values)| {
+                            values.text(row).map_or(String::new(), |text| quoted(&text, between))
+                        })
                         .collect();
-                    out.extend(cells.join(",").bytes());
+                    out.extend(cells.join(between.encode_utf8(&mut [0; 4])).bytes());
                 }
-                Text::Jsonl => json(&columns, row, &mut out)?,
+                None => json(&columns, row, &mut out)?,
             }
             out.push(b'\n');
         }
@@ -74,8 +115,8 @@ pub fn text_of(batches: &[RecordBatch], format: Text) -> Result<Vec<u8>, Error> 
     Ok(out)
 }
 
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
+fn quoted(text: &str, between: char) -> String {
+    if text.contains([between, '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text.to_owned()

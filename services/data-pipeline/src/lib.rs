@@ -12,33 +12,42 @@ mod build;
 mod card;
 mod config;
 mod convert;
+mod croissant;
+mod described;
+mod difference;
 mod error;
 mod export;
+#[cfg(test)]
+mod fixture;
 mod handlers;
 mod input;
 mod job;
 pub mod local;
+mod number;
 mod operations;
 mod parse;
 mod pipeline;
 mod plan;
 mod quality;
+mod sketches;
 mod steps;
 mod store;
 mod table;
 mod transforms;
 mod typing;
 
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, ReaderOptions, StoreOptions};
 pub use error::Error;
+pub use input::answer_if_asked;
 pub use pipeline::Pipeline;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use contracts::registry::v1::artifact_service_client::ArtifactServiceClient;
 use contracts::registry::v1::data_source_service_client::DataSourceServiceClient;
 use contracts::registry::v1::dataset_service_client::DatasetServiceClient;
+use contracts::registry::v1::policy_service_client::PolicyServiceClient;
 use runtime::{Clock, Credentials, Metrics, Peer, Readiness, Service, Tasks};
 use storage::{Blobs, Operations, Records, Signer};
 
@@ -54,10 +63,15 @@ pub struct Deps {
     pub datasets: DatasetServiceClient<Peer>,
     /// Where the preprocessing of a version is kept for those who serve it.
     pub artifacts: ArtifactServiceClient<Peer>,
+    /// What the procedure asks, as it is in force.
+    pub policies: PolicyServiceClient<Peer>,
     /// Virtual time.
     pub clock: Clock,
     /// Who may call.
     pub credentials: Credentials,
+    /// The program that reads inputs when it is started once more; its main begins with [`answer_if_asked`]. Without one they
+    /// are read in this process.
+    pub reader: Option<PathBuf>,
 }
 
 impl Deps {
@@ -69,8 +83,10 @@ impl Deps {
                 .max_decoding_message_size(MESSAGE_BYTES)
                 .max_encoding_message_size(MESSAGE_BYTES),
             artifacts: ArtifactServiceClient::new(registry.clone()),
+            policies: PolicyServiceClient::new(registry.clone()),
             clock,
             credentials,
+            reader: input::this_program(),
         }
     }
 
@@ -106,7 +122,10 @@ pub async fn build(config: &Config, deps: Deps) -> anyhow::Result<Service> {
         operations: Operations::new(db.clone()),
         blobs: Blobs::open(&folder.join("blobs"), config.limits.upload_bytes).await?,
         turns: tokio::sync::Semaphore::new(config.limits.builds.max(1)),
+        differences: tokio::sync::Semaphore::new(config.limits.differences.max(1)),
         limits: config.limits,
+        stores: input::Stores::open(&config.stores)?,
+        reader: input::Reader::open(deps.reader.clone(), config.reader, &folder.join("reading"))?,
         tasks: background.clone(),
         metrics: Metrics::new(),
         uploads: handlers::Uploads::default(),

@@ -54,14 +54,16 @@ pub fn split(batch: RecordBatch, plan: &BuildPlan) -> Result<Splits, Error> {
     Ok(Splits { parts, left_out, audit })
 }
 
-/// Rows as the bytes of a file: Parquet, CSV or JSON lines.
+/// Rows as the bytes of a file of any of the formats; Parquet without one.
 ///
 /// # Errors
 /// [`Error::Features`] for columns of other types than the five, or of Parquet.
 pub fn file(rows: &RecordBatch, format: DataFormat) -> Result<Vec<u8>, Error> {
     match format {
         DataFormat::Csv => export::text_of(std::slice::from_ref(rows), Text::Csv),
+        DataFormat::Tsv => export::text_of(std::slice::from_ref(rows), Text::Tsv),
         DataFormat::Jsonl => export::text_of(std::slice::from_ref(rows), Text::Jsonl),
+        DataFormat::Arrow => export::arrow_of(&rows.schema(), std::slice::from_ref(rows)),
         DataFormat::Unspecified | DataFormat::Parquet => Ok(versioning::parquet(rows)?.to_vec()),
     }
 }

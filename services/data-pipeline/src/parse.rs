@@ -112,7 +112,9 @@ impl Fields {
 /// Looks at every field of a build request that can be judged without the data.
 pub fn build(fields: &mut Fields, request: &BuildDatasetVersionRequest) {
     fields.name("parent", &request.parent, "datasets/{dataset}");
-    if let Err(bad) = name::version("version", &request.version) {
+    if !request.version.is_empty()
+        && let Err(bad) = name::version("version", &request.version)
+    {
         fields.bad("version", bad.description().to_string());
     }
     fields.request_id(&request.request_id);
@@ -120,8 +122,12 @@ pub fn build(fields: &mut Fields, request: &BuildDatasetVersionRequest) {
     fields.require(request.inputs.len() <= 1000, "inputs", "at most 1000 are taken");
     fields.each("inputs", &request.inputs, |fields, at, input| {
         fields.name(&format!("{at}.data_source"), &input.data_source, "dataSources/{data_source}");
-        fields.digest(&format!("{at}.digest"), &input.digest);
-        fields.choice::<DataFormat>(&format!("{at}.format"), input.format);
+        if input.uri.is_empty() || !input.digest.is_empty() {
+            fields.digest(&format!("{at}.digest"), &input.digest);
+        }
+        fields.optional_text(&format!("{at}.uri"), &input.uri);
+        let known = DataFormat::try_from(input.format).is_ok();
+        fields.require(known, &format!("{at}.format"), "must be one of the values of this enum");
     });
     match &request.plan {
         None => fields.bad("plan", "required"),

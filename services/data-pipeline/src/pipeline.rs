@@ -1,6 +1,6 @@
 //! The shared parts of the service: what every handler holds a clone of.
 
-use crate::{Deps, Limits, handlers::Uploads};
+use crate::{Deps, Limits, handlers::Uploads, input::{Reader, Stores}};
 use runtime::{Clock, Metrics, Tasks};
 use std::sync::Arc;
 use storage::{Blobs, Operations, Records};
@@ -15,7 +15,10 @@ pub(crate) struct Parts {
     pub(crate) operations: Operations,
     pub(crate) blobs: Blobs,
     pub(crate) turns: Semaphore,
+    pub(crate) differences: Semaphore,
     pub(crate) limits: Limits,
+    pub(crate) reader: Reader,
+    pub(crate) stores: Stores,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
     pub(crate) uploads: Uploads,
@@ -47,9 +50,24 @@ impl Pipeline {
         &self.0.turns
     }
 
+    /// A comparison takes one of these.
+    pub(crate) fn differences(&self) -> &Semaphore {
+        &self.0.differences
+    }
+
     /// What is taken at most.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// Where inputs may lie that are not uploaded.
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.0.stores
+    }
+
+    /// Reads inputs.
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.0.reader
     }
 
     /// Background work.

@@ -7,31 +7,13 @@ use arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
 };
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::Field;
 use features::schema::UTC;
 use features::{Kind, MissingMarkers};
 
-/// Key of a field's metadata under which a reader keeps the type that the file declares.
-pub const DECLARED: &str = "kind";
-
 /// The type that the file itself declares for a column, if it declares one.
 pub fn declared(field: &Field) -> Option<Kind> {
-    field.metadata().get(DECLARED).and_then(|kind| Kind::parse(kind))
-}
-
-/// The type of an Arrow column as ours; `None` where its values decide.
-pub fn of_arrow(data_type: &DataType) -> Option<Kind> {
-    match data_type {
-        DataType::Dictionary(_, value) => of_arrow(value),
-        DataType::Boolean => Some(Kind::Bool),
-        DataType::UInt64 => None, // the upper half is above int64
-        kind if kind.is_integer() => Some(Kind::Int64),
-        kind if kind.is_floating() => Some(Kind::Float64),
-        DataType::Decimal128(..) | DataType::Decimal256(..) => Some(Kind::Float64),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Kind::Utf8),
-        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => Some(Kind::Timestamp),
-        _ => None,
-    }
+    field.metadata().get(tabular::raw::KIND).and_then(|kind| Kind::parse(kind))
 }
 
 /// The text that most often stands for a missing value, as it is written; the first in order of those that tie.

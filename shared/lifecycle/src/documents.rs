@@ -121,6 +121,18 @@ pub fn row(document: Document, rows: &[DocumentRow]) -> Result<&DocumentRow, Rej
     }
 }
 
+/// Whether the data card of a dataset version has all its sections (§5.4): `missing` are those that lack their facts.
+/// # Errors
+/// `DATA_CARD_INCOMPLETE` with one finding per section.
+pub fn card_complete(version: &str, missing: &[String], rows: &[DocumentRow]) -> Result<(), Rejection> {
+    let row = row(Document::DataCard, rows)?;
+    let mut found = Findings::new();
+    for part in missing {
+        found.missing(row.clause.clone(), format!("{} part {part}", row.template));
+    }
+    found.into_result("DATA_CARD_INCOMPLETE", version)
+}
+
 /// Documents that an occasion asks for and that are not among `made`.
 /// # Errors
 /// `DOCUMENTS_MISSING` with one finding per document.

@@ -70,6 +70,11 @@ impl DistinctSketch {
         self.registers.iter_mut().zip(&other.registers).for_each(|(a, b)| *a = (*a).max(*b));
     }
 
+    /// The registers, in order.
+    pub(crate) fn registers(&self) -> &[u8] {
+        &self.registers
+    }
+
     /// Estimate of the number of different values; 0 without any.
     pub fn estimate(&self) -> f64 {
         let mut counts = [0_u32; REST as usize + 2];

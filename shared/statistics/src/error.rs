@@ -26,6 +26,14 @@ pub enum Error {
         /// What differs.
         why: &'static str,
     },
+    /// Bytes that are not the state of a sketch.
+    #[error("not a state of {what}: {why}")]
+    Malformed {
+        /// Which sketch was expected.
+        what: &'static str,
+        /// What is wrong with the bytes.
+        why: &'static str,
+    },
     /// A value is NaN or infinite.
     #[error("{what}[{index}] is not a finite number")]
     NotFinite {

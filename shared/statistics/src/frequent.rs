@@ -33,10 +33,10 @@ pub struct Frequent<T> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Wire<T> {
-    capacity: usize,
-    entries: Vec<Entry<T>>,
-    error: u64,
+pub(crate) struct Wire<T> {
+    pub(crate) capacity: usize,
+    pub(crate) entries: Vec<Entry<T>>,
+    pub(crate) error: u64,
 }
 
 impl<T> From<Frequent<T>> for Wire<T> {

@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp))]
 
 pub mod answer;
+pub mod balance;
 pub mod betting;
 pub mod binned;
 pub mod bleu;
@@ -48,8 +49,10 @@ pub mod ranking;
 pub mod regression;
 pub mod relative;
 pub mod rouge;
+pub mod row_digest;
 pub mod sample_size;
 pub mod special;
+pub mod state;
 
 pub use canary::CanaryTest;
 pub use eprocess::ErrorBudgetTest;

@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 /// Running moments. Values that are not finite are counted apart and change nothing else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
-    count: u64,
-    mean: f64,
-    squares: f64,
-    not_finite: u64,
+    pub(crate) count: u64,
+    pub(crate) mean: f64,
+    pub(crate) squares: f64,
+    pub(crate) not_finite: u64,
 }
 
 impl Moments {

@@ -30,20 +30,27 @@ pub struct QuantileSketch {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Level {
-    values: Vec<f64>,
+pub(crate) struct Level {
+    pub(crate) values: Vec<f64>,
     /// Whether the next thinning keeps the values at odd places.
-    odd: bool,
+    pub(crate) odd: bool,
 }
 
 #[derive(Deserialize)]
-struct Wire {
-    capacity: usize,
-    levels: Vec<Level>,
-    count: u64,
-    over: u64,
-    under: u64,
-    range: Option<(f64, f64)>,
+pub(crate) struct Wire {
+    pub(crate) capacity: usize,
+    pub(crate) levels: Vec<Level>,
+    pub(crate) count: u64,
+    pub(crate) over: u64,
+    pub(crate) under: u64,
+    pub(crate) range: Option<(f64, f64)>,
+}
+
+impl From<QuantileSketch> for Wire {
+    fn from(sketch: QuantileSketch) -> Self {
+        let QuantileSketch { capacity, levels, count, over, under, range } = sketch;
+        Self { capacity, levels, count, over, under, range }
+    }
 }
 
 impl TryFrom<Wire> for QuantileSketch {

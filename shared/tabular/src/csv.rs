@@ -18,6 +18,8 @@ const BLOCK_BYTES: usize = 8 << 20;
 const BLOCK_CELLS: usize = 1 << 20;
 /// Bytes that are read at once.
 const READ: usize = 1 << 18;
+/// Cells of a row of another number of cells that an example shows.
+const SHOWN_CELLS: usize = 40;
 /// Quotes without an end that are looked for far ahead: a file with more of them is not worth its time.
 const UNCLOSED: u32 = 1_000;
 
@@ -113,7 +115,13 @@ impl Csv {
                     block.places.push((self.row, line));
                     continue;
                 }
-                Step::Row => (Reason::Ragged, format!("{count} cells, {width} columns")),
+                Step::Row => {
+                    let cells: Vec<_> = (before..block.cells.len().min(before + SHOWN_CELLS))
+                        .map(|at| String::from_utf8_lossy(block.cells.text(at)))
+                        .collect();
+                    let text = shown(&cells.join(self.dialect.delimiter.encode_utf8(&mut [0; 4])));
+                    (Reason::Ragged, format!("{count} cells, {width} columns: {text}"))
+                }
                 Step::Broken(reason, cell, text) => (reason, format!("cell {}: {}", cell + 1, shown(&text))),
                 Step::End => continue,
             };

@@ -52,13 +52,15 @@ struct Score {
 /// it too, and for more columns.
 fn score(head: &[u8], whole: bool, dialect: Dialect) -> Score {
     let mut widths: BTreeMap<usize, usize> = BTreeMap::new();
-    let (mut broken, mut rows, mut quoted, mut first) = (0, 0, 0, 0);
+    let (mut broken, mut rows, mut quoted, mut first, mut wrapped) = (0, 0, 0, 0, 0);
     each(head, whole, dialect, |cells, good| {
         rows += 1;
         if good {
             *widths.entry(cells.len()).or_default() += 1;
             quoted += usize::from(cells.quoted > 0);
             first = if rows == 1 { cells.len() } else { first };
+            wrapped +=
+                usize::from(dialect.quote.is_none() && (0..cells.len()).any(|at| is_wrapped(cells.text(at))));
         } else {
             broken += 1;
         }
@@ -76,9 +78,16 @@ fn score(head: &[u8], whole: bool, dialect: Dialect) -> Score {
     // An apostrophe is a quote only where it stands in many rows.
     let rare = dialect.quote == Some('\'') && quoted * 4 < rows;
     let named = if first == width { 0.2 } else { 0.0 };
-    let value = consistent + named + 0.02 * (width.min(50) as f64).ln() - if rare { 0.5 } else { 0.0 };
+    // Quotes around cells are no part of them, even where a few rows have others.
+    let kept = 0.5 * wrapped as f64 / rows as f64;
+    let value = consistent + named + 0.02 * (width.min(50) as f64).ln() - if rare { 0.5 } else { kept };
     let certain = dialect.quote == Some('"') && quoted > 0 && broken == 0 && consistent > 0.95;
     Score { value, certain }
+}
+
+/// Whether a cell stands between double quotes.
+fn is_wrapped(cell: &[u8]) -> bool {
+    cell.len() > 1 && cell.starts_with(b"\"") && cell.ends_with(b"\"")
 }
 
 fn each(head: &[u8], whole: bool, dialect: Dialect, mut take: impl FnMut(&Cells, bool) -> bool) {
@@ -153,6 +162,7 @@ mod tests {
         assert_eq!(of("1|x\n2|y\n"), ('|', Some('"'), false));
         assert_eq!(of("n,t\n'a, b','c'\n'd, e','f'\n"), (',', Some('\''), true));
         assert_eq!(of("n,t\n\"a, b\",\"it's\"\n\"d; e\",'f\n"), (',', Some('"'), true));
+        assert_eq!(of(&("a,b\n1,\"x\"y\n".to_owned() + &"\"7\",8\n".repeat(9))), (',', Some('"'), true));
         assert_eq!(of("name\nAnna\nBert\n"), (',', Some('"'), true));
         // Commas in quotes make no columns, and neither do those in sentences.
         assert_eq!(of("n,t\n1,\"a, b\"\n2,\"c, d\"\n"), (',', Some('"'), true));

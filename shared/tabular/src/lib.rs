@@ -18,6 +18,7 @@ pub mod jsonl;
 pub mod limits;
 pub mod profile;
 pub mod quarantine;
+pub mod raw;
 pub mod record;
 pub mod show;
 pub mod source;

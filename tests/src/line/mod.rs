@@ -4,7 +4,7 @@
 //! What a service would measure (dataset versions, evaluations, a canary's health) is handed in under that service's key,
 //! so that a scenario can put any number before the rules. Scenarios of the services themselves use the whole mesh.
 
-mod build;
+mod built;
 mod data;
 mod evidence;
 mod model;

@@ -1,5 +1,6 @@
 //! Clients in other languages against the mesh over TCP: tritonclient unchanged, stubs generated from `proto/`.
 
+mod croissant;
 mod perf;
 mod rest;
 mod served;

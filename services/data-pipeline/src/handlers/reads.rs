@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use contracts::pipeline::v1::dataset_read_service_server::DatasetReadService;
 use contracts::pipeline::v1::{
-    AuditSample, DataCard, DataFormat, DatasetProfile, DrawAuditSampleRequest, GetDataCardRequest,
-    GetProfileRequest, ReadSplitRequest, ReadSplitResponse,
+    AuditSample, Croissant, DataCard, DataFormat, DatasetDifference, DatasetProfile, DiffDatasetVersionsRequest, DrawAuditSampleRequest,
+    GetCroissantRequest, GetDataCardRequest, GetProfileRequest, ReadSplitRequest, ReadSplitResponse,
 };
-use contracts::registry::v1::DatasetVersion;
+use contracts::registry::v1::{DatasetVersion, GetDatasetVersionRequest};
 use futures::{Stream, StreamExt, stream};
 use std::pin::Pin;
 use storage::Digest;
@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use crate::parse::{Fields, SAMPLE_ROWS, VERSION};
 use crate::store::Build;
-use crate::{Error, Pipeline, blocking, export};
+use crate::{Error, Pipeline, blocking, croissant, export};
 
 /// Bytes of one piece of a file.
 const PIECE: usize = 256 << 10;
@@ -43,18 +43,30 @@ impl DatasetReadService for Pipeline {
         Ok(Response::new(self.card(&request.into_inner().name).await?))
     }
 
+    async fn get_croissant(
+        &self,
+        request: Request<GetCroissantRequest>,
+    ) -> Result<Response<Croissant>, Status> {
+        Ok(Response::new(self.croissant(request.into_inner()).await?))
+    }
+
     async fn get_profile(
         &self,
         request: Request<GetProfileRequest>,
     ) -> Result<Response<DatasetProfile>, Status> {
-        let name = request.into_inner().name;
-        let (_, version) = self.built(&name).await?;
-        Ok(Response::new(DatasetProfile { name, columns: version.profiles }))
+        Ok(Response::new(self.profile(request.into_inner()).await?))
+    }
+
+    async fn diff_dataset_versions(
+        &self,
+        request: Request<DiffDatasetVersionsRequest>,
+    ) -> Result<Response<DatasetDifference>, Status> {
+        Ok(Response::new(self.difference(request.into_inner()).await?))
     }
 }
 
 impl Pipeline {
-    async fn built(&self, name: &str) -> Result<(Build, DatasetVersion), Error> {
+    pub(super) async fn built(&self, name: &str) -> Result<(Build, DatasetVersion), Error> {
         let mut fields = Fields::default();
         fields.name("name", name, VERSION);
         fields.done()?;
@@ -78,7 +90,12 @@ impl Pipeline {
         let digest = digest(&split.digest)?;
         let format = match request.format() {
             DataFormat::Csv => export::Text::Csv,
+            DataFormat::Tsv => export::Text::Tsv,
             DataFormat::Jsonl => export::Text::Jsonl,
+            DataFormat::Arrow => {
+                let bytes = self.blobs().read(&digest).await?;
+                return Ok(pieces(blocking::run("split", move || export::arrow(bytes)).await?));
+            }
             DataFormat::Parquet | DataFormat::Unspecified => {
                 let bytes = self.blobs().get(&digest).await?;
                 return Ok(bytes
@@ -108,20 +125,46 @@ impl Pipeline {
 
     async fn card(&self, name: &str) -> Result<DataCard, Error> {
         let (record, version) = self.built(name).await?;
-        let bytes = self.blobs().read(&digest(&record.card_digest)?).await?;
-        let markdown =
-            String::from_utf8(bytes.into()).map_err(|_| Error::Damaged(format!("card of {name}")))?;
+        let text = async |stored: &str| {
+            let bytes = self.blobs().read(&digest(stored)?).await?;
+            String::from_utf8(bytes.into()).map_err(|_| Error::Damaged(format!("card of {name}")))
+        };
+        let markdown = text(&record.card_digest).await?;
+        let html =
+            if record.page_digest.is_empty() { String::new() } else { text(&record.page_digest).await? };
         Ok(DataCard {
             name: name.to_owned(),
             markdown,
             digest: record.card_digest,
             missing_sections: record.missing_sections,
             create_time: version.create_time,
+            html,
         })
+    }
+
+    /// From the version as the registry has it now: what was signed and found since the build stands in it too.
+    async fn croissant(&self, request: GetCroissantRequest) -> Result<Croissant, Error> {
+        let GetCroissantRequest { name, url } = request;
+        let mut fields = Fields::default();
+        fields.name("name", &name, VERSION);
+        fields.require(url.is_empty() || croissant::is_web(&url), "url", "must be an http or https address");
+        fields.done()?;
+        let (record, built) = self.built(&name).await?;
+        if !record.missing_sections.is_empty() {
+            return Err(Error::CardIncomplete { name, sections: record.missing_sections });
+        }
+        let (dataset, sources) = self.described(contracts::name::parent(&name), &built.data_sources).await?;
+        let asked = GetDatasetVersionRequest { name: name.clone() };
+        let version = self.deps().datasets.clone().get_dataset_version(asked).await;
+        let version = version.map_err(Error::Registry)?.into_inner();
+        let facts = croissant::Facts { dataset: &dataset, sources: &sources, version: &version, url: &url };
+        let json = croissant::write(&facts);
+        let digest = Digest::of(json.as_bytes()).to_string();
+        Ok(Croissant { name, json, digest, media_type: croissant::MEDIA_TYPE.to_owned() })
     }
 }
 
-fn digest(text: &str) -> Result<Digest, Error> {
+pub(super) fn digest(text: &str) -> Result<Digest, Error> {
     text.parse().map_err(|_| Error::Damaged(format!("digest {text:?}")))
 }
 

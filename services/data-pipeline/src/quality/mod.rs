@@ -4,8 +4,10 @@
 
 pub mod agreement;
 mod coding;
+mod gaps;
 mod groups;
 mod relevance;
+mod repeats;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,8 +16,10 @@ use contracts::common::v1::Measurement;
 use contracts::pipeline::v1::BuildPlan;
 use contracts::registry::v1::{GroupShare, QualityMeasurement};
 use contracts::time::to_wire;
-use features::Kind;
+use features::{Kind, Values};
 use statistics::interval::{Share, wilson};
+
+use groups::Grouped;
 
 use crate::Error;
 use crate::steps::{Built, validation};
@@ -39,11 +43,12 @@ pub struct Measured {
 /// Of Arrow or of a statistic.
 pub fn measure(built: &Built, plan: &BuildPlan, now: SystemTime) -> Result<Measured, Error> {
     let groups = groups::shares(built, plan)?;
+    let compared = gaps::compared(built, plan)?;
     let quality = vec![
-        completeness(built, plan)?,
+        completeness(built, &compared)?,
         agreement::consistency(built, plan)?,
         timeliness(built, plan, now)?,
-        uniqueness(built, plan)?,
+        uniqueness(built, plan, &compared)?,
         validity(built, plan)?,
         relevance::relevance(built, plan)?,
         groups::fairness(built, plan, &groups)?,
@@ -80,7 +85,7 @@ fn counted(dimension: &str, metric: &str, bad: u64, all: u64, method: &str) -> Q
     }
 }
 
-fn completeness(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, Error> {
+fn completeness(built: &Built, groups: &[Grouped]) -> Result<QualityMeasurement, Error> {
     let rows = built.clean.rows() as u64;
     let missing = validation::missing(&built.clean, &built.clean_schema)?;
     let cells = |rows: u64, missing: &BTreeMap<String, u64>| rows * missing.len() as u64;
@@ -104,19 +109,23 @@ fn completeness(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, E
     for (column, count) in missing.iter().take(DETAILS) {
         out.details.push(share("missing_cells", *count, rows, "wilson", format!("column={column}")));
     }
-    for (slice, members) in groups::members(built, plan)? {
-        let mut count = 0;
-        for column in &built.clean_schema.columns {
-            let values = built.clean.column(&column.name)?;
-            count += members.iter().filter(|row| values.is_missing(**row)).count() as u64;
+    let columns: Vec<Values<'_>> =
+        built.clean_schema.columns.iter().map(|it| built.clean.column(&it.name)).collect::<Result<_, _>>()?;
+    for by in groups {
+        for (group, members) in &by.groups {
+            let gone = |values: &Values<'_>| members.iter().filter(|row| values.is_missing(**row)).count();
+            let count: usize = columns.iter().map(gone).sum();
+            let (all, slice) = (members.len() * columns.len(), format!("{}={group}", by.column));
+            out.details.push(share("missing_cells", count as u64, all as u64, "wilson", slice));
         }
-        let all = members.len() as u64 * missing.len() as u64;
-        out.details.push(share("missing_cells", count, all, "wilson", slice));
     }
+    let gaping = (0..built.clean.rows()).filter(|row| columns.iter().any(|values| values.is_missing(*row)));
+    out.details.push(share("rows_with_missing", gaping.count() as u64, rows, "wilson", String::new()));
+    out.details.extend(gaps::missing(&built.clean, &built.clean_schema, groups)?);
     Ok(out)
 }
 
-fn uniqueness(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, Error> {
+fn uniqueness(built: &Built, plan: &BuildPlan, groups: &[Grouped]) -> Result<QualityMeasurement, Error> {
     let rows = built.clean.rows() as u64;
     let bad = validation::duplicates(&built.clean, &plan.key_columns)?;
     let method = if plan.key_columns.is_empty() {
@@ -132,6 +141,10 @@ fn uniqueness(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, Err
         "raw: wilson",
         String::new(),
     ));
+    out.details.extend(repeats::near(&built.clean, plan)?);
+    if !groups.is_empty() {
+        out.details.extend(gaps::duplicates(&repeats::repeated(&built.clean)?, groups));
+    }
     Ok(out)
 }
 
@@ -141,11 +154,15 @@ fn validity(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, Error
     let mut out = counted("validity", "invalid_rows", bad, built.clean.rows() as u64, method);
     out.details.push(share(
         "invalid_rows",
-        built.raw.invalid_rows,
-        built.raw.rows,
+        built.raw.invalid_rows + built.raw.left,
+        built.raw.rows + built.raw.left,
         "raw: wilson",
         String::new(),
     ));
+    if built.raw.left > 0 {
+        let all = built.raw.rows + built.raw.left;
+        out.details.push(share("violations", built.raw.left, all, "raw: wilson", "rows: readable".into()));
+    }
     for (what, count) in built.raw.violations.iter().take(DETAILS) {
         out.details.push(share("violations", *count, built.raw.rows, "raw: wilson", what.clone()));
     }

@@ -23,6 +23,10 @@ const ROWS: usize = 20_000;
 const SHUFFLES: usize = 99;
 /// Columns that are looked at.
 const COLUMNS: usize = 500;
+/// Share of the label's entropy from which on a column determines it.
+const DETERMINED: f64 = 0.99;
+/// As much of it must be above chance.
+const MOSTLY: f64 = 0.5;
 /// Differences below this are rounding.
 const ROUNDING: f64 = 1e-9;
 /// Cells of a table of counts that is kept whole; a larger one is counted sparsely.
@@ -32,7 +36,9 @@ const DENSE: usize = 1 << 20;
 struct Said {
     /// Information less its mean over the shuffles, of the label's entropy.
     above: f64,
-    /// The same of each shuffle.
+    /// Information with what chance gives, of the label's entropy.
+    whole: f64,
+    /// `above` of each shuffle.
     chance: Vec<f64>,
     how: String,
 }
@@ -77,9 +83,21 @@ pub fn relevance(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, 
     let highest: Vec<f64> = (0..SHUFFLES)
         .map(|at| said.iter().map(|(_, one)| one.chance[at]).fold(f64::NEG_INFINITY, f64::max))
         .collect();
+    let mut alone = Vec::new();
     for (name, one) in said {
         let beaten = highest.iter().filter(|chance| one.above <= **chance + ROUNDING).count();
         let p_value = (beaten + 1) as f64 / (SHUFFLES + 1) as f64;
+        // A column of many values tells every label of its own rows: that is chance, and not above it.
+        if beaten == 0 && DETERMINED <= one.whole && MOSTLY <= one.above {
+            alone.push(Measurement {
+                metric: "label_determined".into(),
+                value: one.whole.min(1.0),
+                sample_size: rows.len() as u64,
+                convention: "the column alone tells the label: a leak, if it is known only later".into(),
+                slice: format!("column={name}"),
+                ..Measurement::default()
+            });
+        }
         out.details.push(Measurement {
             metric: "signal".into(),
             value: if beaten == 0 && ROUNDING < one.above { one.above.min(1.0) } else { 0.0 },
@@ -92,6 +110,7 @@ pub fn relevance(built: &Built, plan: &BuildPlan) -> Result<QualityMeasurement, 
             ..Measurement::default()
         });
     }
+    out.details.extend(alone);
     out.method = format!(
         "mutual information of each column with {}, 0 unless above the best column of each of {SHUFFLES} shuffles",
         plan.label_column
@@ -125,7 +144,8 @@ impl Label {
         };
         let chance: Vec<f64> = self.shuffled.iter().map(|one| share(one)).collect();
         let mean = chance.iter().sum::<f64>() / SHUFFLES as f64;
-        Said { above: share(&self.codes) - mean, chance: chance.iter().map(|one| one - mean).collect(), how }
+        let whole = share(&self.codes);
+        Said { above: whole - mean, whole, chance: chance.iter().map(|one| one - mean).collect(), how }
     }
 }
 
@@ -137,14 +157,15 @@ fn best(values: &Values<'_>, rows: &[usize], label: &Label) -> Said {
         let (codes, width) = codes(values, rows);
         vec![(codes, width, "by value".to_owned())]
     };
-    let mut best = Said { above: 0.0, chance: vec![f64::NEG_INFINITY; SHUFFLES], how: "no reading".into() };
+    let chance = vec![f64::NEG_INFINITY; SHUFFLES];
+    let mut best = Said { above: 0.0, whole: 0.0, chance, how: "no reading".into() };
     for (codes, width, how) in readings {
         let one = label.about(&codes, width, how);
         for (highest, chance) in best.chance.iter_mut().zip(&one.chance) {
             *highest = highest.max(*chance);
         }
         if best.above < one.above {
-            (best.above, best.how) = (one.above, one.how);
+            (best.above, best.whole, best.how) = (one.above, one.whole, one.how);
         }
     }
     best

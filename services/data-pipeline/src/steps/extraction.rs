@@ -1,4 +1,5 @@
 //! Extraction (§5.3): the bytes of every input, from a source that may be used (§5.1), checked against their digest, as text.
+//! Rows that cannot be read are counted, and go to quarantine.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,42 +7,100 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema};
-use contracts::pipeline::v1::{BuildDatasetVersionRequest, DataInput};
+use contracts::pipeline::v1::{BuildDatasetVersionRequest, BuildPlan, DataInput};
 use contracts::registry::v1::{GetDataSourceRequest, StepRecord, data_source::State};
 use contracts::time::from_wire;
 use features::digest::sha256;
-use serde_json::json;
+use serde_json::{Value, json};
 use storage::Digest;
 
 use super::Did;
+use crate::input::{Input, Read, Spoken};
 use crate::table::Table;
-use crate::{Error, Limits, Pipeline, blocking, input};
+use crate::{Error, Limits, Pipeline, blocking};
 
-/// Reads all inputs, one after the other; a column that an input lacks is missing in its rows.
+/// Lines of the quarantine file at most that tell of rows that could not be read.
+const QUARANTINED: usize = 100_000;
+
+/// Rows that could not be read.
+#[derive(Debug, Clone, Default)]
+pub struct Unread {
+    /// How many.
+    pub rows: u64,
+    /// A line of JSON for each, the first ones of very many: input, row, line, column, reason, value.
+    pub lines: Vec<u8>,
+}
+
+/// The request with the digest of every input: what lies in a store is fetched, unless its bytes are here already. Before
+/// that the sources are asked about, if `check_sources`.
 ///
 /// # Errors
-/// [`Error::Source`], [`Error::BadData`], [`Error::Blob`].
-pub async fn run(
+/// [`Error::Source`]; [`Error::BadData`] for what is not there, may not be read, or has another digest than is required;
+/// [`Error::Reader`].
+pub async fn complete(
     pipeline: &Pipeline,
     request: &BuildDatasetVersionRequest,
     check_sources: bool,
-) -> Result<(Table, StepRecord), Error> {
+) -> Result<BuildDatasetVersionRequest, Error> {
     if check_sources {
         for input in &request.inputs {
             usable(pipeline, &input.data_source).await?;
         }
     }
-    let plan = request.plan.clone().unwrap_or_default();
-    let dropped: Vec<String> =
-        plan.columns.iter().filter(|rule| rule.drop).map(|rule| rule.name.clone()).collect();
-    let (mut batches, mut together) = (Vec::new(), Together::new(*pipeline.limits()));
+    let mut request = request.clone();
+    for (at, one) in request.inputs.iter_mut().enumerate().filter(|(_, one)| !one.uri.is_empty()) {
+        let required: Option<Digest> = one.digest.parse().ok();
+        if let Some(required) = &required
+            && pipeline.blobs().exists(required).await?
+        {
+            continue;
+        }
+        let (reader, input) = (pipeline.reader(), format!("inputs[{at}].uri ({})", one.uri));
+        let bounds = (pipeline.limits().upload_bytes, reader.wall());
+        let fetched =
+            pipeline.stores().fetch(&input, &one.uri, pipeline.blobs(), reader.folder(), bounds).await?;
+        if required.is_some_and(|required| required != fetched) {
+            let what = format!("has the digest {fetched}, required {}", one.digest);
+            return Err(Error::BadData { input, what });
+        }
+        one.digest = fetched.to_string();
+    }
+    Ok(request)
+}
+
+/// Reads all inputs, one after the other; a column that an input lacks is missing in its rows.
+///
+/// # Errors
+/// [`Error::BadData`], [`Error::Reader`], [`Error::Blob`].
+pub async fn run(
+    pipeline: &Pipeline,
+    request: &BuildDatasetVersionRequest,
+) -> Result<(Table, Unread, StepRecord), Error> {
+    let spoken = spoken(&request.plan.clone().unwrap_or_default());
+    let (mut parts, mut inputs) = (Vec::new(), Vec::new());
+    let (mut together, mut unread) = (Together::new(*pipeline.limits()), Unread::default());
+    let mut lines = 0;
     for (at, one) in request.inputs.iter().enumerate() {
-        let batch = read(pipeline, at, one, &dropped, together.left()).await?;
-        together.add(&batch)?;
-        batches.push(batch);
+        let name = format!("inputs[{at}] ({})", one.digest);
+        let input = Input {
+            name: &name,
+            path: stored(pipeline, at, one).await?,
+            format: one.format(),
+            at,
+            first_row: together.rows,
+            quarantine_lines: QUARANTINED.saturating_sub(lines),
+        };
+        let read = pipeline.reader().read(input, &spoken, together.left()).await?;
+        inputs.push(told(one, &read));
+        unread.rows += read.left;
+        unread.lines.extend_from_slice(&read.quarantine);
+        lines += read.quarantined;
+        let first_row = together.rows;
+        together.add(&read)?;
+        parts.push((first_row, read));
     }
     let (table, output) = blocking::run("inputs", move || {
-        let table = joined(&batches)?;
+        let table = joined(parts)?;
         let output = table.digest()?;
         Ok((table, output))
     })
@@ -49,23 +108,44 @@ pub async fn run(
     if table.rows() == 0 {
         return Err(Error::BadData { input: "inputs".into(), what: "have no rows".into() });
     }
-    let inputs: Vec<_> = request.inputs.iter().map(|one| {
-        json!({ "data_source": one.data_source, "digest": one.digest, "format": one.format().as_str_name() })
-    }).collect();
+    let digests: Vec<&str> = request.inputs.iter().map(|one| one.digest.as_str()).collect();
     let record = Did {
         step: "extraction",
-        code: include_str!("extraction.rs"),
-        input: &sha256(
-            request.inputs.iter().map(|one| one.digest.as_str()).collect::<Vec<_>>().join("\n").as_bytes(),
-        ),
+        code: &format!("{}{}", include_str!("extraction.rs"), tabular::raw::CODE),
+        input: &sha256(digests.join("\n").as_bytes()),
         output,
-        parameters: json!({ "inputs": inputs }),
+        parameters: json!({ "inputs": inputs, "quarantine": sha256(&unread.lines) }),
         seed: 0,
-        rows_in: table.rows(),
+        rows_in: table.rows() + unread.rows as usize,
         rows_out: table.rows(),
-        rejects: 0,
+        rejects: unread.rows as usize,
     };
-    Ok((table, record.record()))
+    Ok((table, unread, record.record()))
+}
+
+/// What the plan says of columns.
+fn spoken(plan: &BuildPlan) -> Spoken {
+    let dropped = plan.columns.iter().filter(|rule| rule.drop).map(|rule| rule.name.clone()).collect();
+    let one = [&plan.label_column, &plan.event_time_column];
+    let names = plan.columns.iter().map(|rule| &rule.name).chain(&plan.key_columns).chain(one);
+    let names = names.filter(|name| !name.is_empty()).cloned().collect();
+    Spoken { dropped, missing: plan.missing_markers.clone(), names }
+}
+
+/// An input in the record of the step: what was asked for, and what was found.
+fn told(one: &DataInput, read: &Read) -> Value {
+    let mut out = json!({
+        "data_source": one.data_source,
+        "digest": one.digest,
+        "format": one.format().as_str_name(),
+        "detected": read.detected,
+        "rows": read.all_rows(),
+        "rejects": read.left,
+    });
+    if !one.uri.is_empty() {
+        out["uri"] = one.uri.clone().into();
+    }
+    out
 }
 
 /// Asks the registry whether the source is approved and its contract runs.
@@ -90,9 +170,19 @@ async fn usable(pipeline: &Pipeline, name: &str) -> Result<(), Error> {
     }
 }
 
+/// Where the bytes of an input lie, once they were checked.
+async fn stored(pipeline: &Pipeline, at: usize, one: &DataInput) -> Result<std::path::PathBuf, Error> {
+    let digest: Digest = one.digest.parse().map_err(|_| {
+        Error::field(&format!("inputs[{at}].digest"), "required: sha256:<64 hexadecimal digits>")
+    })?;
+    pipeline.blobs().check(&digest).await?;
+    Ok(pipeline.blobs().local_path(&digest))
+}
+
 /// What all inputs hold together, so that the limits hold for their sum while it grows.
 struct Together {
     limits: Limits,
+    /// With those that could not be read.
     rows: u64,
     bytes: usize,
     names: HashSet<String>,
@@ -112,10 +202,10 @@ impl Together {
         }
     }
 
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        self.rows += batch.num_rows() as u64;
-        self.bytes += batch.get_array_memory_size();
-        self.names.extend(batch.schema_ref().fields().iter().map(|field| field.name().clone()));
+    fn add(&mut self, read: &Read) -> Result<(), Error> {
+        self.rows += read.all_rows();
+        self.bytes += read.bytes();
+        self.names.extend(read.batch.schema_ref().fields().iter().map(|field| field.name().clone()));
         // A column that an input lacks still takes an offset in each of its rows.
         let empty = self.names.len() as u64 * self.rows * size_of::<i32>() as u64;
         let refuse = |what: String| Err(Error::BadData { input: "inputs".into(), what });
@@ -136,24 +226,15 @@ impl Together {
     }
 }
 
-async fn read(
-    pipeline: &Pipeline,
-    at: usize,
-    one: &DataInput,
-    dropped: &[String],
-    limits: Limits,
-) -> Result<RecordBatch, Error> {
-    let name = format!("inputs[{at}] ({})", one.digest);
-    let digest: Digest = one.digest.parse().map_err(|_| {
-        Error::field(&format!("inputs[{at}].digest"), "required: sha256:<64 hexadecimal digits>")
-    })?;
-    pipeline.blobs().check(&digest).await?;
-    let path = pipeline.blobs().local_path(&digest);
-    input::read(&name, path, one.format(), dropped, limits).await
-}
-
-/// Rows of all inputs under the union of their columns, in the order of first appearance.
-fn joined(batches: &[RecordBatch]) -> Result<Table, Error> {
+/// Rows of all inputs under the union of their columns, in the order of first appearance. With each input comes the number of
+/// the rows before it.
+fn joined(parts: Vec<(u64, Read)>) -> Result<Table, Error> {
+    let (mut source_row, mut input, mut batches) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, (first, read)) in parts.into_iter().enumerate() {
+        input.extend(std::iter::repeat_n(at as u16, read.rows.len()));
+        source_row.extend(read.rows.iter().map(|row| first + row));
+        batches.push(read.batch);
+    }
     let (mut names, mut seen) = (Vec::<String>::new(), HashSet::new());
     for field in batches.iter().flat_map(|batch| batch.schema_ref().fields().iter()) {
         if seen.insert(field.name().clone()) {
@@ -181,14 +262,5 @@ fn joined(batches: &[RecordBatch]) -> Result<Table, Error> {
     let widened = batches.iter().map(widened).collect::<Result<Vec<_>, _>>()?;
     let batch = concat_batches(&schema, &widened)?;
     let rows = batch.num_rows();
-    let input =
-        batches.iter().enumerate().flat_map(|(at, batch)| std::iter::repeat_n(at as u16, batch.num_rows()));
-    Ok(Table {
-        source_row: (0..rows as u64).collect(),
-        input: input.collect(),
-        invalid: vec![false; rows],
-        split: Vec::new(),
-        augmented: 0,
-        batch,
-    })
+    Ok(Table { source_row, input, invalid: vec![false; rows], split: Vec::new(), augmented: 0, batch })
 }

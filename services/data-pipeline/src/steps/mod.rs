@@ -12,7 +12,7 @@ pub mod versioning;
 
 use std::time::SystemTime;
 
-use contracts::pipeline::v1::{BuildDatasetVersionRequest, BuildPlan};
+use contracts::pipeline::v1::{BuildDatasetVersionRequest, BuildPlan, DataInput};
 use contracts::registry::v1::StepRecord;
 use contracts::time::to_wire;
 use features::digest::sha256;
@@ -28,6 +28,8 @@ const PARAMETER_BYTES: usize = 15 * 1024;
 
 /// What a run of the seven steps made.
 pub struct Built {
+    /// The inputs, each with its digest.
+    pub inputs: Vec<DataInput>,
     /// Seven records in order.
     pub steps: Vec<StepRecord>,
     /// What was found in the data as it came.
@@ -74,8 +76,9 @@ pub async fn run(
 
     progress.at("extraction", 0.0).await?;
     let begin = now();
-    let (table, record) = extraction::run(pipeline, request, check_sources).await?;
-    let total = table.rows() as u64;
+    let request = &extraction::complete(pipeline, request, check_sources).await?;
+    let (table, unread, record) = extraction::run(pipeline, request).await?;
+    let total = record.rows_in;
     crate::plan::check_columns(&plan, &table.names())?;
     let mut last = push(&mut steps, record, begin, now());
 
@@ -83,7 +86,7 @@ pub async fn run(
     let begin = now();
     let (asked, input) = (plan.clone(), last.clone());
     let (table, raw, record) =
-        blocking::run("validation", move || validation::run(&table, &asked, &input)).await?;
+        blocking::run("validation", move || validation::run(&table, &asked, &input, unread)).await?;
     pipeline.blobs().put(raw.quarantine.clone().into()).await?;
     last = push(&mut steps, record, begin, now());
 
@@ -137,7 +140,19 @@ pub async fn run(
     }
     push(&mut steps, record, begin, now());
     let clean_schema = described(&plan, &clean)?;
-    Ok(Built { steps, raw, clean, clean_schema, rows, schema, leaked, audit, serving, files })
+    Ok(Built {
+        inputs: request.inputs.clone(),
+        steps,
+        raw,
+        clean,
+        clean_schema,
+        rows,
+        schema,
+        leaked,
+        audit,
+        serving,
+        files,
+    })
 }
 
 /// The columns of a table as the plan describes them.

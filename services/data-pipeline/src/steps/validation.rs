@@ -11,6 +11,7 @@ use features::{Kind, Schema, Values};
 use serde_json::{Value, json};
 
 use super::Did;
+use super::extraction::Unread;
 use crate::quality::agreement;
 use crate::table::Table;
 use crate::{Error, plan, typing};
@@ -27,6 +28,8 @@ pub struct Found {
     pub schema: Schema,
     /// Rows.
     pub rows: u64,
+    /// Rows that came and could not be read: they are in no other figure here.
+    pub left: u64,
     /// Missing cells, by column.
     pub missing: BTreeMap<String, u64>,
     /// Rows that break the schema.
@@ -35,7 +38,7 @@ pub struct Found {
     pub violations: BTreeMap<String, u64>,
     /// Rows that equal an earlier one.
     pub duplicates: u64,
-    /// JSON lines: row, column, rule, value.
+    /// JSON lines: row, column, rule, value; first the rows that could not be read.
     pub quarantine: Vec<u8>,
     /// Lines of the input whose cell does not read as the column's type, by column.
     pub unreadable: BTreeMap<String, HashSet<u64>>,
@@ -45,13 +48,18 @@ pub struct Found {
     pub contradictions: (u64, u64),
 }
 
-/// Reads texts as types and checks them.
+/// Reads texts as types and checks them. `unread` are the rows that could not be read.
 ///
 /// # Errors
 /// If no column is left.
-pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, Found, StepRecord), Error> {
+pub fn run(
+    table: &Table,
+    plan: &BuildPlan,
+    input: &str,
+    unread: Unread,
+) -> Result<(Table, Found, StepRecord), Error> {
     let markers = plan::markers(plan);
-    let mut broken = Broken::new(table);
+    let mut broken = Broken::new(table, unread.lines);
     let (mut unreadable, mut missing_texts) = (BTreeMap::new(), BTreeMap::new());
     let (mut columns, mut schema) = (Vec::<(String, ArrayRef)>::new(), Schema::default());
     for (at, name) in table.names().into_iter().enumerate() {
@@ -91,6 +99,7 @@ pub fn run(table: &Table, plan: &BuildPlan, input: &str) -> Result<(Table, Found
     let checked = Table { invalid: broken.rows, ..table.with(batch) };
     let found = Found {
         rows: checked.rows() as u64,
+        left: unread.rows,
         missing: missing(&checked, &schema)?,
         invalid_rows: checked.invalid.iter().filter(|bad| **bad).count() as u64,
         duplicates: duplicates(&checked, &plan.key_columns)?,
@@ -163,8 +172,8 @@ struct Broken<'a> {
 }
 
 impl<'a> Broken<'a> {
-    fn new(table: &'a Table) -> Self {
-        Self { table, rows: vec![false; table.rows()], counts: BTreeMap::new(), file: Vec::new(), lines: 0 }
+    fn new(table: &'a Table, file: Vec<u8>) -> Self {
+        Self { table, rows: vec![false; table.rows()], counts: BTreeMap::new(), file, lines: 0 }
     }
 
     fn note(&mut self, row: usize, column: &str, rule: &str, value: Option<&str>) {

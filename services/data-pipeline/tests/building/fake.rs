@@ -12,7 +12,9 @@ use contracts::pipeline::v1::*;
 use contracts::registry::v1::artifact_service_server::{ArtifactService, ArtifactServiceServer};
 use contracts::registry::v1::data_source_service_server::{DataSourceService, DataSourceServiceServer};
 use contracts::registry::v1::dataset_service_server::{DatasetService, DatasetServiceServer};
+use contracts::registry::v1::policy_service_server::{PolicyService, PolicyServiceServer};
 use contracts::registry::v1::*;
+use lifecycle::dataset_number::{Content, Latest, Numbered, number};
 use prost::Message;
 use runtime::credentials::Entry;
 use runtime::{Clock, Credentials, Kind, Peer, Service};
@@ -25,6 +27,8 @@ pub struct Told {
     pub versions: Arc<Mutex<BTreeMap<String, DatasetVersion>>>,
     pub gate: Arc<tokio::sync::RwLock<()>>,
     pub artifacts: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    /// Whether the dataset's notes on privacy and updates were written.
+    pub noted: Arc<std::sync::atomic::AtomicBool>,
 }
 
 macro_rules! unused {
@@ -74,7 +78,12 @@ impl DatasetService for Told {
     async fn get_dataset(&self, request: Request<GetDatasetRequest>) -> Result<Response<Dataset>, Status> {
         let name = request.into_inner().name;
         let (description, collection_note) = ("rows | of <numbers>".into(), "made by a test".into());
-        Ok(Response::new(Dataset { name, description, collection_note, ..Default::default() }))
+        let mut dataset = Dataset { name, description, collection_note, ..Default::default() };
+        if self.noted.load(std::sync::atomic::Ordering::Relaxed) {
+            dataset.privacy_note = "nobody is in it".into();
+            dataset.update_frequency = "never".into();
+        }
+        Ok(Response::new(dataset))
     }
 
     async fn create_dataset_version(
@@ -96,6 +105,31 @@ impl DatasetService for Told {
     ) -> Result<Response<DatasetVersion>, Status> {
         let found = self.versions.lock().unwrap().get(&request.into_inner().name).cloned();
         found.map(Response::new).ok_or_else(|| Status::not_found("no such version"))
+    }
+
+    async fn number_dataset_version(
+        &self,
+        request: Request<NumberDatasetVersionRequest>,
+    ) -> Result<Response<DatasetNumber>, Status> {
+        let content = |version: &DatasetVersion| Content {
+            schema: version.schema_digest.clone(),
+            rows: version.splits.iter().map(|split| split.digest.as_str()).collect(),
+            metadata: version.manifest_digest.clone(),
+        };
+        let versions = self.versions.lock().unwrap();
+        let latest = versions.values().map(|version| Latest {
+            number: contracts::name::last(&version.name).parse().unwrap(),
+            content: content(version),
+            state: lifecycle::dataset::State::Draft,
+        });
+        let latest = latest.max_by_key(|latest| latest.number);
+        let asked = content(&request.into_inner().dataset_version.unwrap_or_default());
+        let told = number(latest.as_ref(), &asked, lifecycle::Version::new(1, 0, 0)).unwrap();
+        Ok(Response::new(DatasetNumber {
+            version: told.version().to_string(),
+            unchanged: matches!(told, Numbered::Unchanged(_)),
+            ..Default::default()
+        }))
     }
 
     unused!(
@@ -146,6 +180,22 @@ impl ArtifactService for Told {
     unused!(get_artifact GetArtifactRequest -> Artifact);
 }
 
+#[tonic::async_trait]
+impl PolicyService for Told {
+    async fn get_policy(&self, _: Request<GetPolicyRequest>) -> Result<Response<PolicyVersion>, Status> {
+        let yaml = lifecycle::policy::BUILTIN.into();
+        Ok(Response::new(PolicyVersion { yaml, ..Default::default() }))
+    }
+
+    unused!(
+        list_policies ListPoliciesRequest -> ListPoliciesResponse,
+        propose_policy ProposePolicyRequest -> PolicyVersion,
+        sign_policy SignPolicyRequest -> PolicyVersion,
+        record_training RecordTrainingRequest -> TrainingRecord,
+        list_training_records ListTrainingRecordsRequest -> ListTrainingRecordsResponse,
+    );
+}
+
 /// The data-pipeline over a fake registry.
 pub struct Bench {
     pub service: Service,
@@ -182,6 +232,7 @@ impl Bench {
             .add(DataSourceServiceServer::new(told.clone()))
             .add(DatasetServiceServer::new(told.clone()))
             .add(ArtifactServiceServer::new(told.clone()))
+            .add(PolicyServiceServer::new(told.clone()))
             .descriptors(contracts::DESCRIPTORS)
             .access(contracts::access::TABLE, credentials.clone())
             .build()
@@ -192,7 +243,9 @@ impl Bench {
             ..Default::default()
         };
         change(&mut config);
-        let deps = data_pipeline::Deps::new(&registry.peer(&key).unwrap(), Clock::real(), credentials);
+        let mut deps = data_pipeline::Deps::new(&registry.peer(&key).unwrap(), Clock::real(), credentials);
+        // The program of these tests is no reader.
+        deps.reader = Some(env!("CARGO_BIN_EXE_data-pipeline").into());
         let service = data_pipeline::build(&config, deps).await.unwrap();
         service.tasks().start();
         Self { service, told, key, _registry: registry }
@@ -224,6 +277,7 @@ impl Bench {
             data_source: "dataSources/s".into(),
             digest: self.upload(bytes).await,
             format: format.into(),
+            ..Default::default()
         };
         self.ask_for(version, vec![input], plan).await
     }

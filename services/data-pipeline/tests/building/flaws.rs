@@ -14,7 +14,12 @@ async fn built(bench: &Bench, version: &str, inputs: &[&str], plan: BuildPlan) -
     let mut all = Vec::new();
     for text in inputs {
         let digest = bench.upload(text.as_bytes()).await;
-        all.push(DataInput { data_source: "dataSources/s".into(), digest, format: DataFormat::Csv.into() });
+        all.push(DataInput {
+            data_source: "dataSources/s".into(),
+            digest,
+            format: DataFormat::Csv.into(),
+            ..Default::default()
+        });
     }
     let operation = bench.ask_for(version, all, plan).await.unwrap();
     bench.end(&operation.name).await.unwrap()
@@ -158,7 +163,12 @@ async fn limits_hold_for_all_inputs_together_and_for_what_is_made_of_them() {
     };
     let bench = Bench::over(folder.path(), "sqlite::memory:", super::Told::default(), small).await;
     let digest = bench.upload(csv(300).as_bytes()).await;
-    let input = DataInput { data_source: "dataSources/s".into(), digest, format: DataFormat::Csv.into() };
+    let input = DataInput {
+        data_source: "dataSources/s".into(),
+        digest,
+        format: DataFormat::Csv.into(),
+        ..Default::default()
+    };
     let operation = bench.ask_for("1.0.0", vec![input.clone(), input], BuildPlan::default()).await.unwrap();
     let refused = bench.end::<DatasetVersion>(&operation.name).await.unwrap_err();
     assert!(refused.message.contains("more than 200 rows"), "{}", refused.message);

@@ -2,13 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
+mod cards;
 mod fake;
 mod flaws;
 mod formats;
 mod hostile;
+mod measures;
 mod preprocessing;
+mod reading;
 mod shared;
 mod splits;
+mod stores;
+mod versions;
 
 use contracts::pipeline::v1::cleaning_rule::Action;
 use contracts::pipeline::v1::dataset_build_service_client::DatasetBuildServiceClient;
@@ -264,6 +269,7 @@ async fn inputs_that_contradict_each_other_are_counted_by_key() {
             data_source: "dataSources/s".into(),
             digest,
             format: DataFormat::Csv.into(),
+            ..Default::default()
         });
     }
     let cross =

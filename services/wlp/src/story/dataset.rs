@@ -120,7 +120,12 @@ async fn release(story: &Story, name: &str) -> anyhow::Result<DatasetVersion> {
 /// The refusal of the data-pipeline or of the registry.
 pub async fn build_dataset(story: &Story, version: &str, csv: &[u8]) -> anyhow::Result<DatasetVersion> {
     let digest = upload(story, csv).await?;
-    let input = DataInput { data_source: names::SOURCE.into(), digest, format: DataFormat::Csv.into() };
+    let input = DataInput {
+        data_source: names::SOURCE.into(),
+        digest,
+        format: DataFormat::Csv.into(),
+        ..Default::default()
+    };
     let request = BuildDatasetVersionRequest {
         parent: names::DATASET.into(),
         version: version.into(),

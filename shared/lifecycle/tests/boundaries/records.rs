@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use lifecycle::Verdict;
-use lifecycle::documents::{Document, Made, Occasion, require};
+use lifecycle::documents::{Document, Made, Occasion, card_complete, require};
 use lifecycle::evaluation::{Slot, SlotRecord, TestCategory, TestReport, missing_slots, report_flaws};
 use lifecycle::policy::Span;
 use lifecycle::policy::people::{CourseRow, People};
@@ -138,6 +138,18 @@ fn a_stale_or_incomplete_document_is_not_signed() {
     let mut empty = card;
     empty.parts.insert("composition".into(), "  ".into());
     assert_eq!(empty.sign(&owner, rows).expect_err("incomplete").reason(), "DOCUMENT_INCOMPLETE");
+}
+
+/// §5.4: each empty section of a data card is named, and a whole card has none.
+#[test]
+fn a_data_card_with_an_empty_section_is_not_published() {
+    let rows = &policy().documents;
+    assert_eq!(card_complete("datasets/d/versions/1.0.0", &[], rows), Ok(()));
+    let empty = ["ethical-review".to_owned(), "maintenance".to_owned()];
+    let refused = card_complete("datasets/d/versions/1.0.0", &empty, rows).expect_err("two are empty");
+    assert_eq!((refused.reason(), refused.subject()), ("DATA_CARD_INCOMPLETE", "datasets/d/versions/1.0.0"));
+    let named: Vec<&str> = refused.findings().iter().map(|one| one.subject.as_str()).collect();
+    assert_eq!(named, ["TPL-DATA part ethical-review", "TPL-DATA part maintenance"]);
 }
 
 /// §4.1: a requirement is open until something that passes speaks for it.

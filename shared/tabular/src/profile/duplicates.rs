@@ -10,9 +10,33 @@ const PARTS: usize = 256;
 /// Hashes that are kept in memory, 16 bytes each.
 const BUDGET: usize = 4 << 20;
 
+/// Bits that name the group of a row in one group column.
+const GROUP_BITS: u32 = 6;
+/// Group columns whose groups a hash can name; the 74 bits before them tell rows apart.
+pub const GROUP_COLUMNS: usize = 9;
+/// Name of a group that has none of its own.
+pub const OTHER: u8 = (1 << GROUP_BITS) - 1;
+
+/// A hash that ends with the names of its row's groups, by which duplicates are counted. Equal rows are of equal groups.
+pub fn tagged(hash: u128, tag: u64) -> u128 {
+    let mask = (1 << (GROUP_BITS as usize * GROUP_COLUMNS)) - 1;
+    hash & !mask | u128::from(tag)
+}
+
+/// Puts the name of a group into a tag.
+pub fn name_group(tag: &mut u64, column: usize, group: u8) {
+    *tag |= u64::from(group.min(OTHER)) << (GROUP_BITS as usize * column);
+}
+
+/// The name of a group in a hash.
+pub fn group_of(hash: u128, column: usize) -> u8 {
+    (hash >> (GROUP_BITS as usize * column)) as u8 & OTHER
+}
+
 /// Hashes of rows or keys. Which rows are equal does not depend on their order, so threads may add in any.
 ///
-/// Two different rows are taken as equal with a probability of about `rows^2 / 2^129`.
+/// Two different rows are taken as equal with a probability of about `rows^2 / 2^129`, or `rows^2 / 2^75` where hashes name
+/// groups.
 pub struct Duplicates {
     parts: Vec<Vec<u128>>,
     held: usize,
@@ -89,7 +113,15 @@ impl Duplicates {
     ///
     /// # Errors
     /// If the temporary file cannot be read.
-    pub fn finish(mut self) -> io::Result<Repeats> {
+    pub fn finish(self) -> io::Result<Repeats> {
+        self.finish_with(|_, _| {})
+    }
+
+    /// Counts, and tells of each hash that occurs more than once how often it does so beyond the first.
+    ///
+    /// # Errors
+    /// If the temporary file cannot be read.
+    pub fn finish_with(mut self, mut each: impl FnMut(u128, u64)) -> io::Result<Repeats> {
         let mut told = Repeats { rows: self.count, ..Repeats::default() };
         for part in 0..PARTS {
             let mut hashes = std::mem::take(&mut self.parts[part]);
@@ -105,6 +137,7 @@ impl Duplicates {
             hashes.sort_unstable();
             for equal in hashes.chunk_by(|a, b| a == b).filter(|equal| equal.len() > 1) {
                 told.duplicates += equal.len() as u64 - 1;
+                each(equal[0], equal.len() as u64 - 1);
                 told.groups += 1;
                 told.most = told.most.max(equal.len() as u64);
             }
@@ -120,6 +153,15 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
     use statistics::hashing::mix;
+
+    #[test]
+    fn hashes_name_groups() {
+        let mut tag = 0;
+        (0..GROUP_COLUMNS).for_each(|column| name_group(&mut tag, column, 7 * column as u8));
+        let hash = tagged(u128::MAX, tag);
+        assert!((0..GROUP_COLUMNS).all(|column| group_of(hash, column) == 7 * column as u8));
+        assert_eq!(hash >> 54, u128::MAX >> 54, "what tells rows apart stays");
+    }
 
     proptest! {
         /// The counts are exact, with and without a temporary file.

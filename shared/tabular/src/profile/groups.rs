@@ -1,9 +1,42 @@
 //! Rows by the value of a column of few values: how much is missing in each, and how labels lie in them.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
-/// Different values at most; with more the column is no group column.
-const LEVELS: usize = 64;
+use super::duplicates::{OTHER, name_group};
+
+/// Different values at most; with more the column is no group column. Each has a name in the hash of a row.
+const LEVELS: usize = super::duplicates::OTHER as usize;
+
+/// Names of the values of one group column, as they appear in the hashes of rows: a value keeps its name, whichever thread met
+/// it first. Which name it is says nothing.
+#[derive(Debug, Default)]
+pub struct Names(Mutex<HashMap<u64, u8>>);
+
+impl Names {
+    /// Puts each row's group into its tag.
+    pub fn put(&self, column: usize, hashes: &[u64], tags: &mut [u64]) {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (hash, tag) in hashes.iter().zip(tags) {
+            let name = match names.get(hash) {
+                Some(name) => *name,
+                // A value that came when all names were given has none, each time.
+                None if names.len() < LEVELS => {
+                    let name = names.len() as u8;
+                    names.insert(*hash, name);
+                    name
+                }
+                None => OTHER,
+            };
+            name_group(tag, column, name);
+        }
+    }
+
+    /// The name of a value.
+    pub fn of(&self, hash: u64) -> Option<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).copied()
+    }
+}
 
 /// Counts by the values of one column, which are named by their hash.
 #[derive(Debug, Clone, Default)]

@@ -2,8 +2,13 @@
 
 pub mod contract;
 pub mod duplicates;
+mod fairness;
+mod findings;
+mod gaps;
 pub mod groups;
+pub mod near;
 pub mod pattern;
+mod people;
 pub mod quality;
 pub mod report;
 pub mod state;
@@ -24,13 +29,14 @@ use crate::declared::Declared;
 use crate::error::{Error, Result};
 use crate::table::{Reader, Table};
 use contract::Contract;
-use duplicates::Duplicates;
+use duplicates::{Duplicates, Repeats};
+use groups::Names;
 use quality::Facts;
 use state::{Scratch, Setup, State};
 use stats::Sizes;
 
-/// Sensitive columns whose groups are counted at most.
-const GROUPS: usize = 8;
+/// Sensitive columns whose groups are counted at most, beside the label.
+const GROUPS: usize = duplicates::GROUP_COLUMNS - 1;
 
 /// How a profile is made.
 #[derive(Debug, Clone, Copy)]
@@ -66,16 +72,18 @@ fn setup<'a>(table: &'a Table, declared: Option<&Declared>) -> Setup<'a> {
     let declared = declared.unwrap_or(&empty);
     let label = declared.label.as_ref().and_then(at);
     let sensitive = declared.columns.iter().filter(|(_, column)| column.sensitive).map(|(name, _)| name);
-    let groups =
-        label.into_iter().chain(sensitive.filter_map(at).filter(|at| Some(*at) != label).take(GROUPS));
+    let sensitive = sensitive.filter_map(at).filter(|at| Some(*at) != label);
+    let groups: Vec<usize> = label.into_iter().chain(sensitive.take(GROUPS)).collect();
     Setup {
         contract: Contract::new(declared, &table.columns),
         sizes: Sizes::of(table.columns.len()),
         key: declared.key.iter().filter_map(at).collect(),
-        groups: groups.collect(),
+        names: groups.iter().map(|_| Names::default()).collect(),
+        groups,
         label,
         rows: Mutex::new(Duplicates::default()),
         keys: Mutex::new(Duplicates::default()),
+        unlabelled: Mutex::new(Duplicates::default()),
         unfolded: AtomicU64::new(0),
         table,
     }
@@ -151,11 +159,16 @@ fn put(order: &Mutex<Order>, at: usize, state: State) {
 fn tell(mut setup: Setup<'_>, state: &State, options: Options<'_>) -> Result<Report> {
     let table = setup.table;
     let io = |error| Error::io(&table.source.path, &error);
-    let count = |duplicates: &mut Mutex<Duplicates>| {
-        std::mem::take(duplicates.get_mut().unwrap_or_else(PoisonError::into_inner)).finish().map_err(io)
+    let taken = |duplicates: &mut Mutex<Duplicates>| {
+        std::mem::take(duplicates.get_mut().unwrap_or_else(PoisonError::into_inner))
     };
-    let duplicate_rows = count(&mut setup.rows)?;
-    let duplicate_keys = if setup.key.is_empty() { None } else { Some(count(&mut setup.keys)?) };
+    let (rows, keys, unlabelled) =
+        (taken(&mut setup.rows), taken(&mut setup.keys), taken(&mut setup.unlabelled));
+    let (duplicate_rows, duplicates) = by_group(rows, setup.groups.len()).map_err(io)?;
+    let duplicate_keys = (!setup.key.is_empty()).then(|| keys.finish().map_err(io)).transpose()?;
+    let unlabelled = setup.label.map(|_| unlabelled.finish().map_err(io)).transpose()?;
+    // Rows that are alike without their label are fewer than rows that are alike with it by the labels beyond the first.
+    let label_conflicts = unlabelled.map(|it| it.duplicates.saturating_sub(duplicate_rows.duplicates));
     let columns = table.columns.iter().zip(&state.columns);
     let columns = columns.map(|(column, kept)| summary::column(column, kept, state.rows, options.declared));
     let quarantine = report::Quarantine {
@@ -185,6 +198,8 @@ fn tell(mut setup: Setup<'_>, state: &State, options: Options<'_>) -> Result<Rep
         columns: columns.collect(),
         duplicate_rows,
         duplicate_keys,
+        near_duplicates: None,
+        label_conflicts,
         quarantine,
         breaches: setup.contract.breaches.clone(),
         quality: Vec::new(),
@@ -192,15 +207,17 @@ fn tell(mut setup: Setup<'_>, state: &State, options: Options<'_>) -> Result<Rep
         suggested: Declared::default(),
         declared: options.declared.is_some(),
     };
+    told.near_duplicates = state.near.find(&told.columns, told.rows, setup.label);
     let facts = Facts {
         state,
+        duplicates: &duplicates,
         setup: &setup,
         declared: options.declared,
         targets: options.targets,
         now: options.now,
     };
     told.quality = quality::measure(&facts, &told);
-    told.findings = suggest::findings(&told, &facts);
+    told.findings = findings::all(&told, &facts);
     told.suggested = suggest::schema(&told);
     if let Some(declared) = options.declared {
         told.suggested.label.clone_from(&declared.label);
@@ -208,4 +225,15 @@ fn tell(mut setup: Setup<'_>, state: &State, options: Options<'_>) -> Result<Rep
         told.suggested.event_time.clone_from(&declared.event_time);
     }
     Ok(told)
+}
+
+/// Counts duplicates, and how many each group has by its name, for each group column.
+fn by_group(rows: Duplicates, columns: usize) -> std::io::Result<(Repeats, Vec<BTreeMap<u8, u64>>)> {
+    let mut counts = vec![BTreeMap::new(); columns];
+    let repeats = rows.finish_with(|hash, more| {
+        for (column, counts) in counts.iter_mut().enumerate() {
+            *counts.entry(duplicates::group_of(hash, column)).or_default() += more;
+        }
+    })?;
+    Ok((repeats, counts))
 }

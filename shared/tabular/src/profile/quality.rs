@@ -1,8 +1,12 @@
 //! The eight dimensions of §5.2, as far as one file tells them. A verdict rests on the bound of an interval, never on a point.
 
+use std::collections::BTreeMap;
+
 use statistics::Interval;
 use statistics::interval::{Share, clopper_pearson, normal, wilson};
 
+use super::fairness;
+use super::gaps::{self, Gap};
 use super::report::{Detail, Dimension, Report, Verdict};
 use super::state::{Setup, State, Values};
 use crate::declared::Declared;
@@ -48,6 +52,8 @@ pub struct Facts<'a> {
     pub declared: Option<&'a Declared>,
     /// What the figures should be.
     pub targets: Option<&'a Targets>,
+    /// Duplicate rows of each group by its name, for each group column.
+    pub duplicates: &'a [BTreeMap<u8, u64>],
     /// The present time, microseconds since 1970.
     pub now: f64,
 }
@@ -55,7 +61,7 @@ pub struct Facts<'a> {
 /// Measures all eight, in the order of the procedure.
 pub fn measure(facts: &Facts<'_>, report: &Report) -> Vec<Dimension> {
     vec![
-        accuracy(facts),
+        accuracy(facts, report),
         completeness(facts, report),
         consistency(facts),
         timeliness(facts),
@@ -66,11 +72,15 @@ pub fn measure(facts: &Facts<'_>, report: &Report) -> Vec<Dimension> {
             "information about the label",
             "a profile does not train: the dataset's build measures relevance against the task's label",
         ),
-        fairness(facts),
+        fairness::measure(facts),
     ]
 }
 
-fn not_measurable(dimension: &'static str, measure: &'static str, reason: impl Into<String>) -> Dimension {
+pub(super) fn not_measurable(
+    dimension: &'static str,
+    measure: &'static str,
+    reason: impl Into<String>,
+) -> Dimension {
     Dimension {
         dimension,
         measure,
@@ -84,8 +94,19 @@ fn not_measurable(dimension: &'static str, measure: &'static str, reason: impl I
 }
 
 impl Facts<'_> {
+    /// The name of a column.
+    pub fn column(&self, at: usize) -> &str {
+        &self.setup.table.columns[at].plan.name
+    }
+
+    /// Rows of a group, by its place among the group columns and its hash, that equal an earlier row.
+    pub fn duplicates_of(&self, place: usize, hash: u64) -> u64 {
+        let name = self.setup.names.get(place).and_then(|names| names.of(hash));
+        name.and_then(|name| self.duplicates.get(place)?.get(&name)).copied().unwrap_or(0)
+    }
+
     /// Confidence of a two-sided interval whose ends are one-sided bounds at the targets' confidence.
-    fn two_sided(&self) -> f64 {
+    pub fn two_sided(&self) -> f64 {
         2.0 * self.targets.map_or(CONFIDENCE, |targets| targets.confidence) - 1.0
     }
 
@@ -95,7 +116,7 @@ impl Facts<'_> {
     }
 
     /// A figure that should be below its target.
-    fn below(
+    pub(super) fn below(
         &self,
         dimension: &'static str,
         measure: &'static str,
@@ -123,7 +144,17 @@ impl Facts<'_> {
     }
 }
 
-fn accuracy(facts: &Facts<'_>) -> Dimension {
+/// Labels that contradict each other stand beside the figure as a detail, and never for it.
+fn accuracy(facts: &Facts<'_>, report: &Report) -> Dimension {
+    let mut told = audited(facts);
+    if let Some(conflicts) = report.label_conflicts.filter(|count| *count > 0) {
+        let part = "no audit: rows that equal an earlier one in all but the label".to_owned();
+        told.details.extend(detail(facts, part, conflicts, report.rows));
+    }
+    told
+}
+
+fn audited(facts: &Facts<'_>) -> Dimension {
     let (dimension, measure) = ("accuracy", "share of rows that are right, by an audit");
     let Some(audit) = facts.declared.and_then(|declared| declared.audit) else {
         let needed = facts.targets.map_or(String::new(), |it| format!(" of at least {} rows", it.audited));
@@ -173,7 +204,14 @@ fn completeness(facts: &Facts<'_>, report: &Report) -> Dimension {
             },
         )
     });
-    let reason = format!("{sum} of {} cells are null, empty, NaN or a marker (rows as units)", rows * width);
+    let mut reason =
+        format!("{sum} of {} cells are null, empty, NaN or a marker (rows as units)", rows * width);
+    let class =
+        |column: &super::report::Column| column.texts.as_ref()?.classes.get("missing marker").copied();
+    let suspected: u64 = report.columns.iter().filter_map(class).sum();
+    if suspected > 0 {
+        reason = format!("{reason}; {suspected} more may be markers that are not declared");
+    }
     let mut told =
         facts.below("completeness", "share of missing cells", figure, |targets| targets.missing, reason);
     let mut worst: Vec<_> = report.columns.iter().filter(|column| column.missing.count > 0).collect();
@@ -190,6 +228,7 @@ fn completeness(facts: &Facts<'_>, report: &Report) -> Dimension {
             told.details.extend(detail(facts, part, missing.iter().sum(), level.1 * width));
         }
     }
+    told.details.extend(gaps::missing(facts, report).iter().map(Gap::detail));
     told
 }
 
@@ -256,8 +295,25 @@ fn uniqueness(facts: &Facts<'_>, report: &Report) -> Dimension {
     if report.duplicate_keys.is_some() {
         reason = format!("{reason}; {} rows repeat a key", keys.duplicates);
     }
+    if let Some(near) = &report.near_duplicates {
+        reason = format!("{reason}; {} of {} nearly repeat a text", near.repeated, near.rows);
+    }
     let figure = facts.share(more, rows.rows);
-    facts.below("uniqueness", "share of duplicate rows", figure, |targets| targets.duplicates, reason)
+    let mut told =
+        facts.below("uniqueness", "share of duplicate rows", figure, |targets| targets.duplicates, reason);
+    if let Some(near) = &report.near_duplicates {
+        let first = if near.rows < report.rows { ", of the first rows" } else { "" };
+        let part = format!("near-duplicates by {}{first}", near.columns.join(", "));
+        told.details.extend(detail(facts, part, near.repeated, near.rows));
+    }
+    for (place, (at, groups)) in facts.setup.groups.iter().zip(&facts.state.groups).enumerate() {
+        for (hash, rows) in groups.levels.iter().filter(|_| !groups.too_many) {
+            let part = format!("{} = {}", facts.column(*at), facts.named(*at, *hash));
+            told.details.extend(detail(facts, part, facts.duplicates_of(place, *hash), *rows));
+        }
+    }
+    told.details.extend(gaps::duplicates(facts).iter().map(Gap::detail));
+    told
 }
 
 fn validity(facts: &Facts<'_>) -> Dimension {
@@ -303,64 +359,4 @@ impl Facts<'_> {
         }
         .unwrap_or_else(|| "(missing)".into())
     }
-}
-
-fn fairness(facts: &Facts<'_>) -> Dimension {
-    let (dimension, measure) = ("fairness", "largest distance of a group's share from the population's");
-    let sensitive: Vec<(usize, _)> = (facts.setup.groups.iter().copied().zip(&facts.state.groups))
-        .filter(|(at, groups)| Some(*at) != facts.setup.label && !groups.too_many)
-        .collect();
-    let mut details = Vec::new();
-    let mut worst: Option<(f64, Interval, String)> = None;
-    for (at, groups) in &sensitive {
-        let name = &facts.setup.table.columns[*at].plan.name;
-        let population = facts.declared.and_then(|declared| declared.population.get(name));
-        // Groups of the population that nobody belongs to count too.
-        let mut counts: std::collections::BTreeMap<String, u64> =
-            groups.levels.iter().map(|(hash, rows)| (facts.named(*at, *hash), *rows)).collect();
-        for group in population.into_iter().flat_map(|it| it.keys()) {
-            counts.entry(group.clone()).or_default();
-        }
-        // All intervals hold together: Bonferroni.
-        let confidence = 1.0 - (1.0 - facts.two_sided()) / counts.len().max(1) as f64;
-        for (group, rows) in &counts {
-            let Ok(share) = Share::new(*rows, facts.state.rows) else { continue };
-            let Ok(interval) = wilson(share, confidence) else { continue };
-            let part = format!("{name} = {group}");
-            details.push(Detail {
-                part: part.clone(),
-                value: share.value(),
-                of: facts.state.rows,
-                interval: Some(interval),
-            });
-            let Some(population) = population else { continue };
-            let wanted = population.get(group).copied().unwrap_or(0.0);
-            let far = |it: f64| (it - wanted).abs();
-            let outside = (interval.lower - wanted).max(wanted - interval.upper).max(0.0);
-            let bound = Interval { lower: outside, upper: far(interval.lower).max(far(interval.upper)) };
-            worst = Some(match worst.take() {
-                Some((estimate, held, at)) => {
-                    let more = estimate < far(share.value());
-                    let both =
-                        Interval { lower: held.lower.max(bound.lower), upper: held.upper.max(bound.upper) };
-                    if more { (far(share.value()), both, part) } else { (estimate, both, at) }
-                }
-                None => (far(share.value()), bound, part),
-            });
-        }
-    }
-    let mut told = match worst {
-        Some((estimate, interval, part)) => {
-            let figure = Some((estimate, interval));
-            facts.below(dimension, measure, figure, |targets| targets.imbalance, format!("largest at {part}"))
-        }
-        None if sensitive.is_empty() => {
-            not_measurable(dimension, measure, "no column is declared as sensitive")
-        }
-        None => {
-            not_measurable(dimension, measure, "no population is declared to compare the groups' shares with")
-        }
-    };
-    told.details = details;
-    told
 }

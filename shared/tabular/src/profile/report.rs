@@ -27,6 +27,12 @@ pub struct Report {
     /// Rows whose key an earlier one has, exact; only with a declared key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duplicate_keys: Option<Repeats>,
+    /// Rows whose texts nearly repeat another's; only where there are texts that people write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub near_duplicates: Option<NearDuplicates>,
+    /// Rows that equal an earlier one in all but the label, each other label counted once, exact; only with a declared label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_conflicts: Option<u64>,
     /// Rows that are wrong.
     pub quarantine: Quarantine,
     /// What the file as a whole breaks of the declared schema.
@@ -99,6 +105,23 @@ pub struct Column {
     pub top: Vec<Top>,
     /// By how much a count in `top` may be too small; 0 is exact.
     pub top_error: u64,
+}
+
+/// Near-duplicates among the first rows: clusters of rows of which a chain of pairs, each verified, leads to any other.
+#[derive(Debug, Clone, Serialize)]
+pub struct NearDuplicates {
+    /// The columns whose texts were compared.
+    pub columns: Vec<String>,
+    /// Rows that were compared, the first ones of the table.
+    pub rows: u64,
+    /// Rows beyond the first of their cluster, equal texts too.
+    pub repeated: u64,
+    /// Clusters of more than one row.
+    pub clusters: u64,
+    /// Smallest Jaccard index of a pair.
+    pub jaccard: f64,
+    /// Pairs that were too many to be compared; 0 where the search was complete.
+    pub not_compared: u64,
 }
 
 /// Cells without a value, exact.

@@ -9,8 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use features::Kind;
 
 use super::contract::{Contract, Notes};
-use super::duplicates::Duplicates;
-use super::groups::Groups;
+use super::duplicates::{Duplicates, tagged};
+use super::groups::{Groups, Names};
+use super::near::Near;
 use super::stats::{Numbers, Sizes, Texts};
 use super::values::{self, FALSE, Lanes, Room, TRUE};
 use crate::block::{Marker, Part};
@@ -37,6 +38,10 @@ pub struct Setup<'a> {
     pub rows: Mutex<Duplicates>,
     /// Hashes of keys.
     pub keys: Mutex<Duplicates>,
+    /// Hashes of rows without their label.
+    pub unlabelled: Mutex<Duplicates>,
+    /// Names of the groups in the hashes of rows, one for each of `groups`.
+    pub names: Vec<Names>,
     /// Bytes of all texts of a columnar file.
     pub unfolded: AtomicU64,
 }
@@ -84,6 +89,8 @@ pub struct State {
     pub groups: Vec<Groups>,
     /// Rows in which a rule between columns could be checked, and those in which one did not hold.
     pub ruled: (u64, u64),
+    /// Texts of the first rows.
+    pub near: Near,
 }
 
 /// Room that a thread uses again and again.
@@ -92,6 +99,8 @@ pub struct Scratch {
     room: Room,
     lanes: Lanes,
     key: Lanes,
+    unlabelled: Lanes,
+    tags: Vec<u64>,
     dense: (Vec<f64>, Vec<u64>),
     hashes: Vec<u128>,
     missing: Vec<u32>,
@@ -120,6 +129,7 @@ impl State {
             missing: (0, 0),
             groups: setup.groups.iter().map(|_| Groups::new(setup.table.columns.len())).collect(),
             ruled: (0, 0),
+            near: Near::new(setup.table.columns.iter().map(|it| it.plan.kind)),
         }
     }
 
@@ -134,14 +144,20 @@ impl State {
         left.dedup();
         self.quarantine.left += left.len() as u64;
         part.rejects.iter().for_each(|reject| self.quarantine.add(reject.clone()));
-        let Scratch { room, lanes, key, dense, hashes, missing, levels } = scratch;
+        let Scratch { room, lanes, key, unlabelled, tags, dense, hashes, missing, levels } = scratch;
         lanes.begin(rows);
         key.begin(rows);
+        if setup.label.is_some() {
+            unlabelled.begin(rows);
+        }
+        tags.clear();
+        tags.resize(rows, 0);
         missing.clear();
         missing.resize(rows, 0);
         let (mut wrong, mut kept) = (vec![false; rows], HashMap::new());
         let number = |row: usize| part.rows.number(row);
-        let labels = self.begin_groups(part, setup, room, levels, path)?;
+        let near = self.near.wanted(rows, &number);
+        let labels = self.begin_groups(part, setup, room, levels, tags)?;
         for (at, array) in part.batch.columns().iter().enumerate() {
             let fail = |error| bad(path, &error, &setup.table.columns[at].plan.name);
             let column = values::read(array, room).map_err(fail)?;
@@ -159,6 +175,12 @@ impl State {
             lanes.take(room);
             if setup.key.contains(&at) {
                 key.take(room);
+            }
+            if setup.label.is_some_and(|label| label != at) {
+                unlabelled.take(room);
+            }
+            if let Some(texts) = texts {
+                self.near.add(at, texts, &room.missing, near);
             }
             for (count, is) in missing.iter_mut().zip(&room.missing) {
                 *count += u32::from(*is);
@@ -185,6 +207,7 @@ impl State {
                 groups.add_labels(&labels, levels);
             }
         }
+        self.near.end(near);
         let before = self.quarantine_rules(&kept, setup, &mut wrong, &number);
         self.ruled.0 += before.0;
         self.ruled.1 += before.1;
@@ -193,12 +216,21 @@ impl State {
         self.missing.1 += missing.iter().map(|count| u64::from(*count).pow(2)).sum::<u64>();
         let io = |error| Error::io(path, &error);
         hashes.clear();
-        hashes.extend(lanes.hashes());
+        if setup.groups.is_empty() {
+            hashes.extend(lanes.hashes());
+        } else {
+            hashes.extend(lanes.hashes().zip(&*tags).map(|(hash, tag)| tagged(hash, *tag)));
+        }
         setup.rows.lock().unwrap_or_else(PoisonError::into_inner).add(hashes).map_err(io)?;
         if !setup.key.is_empty() {
             hashes.clear();
             hashes.extend(key.hashes());
             setup.keys.lock().unwrap_or_else(PoisonError::into_inner).add(hashes).map_err(io)?;
+        }
+        if setup.label.is_some() {
+            hashes.clear();
+            hashes.extend(unlabelled.hashes());
+            setup.unlabelled.lock().unwrap_or_else(PoisonError::into_inner).add(hashes).map_err(io)?;
         }
         Ok(())
     }
@@ -210,16 +242,18 @@ impl State {
         setup: &Setup<'_>,
         room: &mut Room,
         levels: &mut Vec<Vec<usize>>,
-        path: &Path,
+        tags: &mut [u64],
     ) -> Result<Option<Vec<u64>>> {
-        let mut labels = None;
+        let (mut labels, path) = (None, setup.table.source.path.as_path());
         levels.resize(setup.groups.len(), Vec::new());
-        for (groups, (at, levels)) in self.groups.iter_mut().zip(setup.groups.iter().zip(levels.iter_mut())) {
+        let columns = setup.groups.iter().zip(levels.iter_mut()).enumerate();
+        for (groups, (place, (at, levels))) in self.groups.iter_mut().zip(columns) {
             let fail = |error| bad(path, &error, &setup.table.columns[*at].plan.name);
             if let values::Column::Texts(texts) = values::read(part.batch.column(*at), room).map_err(fail)? {
                 values::hash_texts(&texts, room);
             }
             groups.begin(&room.low, levels);
+            setup.names[place].put(place, &room.low, tags);
             if setup.label == Some(*at) {
                 labels = Some(room.low.clone());
             }
@@ -254,6 +288,7 @@ impl State {
         self.ruled.0 += later.ruled.0;
         self.ruled.1 += later.ruled.1;
         self.groups.iter_mut().zip(&later.groups).for_each(|(a, b)| a.merge(b));
+        self.near.merge(&later.near);
         self.columns.iter_mut().zip(later.columns).for_each(|(a, b)| a.merge(b));
     }
 }

@@ -49,17 +49,18 @@ pub fn column(column: &table::Column, state: &ColumnState, rows: u64, declared: 
         top: Vec::new(),
         top_error: 0,
     };
+    let present = rows - state.missing();
     match &state.values {
         Values::Numbers(values) => {
             let whole = values.whole();
-            told.distinct = different(&values.frequent, values.many.is_some(), &whole.distinct);
+            told.distinct = different(&values.frequent, values.many.is_some(), &whole.distinct, present);
             told.top = top(&values.frequent, |number| scalar(*number, plan.kind));
             told.top_error = values.frequent.error();
             told.numbers = numbers(&whole, state, plan.kind);
         }
         Values::Texts(values) => {
             let whole = values.whole();
-            told.distinct = different(&values.frequent, values.many.is_some(), &whole.distinct);
+            told.distinct = different(&values.frequent, values.many.is_some(), &whole.distinct, present);
             let truth = plan.kind == Kind::Bool;
             told.top = top(&values.frequent, |sample| match &*sample.text {
                 text if truth => Scalar::Truth(text == "true"),
@@ -85,13 +86,15 @@ fn exactly(count: u64) -> Distinct {
     Distinct { count, exact: true, interval: Interval { lower: count as f64, upper: count as f64 } }
 }
 
-fn different<T>(frequent: &Frequent<T>, many: bool, sketch: &DistinctSketch) -> Distinct {
+/// No more values are different than there are.
+fn different<T>(frequent: &Frequent<T>, many: bool, sketch: &DistinctSketch, present: u64) -> Distinct {
     if !many {
         return exactly(frequent.entries().len() as u64);
     }
-    let estimate = sketch.estimate();
-    let interval = sketch.interval(CONFIDENCE).unwrap_or(Interval { lower: 0.0, upper: f64::MAX });
-    Distinct { count: estimate.round() as u64, exact: false, interval }
+    let most = present as f64;
+    let interval = sketch.interval(CONFIDENCE).unwrap_or(Interval { lower: 0.0, upper: most });
+    let interval = Interval { lower: interval.lower.min(most), upper: interval.upper.min(most) };
+    Distinct { count: sketch.estimate().min(most).round() as u64, exact: false, interval }
 }
 
 fn top<T>(frequent: &Frequent<T>, value: impl Fn(&T) -> Scalar) -> Vec<Top> {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{brief, described, grouped, percent, sized, valued};
+use super::frame::{begin, end, escaped, fact, short};
+use super::{brief, described, grouped, percent, plot, sized, together, valued};
 use crate::profile::report::{Column, Dimension, Histogram, Report, Top, Verdict};
 
 /// Columns that are shown in full.
@@ -10,47 +11,10 @@ const COLUMNS: usize = 1_000;
 /// Findings and rejects that are shown.
 const LINES: usize = 200;
 
-const STYLE: &str = "
-:root{color-scheme:light dark;--back:#fff;--text:#1c1e21;--dim:#64686f;--line:#d9dce1;--card:#f6f7f9;--bar:#3b6fb6;
---good:#1a7f43;--bad:#b3261e;--warn:#8a5a00}
-@media(prefers-color-scheme:dark){:root{--back:#15171a;--text:#e6e8eb;--dim:#9aa0a8;--line:#33373d;--card:#1d2024;--bar:#7aa7e6;
---good:#5cc489;--bad:#f2857d;--warn:#e0b25c}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:72rem;padding:1.5rem;background:var(--back);color:var(--text);
-font:15px/1.5 system-ui,-apple-system,Segoe UI,sans-serif}
-h1{font-size:1.5rem;margin:0;overflow-wrap:anywhere}h2{font-size:1.15rem;margin:2rem 0 .6rem}h3{font-size:1rem;margin:0;overflow-wrap:anywhere}
-p{margin:.3rem 0}.dim{color:var(--dim)}.pass{color:var(--good)}.fail{color:var(--bad)}.inconclusive{color:var(--warn)}
-.facts{display:flex;flex-wrap:wrap;gap:.8rem;margin:1rem 0}
-.fact{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.5rem .9rem}
-.fact b{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}
-.wide{overflow-x:auto}
-table{border-collapse:collapse;width:100%;min-width:40rem}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);
-vertical-align:top;overflow-wrap:break-word}td.v{white-space:nowrap}th{color:var(--dim);font-weight:600;white-space:nowrap}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.columns{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:.9rem}
-.column{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.8rem;min-width:0}
-.column dl{display:grid;grid-template-columns:auto 1fr;gap:.1rem .8rem;margin:.4rem 0;font-size:.9rem}
-dt{color:var(--dim)}dd{margin:0;text-align:right;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
-svg{display:block;width:100%;height:auto}svg rect{fill:var(--bar)}svg text{fill:var(--dim);font:10px system-ui,sans-serif}
-.top{font-size:.9rem;display:grid;grid-template-columns:1fr auto;gap:.1rem .6rem;margin-top:.4rem}
-.top span{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-.top i{grid-column:1/3;height:3px;background:var(--bar);border-radius:2px;margin-bottom:.2rem}
-.wide td:last-child{min-width:18rem}details table{min-width:0}.wide details td:last-child{min-width:0}summary{cursor:pointer;color:var(--dim)}
-footer{margin-top:2.5rem;color:var(--dim);font-size:.85rem}
-";
-
 /// The page of a profile.
 pub fn page(report: &Report) -> String {
-    let mut out = String::with_capacity(1 << 16);
+    let mut out = begin(&report.file.name, "");
     let name = escaped(&report.file.name);
-    let policy = "default-src 'none'; style-src 'unsafe-inline'";
-    let _ = write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>{name}</title><style>{STYLE}</style></head><body>\n"
-    );
     head(report, &name, &mut out);
     quality(&report.quality, &mut out);
     findings(report, &mut out);
@@ -63,42 +27,10 @@ pub fn page(report: &Report) -> String {
     if report.columns.len() > COLUMNS {
         let _ = writeln!(out, "<p class=\"dim\">and {} more columns</p>", report.columns.len() - COLUMNS);
     }
-    let _ = writeln!(
-        out,
-        "<footer>Counts are exact but where ≈ stands: numbers of different values beyond those that are counted one by one, \
-         within 1.6 % at 95 %. Quantiles and histograms are within the rank error that a column tells.</footer></body></html>"
-    );
+    let note = "Counts are exact but where ≈ stands: numbers of different values beyond those that are counted one by one, \
+                within 1.6 % at 95 %. Quantiles and histograms are within the rank error that a column tells.";
+    end(note, &mut out);
     out
-}
-
-/// Text as HTML; control characters and those that turn the direction of text are shown as a point.
-fn escaped(text: &str) -> String {
-    let mut made = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => made.push_str("&amp;"),
-            '<' => made.push_str("&lt;"),
-            '>' => made.push_str("&gt;"),
-            '"' => made.push_str("&quot;"),
-            '\'' => made.push_str("&#39;"),
-            letter if letter.is_control() || super::terminal::is_turning(letter) => made.push('·'),
-            letter => made.push(letter),
-        }
-    }
-    made
-}
-
-/// The beginning of a text as HTML.
-fn short(text: &str) -> String {
-    let mut made = escaped(&text.chars().take(120).collect::<String>());
-    if text.chars().nth(120).is_some() {
-        made.push('…');
-    }
-    made
-}
-
-fn fact(label: &str, value: &str, out: &mut String) {
-    let _ = write!(out, "<div class=\"fact\"><b>{value}</b><span class=\"dim\">{label}</span></div>");
 }
 
 fn head(report: &Report, name: &str, out: &mut String) {
@@ -177,9 +109,8 @@ fn findings(report: &Report, out: &mut String) {
         return;
     }
     out.push_str("<h2>Worth a look</h2><div class=\"wide\"><table>\n");
-    for finding in report.findings.iter().take(LINES) {
-        let column = finding.column.as_deref().map(short).unwrap_or_default();
-        let _ = writeln!(out, "<tr><td>{column}<td>{}", short(&finding.what));
+    for (columns, what) in together(&report.findings).iter().take(LINES) {
+        let _ = writeln!(out, "<tr><td>{}<td>{}", short(columns), short(what));
     }
     out.push_str("</table></div>\n");
 }
@@ -275,56 +206,16 @@ fn pair(label: &str, value: &str, out: &mut String) {
 }
 
 fn most(top: &[Top], present: u64, out: &mut String) {
-    out.push_str("<div class=\"top\">");
-    for top in top.iter().take(8) {
-        let share = top.count as f64 / present.max(1) as f64;
-        let _ = write!(
-            out,
-            "<span title=\"{0}\">{0}</span><span class=\"dim\">{1}</span><i style=\"width:{2:.1}%\"></i>",
-            short(&top.value.text()),
-            percent(share),
-            share * 100.0
-        );
-    }
-    out.push_str("</div>");
+    let values: Vec<(String, f64)> =
+        top.iter().take(8).map(|top| (top.value.text(), top.count as f64 / present.max(1) as f64)).collect();
+    plot::shares(values.iter().map(|(value, share)| (value.as_str(), *share)), out);
 }
 
-/// A histogram of 240 by 70 points.
+/// A histogram with what lies outside of it.
 fn drawing(histogram: &Histogram, low: &str, high: &str, out: &mut String) {
-    let most = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
-    let width = 240.0 / histogram.counts.len().max(1) as f64;
-    out.push_str("<svg viewBox=\"0 0 240 72\" role=\"img\" aria-label=\"histogram\">");
-    for (at, count) in histogram.counts.iter().enumerate() {
-        let height = *count as f64 / most as f64 * 56.0;
-        let shown = if *count > 0 { height.max(0.8) } else { 0.0 };
-        let _ = write!(
-            out,
-            "<rect x=\"{:.2}\" y=\"{:.2}\" width=\"{:.2}\" height=\"{shown:.2}\"><title>{}</title></rect>",
-            at as f64 * width + 0.4,
-            58.0 - shown,
-            (width - 0.8).max(0.4),
-            grouped(*count)
-        );
-    }
     let cut = |count: u64, text: &str| match count {
-        0 => escaped(text),
-        count => escaped(&format!("{text} ({} outside)", grouped(count))),
+        0 => text.to_owned(),
+        count => format!("{text} ({} outside)", grouped(count)),
     };
-    let _ = write!(
-        out,
-        "<text x=\"0\" y=\"70\">{}</text><text x=\"240\" y=\"70\" text-anchor=\"end\">{}</text></svg>",
-        cut(histogram.below, low),
-        cut(histogram.above, high)
-    );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_file_says_is_no_markup() {
-        assert_eq!(escaped("<b a='1'>&\"\n"), "&lt;b a=&#39;1&#39;&gt;&amp;&quot;·");
-        assert_eq!(short(&"x".repeat(200)).chars().count(), 121);
-    }
+    plot::histogram(&histogram.counts, &cut(histogram.below, low), &cut(histogram.above, high), out);
 }

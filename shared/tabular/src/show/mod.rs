@@ -1,13 +1,15 @@
 //! A profile for people: a table for the terminal, and a page for the browser.
 
+pub mod frame;
 mod html;
+pub mod plot;
 mod terminal;
 
 pub use html::page;
 pub use terminal::{Look, table};
 
 use crate::declared::Scalar;
-use crate::profile::report::File;
+use crate::profile::report::{File, Finding};
 use crate::source::Compression;
 
 /// Format, compression, encoding and dialect of a file in words.
@@ -31,8 +33,24 @@ fn described(file: &File) -> String {
     kind
 }
 
-/// A count with a thin separator between thousands.
-fn grouped(count: u64) -> String {
+/// Findings with their columns, those that say the same of several columns as one; in order of the first.
+fn together(findings: &[Finding]) -> Vec<(String, &str)> {
+    let mut made: Vec<(String, &str, &str)> = Vec::new();
+    for finding in findings {
+        let column = finding.column.as_deref().unwrap_or_default();
+        match made.iter_mut().find(|(_, kind, what)| *kind == finding.kind && *what == finding.what) {
+            Some((columns, ..)) => {
+                columns.push_str(", ");
+                columns.push_str(column);
+            }
+            None => made.push((column.to_owned(), finding.kind, &finding.what)),
+        }
+    }
+    made.into_iter().map(|(columns, _, what)| (columns, what)).collect()
+}
+
+/// A count with a separator between thousands.
+pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut made = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -45,7 +63,7 @@ fn grouped(count: u64) -> String {
 }
 
 /// A number with as many digits as help.
-fn brief(number: f64) -> String {
+pub fn brief(number: f64) -> String {
     let size = number.abs();
     if number == 0.0 || !number.is_finite() {
         return number.to_string();
@@ -62,7 +80,7 @@ fn brief(number: f64) -> String {
 }
 
 /// A share in percent.
-fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     match share * 100.0 {
         0.0 => "0 %".into(),
         it if it < 0.01 => "<0.01 %".into(),
@@ -72,7 +90,7 @@ fn percent(share: f64) -> String {
 }
 
 /// Bytes with a unit.
-fn sized(bytes: u64) -> String {
+pub fn sized(bytes: u64) -> String {
     let mut size = bytes as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if size < 1024.0 {
@@ -95,6 +113,18 @@ fn valued(value: &Scalar) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_of_several_columns_is_said_once() {
+        let finding = |column: &str, what: &str| Finding {
+            kind: "constant",
+            column: Some(column.to_owned()),
+            what: what.to_owned(),
+        };
+        let told = [finding("a", "always 1"), finding("b", "always 2"), finding("c", "always 1")];
+        let expected = [("a, c".to_owned(), "always 1"), ("b".to_owned(), "always 2")];
+        assert_eq!(together(&told), expected);
+    }
 
     #[test]
     fn figures_are_short() {

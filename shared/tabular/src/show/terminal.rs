@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{brief, described, grouped, percent, sized, valued};
+use super::{brief, described, grouped, percent, sized, together, valued};
 use crate::profile::report::{Column, Report, Verdict};
 
 /// How the terminal is.
@@ -254,13 +254,13 @@ fn findings(report: &Report, look: Look, out: &mut String) {
         return;
     }
     let _ = writeln!(out, "\n{}", look.painted("worth a look", BOLD));
-    for finding in report.findings.iter().take(FINDINGS) {
-        let column =
-            finding.column.as_ref().map_or(String::new(), |column| format!("{}: ", clean(column, 40)));
-        let _ = writeln!(out, "  {column}{}", clean(&finding.what, 160));
+    let findings = together(&report.findings);
+    for (columns, what) in findings.iter().take(FINDINGS) {
+        let columns = if columns.is_empty() { String::new() } else { format!("{}: ", clean(columns, 80)) };
+        let _ = writeln!(out, "  {columns}{}", clean(what, 160));
     }
-    if report.findings.len() > FINDINGS {
-        let _ = writeln!(out, "  … and {} more", report.findings.len() - FINDINGS);
+    if findings.len() > FINDINGS {
+        let _ = writeln!(out, "  … and {} more (--json has all)", findings.len() - FINDINGS);
     }
 }
 

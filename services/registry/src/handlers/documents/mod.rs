@@ -139,7 +139,8 @@ impl Draft {
     }
 }
 
-fn name_of(template: Template, subject: &str) -> String {
+/// The name of the document of that kind about `subject`.
+pub fn name_of(template: Template, subject: &str) -> String {
     let id = Digest::of(subject.as_bytes()).to_hex();
     format!("documents/{template}-{}", &id[..16])
 }

@@ -197,7 +197,7 @@ fn published(version: &DatasetVersion, it: &Evidence) -> bool {
             && document.subject == version.name
             && document.missing_parts.is_empty()
     });
-    document || !version.data_card_digest.is_empty()
+    document || (!version.data_card_digest.is_empty() && version.data_card_missing.is_empty())
 }
 
 fn phase_of(phase: domain::Phase) -> Phase {

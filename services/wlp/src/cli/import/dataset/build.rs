@@ -5,7 +5,7 @@ use contracts::pipeline::v1::cleaning_rule::Action;
 use contracts::pipeline::v1::dataset_build_service_client::DatasetBuildServiceClient;
 use contracts::pipeline::v1::upload_service_client::UploadServiceClient;
 use contracts::pipeline::v1::{
-    Augmentation, BuildDatasetVersionRequest, BuildPlan, CleaningRule, DataFormat, DataInput, Splits,
+    Augmentation, BuildDatasetVersionRequest, BuildPlan, CleaningRule, DataInput, Splits,
     UploadDataRequest,
 };
 use contracts::registry::v1::DatasetVersion;
@@ -33,17 +33,9 @@ impl Dataset {
                 })
                 .collect();
             UploadServiceClient::new(peer.clone()).upload_data(futures::stream::iter(messages)).await?;
-            let format = match file.extension().and_then(std::ffi::OsStr::to_str) {
-                Some("csv") => DataFormat::Csv,
-                Some("jsonl" | "ndjson") => DataFormat::Jsonl,
-                Some("parquet") => DataFormat::Parquet,
-                _ => anyhow::bail!("{}: required .csv, .jsonl or .parquet", file.display()),
-            };
-            inputs.push(DataInput {
-                data_source: format!("dataSources/{}", self.source),
-                digest,
-                format: format.into(),
-            });
+            // Which format it has shows in its content, however it is called.
+            let data_source = format!("dataSources/{}", self.source);
+            inputs.push(DataInput { data_source, digest, ..DataInput::default() });
         }
         let request = BuildDatasetVersionRequest {
             parent: format!("datasets/{}", self.dataset),

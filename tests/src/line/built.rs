@@ -1,4 +1,4 @@
-//! Data through the data-pipeline itself: bytes in, a dataset version out.
+//! Dataset versions that the data-pipeline builds from rows.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use crate::facts::within;
 use crate::made::digest;
 use crate::refusal::Answered;
 
-/// Real time that a build or an evaluation may take.
+/// Real time that an operation may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Bytes of a piece of an upload.
 const PIECE: usize = 1 << 20;
 
 impl Line {
-    /// What an operation of `service` answers, once it ended.
+    /// What an operation that `who` began comes to.
     ///
     /// # Panics
-    /// If it ends with an error.
+    /// If it fails, or does not end.
     pub async fn outcome<M: prost::Message + Default>(
         &self,
         service: &str,
@@ -40,7 +40,10 @@ impl Line {
         }
     }
 
-    /// Version 1.0.0 of the dataset, built of a CSV file.
+    /// Version 1.0.0 of the dataset, built from the line's source.
+    ///
+    /// # Panics
+    /// If it cannot be built.
     pub async fn build(&self, csv: &[u8], plan: BuildPlan) -> DatasetVersion {
         let digest = digest(csv);
         let messages: Vec<_> = csv
@@ -57,7 +60,12 @@ impl Line {
         let request = BuildDatasetVersionRequest {
             parent: self.dataset(),
             version: "1.0.0".into(),
-            inputs: vec![DataInput { data_source: self.source(), digest, format: DataFormat::Csv.into() }],
+            inputs: vec![DataInput {
+                data_source: self.source(),
+                digest,
+                format: DataFormat::Csv.into(),
+                ..Default::default()
+            }],
             plan: Some(plan),
             request_id: String::new(),
         };
