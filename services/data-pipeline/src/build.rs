@@ -3,18 +3,21 @@
 use bytes::{Buf, Bytes};
 use contracts::pipeline::v1::{BuildDatasetVersionRequest, ReplayDatasetVersionRequest, ReplayResult};
 use contracts::registry::v1::{
-    CreateDatasetVersionRequest, DatasetVersion, GetDataSourceRequest, GetDatasetRequest,
-    GetDatasetVersionRequest, GetUploadRequest, UploadArtifactRequest,
+    CreateDatasetVersionRequest, DatasetVersion, GetDatasetVersionRequest, GetUploadRequest,
+    UploadArtifactRequest,
 };
+use prost::Message as _;
 use storage::Digest;
 use tonic::Code;
 
 use crate::steps::{self, Built, Progress};
 use crate::store::Build;
-use crate::{Error, Pipeline, blocking, card, convert, quality};
+use crate::{Error, Pipeline, blocking, card, convert, number, quality, sketches};
 
 /// Bytes of one piece of an upload.
 const PIECE: usize = 256 << 10;
+/// Times that a build whose number was taken meanwhile asks for another one.
+const RACES: u32 = 5;
 /// Media type of a preprocessing.
 const PREPROCESSING: &str = "application/vnd.wlp.preprocessing+json";
 
@@ -29,7 +32,6 @@ pub async fn build(
     operation: &str,
     progress: &dyn Progress,
 ) -> Result<DatasetVersion, Error> {
-    let name = format!("{}/versions/{}", request.parent, request.version);
     let built = steps::run(pipeline, request, true, progress).await?;
     progress.at("quality", 0.85).await?;
     let plan = request.plan.clone().unwrap_or_default();
@@ -39,27 +41,48 @@ pub async fn build(
         Ok((built, measured))
     })
     .await?;
-    let (asked, who, of) = (request.clone(), principal.to_owned(), name.clone());
-    let (built, mut version) = blocking::run("profiles", move || {
-        let version = convert::version(&of, &asked, &built, measured, &who)?;
-        Ok((built, version))
+    let (asked, who) = (request.clone(), principal.to_owned());
+    let (built, mut version, sketches) = blocking::run("profiles", move || {
+        let references = convert::references(&built)?;
+        let sketches = sketches::of(&built, &references)?.encode_to_vec();
+        let version = convert::version(&asked, &built, measured, &references, &who);
+        Ok((built, version, sketches))
     })
     .await?;
+    version.sketch_digest = pipeline.blobs().put(sketches.into()).await?.to_string();
     progress.at("registration", 0.95).await?;
-    let made = card(pipeline, request, &built, &version).await?;
-    version.data_card_digest = pipeline.blobs().put(made.markdown.into()).await?.to_string();
     publish(pipeline, &version.transform_digest, built.files.transform.clone()).await?;
-    let registered = register(pipeline, request, &version, operation).await?;
+    let mut tries = 0;
+    let (made, registered) = loop {
+        let existing = number::settle(pipeline, request, &mut version).await?;
+        let made = card(pipeline, request, &built, &version).await?;
+        version.data_card_digest = pipeline.blobs().put(made.markdown.clone().into()).await?.to_string();
+        version.data_card_missing.clone_from(&made.missing);
+        let registered = match existing {
+            Some(existing) => Ok(existing),
+            None => register(pipeline, request, &version, operation).await,
+        };
+        match registered {
+            Err(error) if request.version.is_empty() && tries < RACES && number::taken(&error) => tries += 1,
+            other => break (made, other?),
+        }
+    };
+    let number = contracts::name::last(&registered.name).to_owned();
     let record = Build {
-        request: Some(request.clone()),
+        request: Some(BuildDatasetVersionRequest {
+            version: number,
+            inputs: built.inputs.clone(),
+            ..request.clone()
+        }),
         principal: principal.to_owned(),
         clean_digest: Digest::of(&built.files.clean).to_string(),
         card_digest: registered.data_card_digest.clone(),
         missing_sections: made.missing,
+        page_digest: pipeline.blobs().put(made.html.into()).await?.to_string(),
         quarantine_digest: Digest::of(&built.raw.quarantine).to_string(),
         version: Some(registered.clone()),
     };
-    pipeline.keep_build(&name, &record).await?;
+    pipeline.keep_build(&registered.name, &record).await?;
     Ok(registered)
 }
 
@@ -70,17 +93,18 @@ async fn card(
     built: &Built,
     version: &DatasetVersion,
 ) -> Result<card::Made, Error> {
-    let deps = pipeline.deps();
-    let asked = GetDatasetRequest { name: request.parent.clone() };
-    let dataset = deps.datasets.clone().get_dataset(asked).await.map_err(Error::Registry)?.into_inner();
-    let mut sources = Vec::new();
-    for name in &version.data_sources {
-        let asked = GetDataSourceRequest { name: name.clone() };
-        sources
-            .push(deps.sources.clone().get_data_source(asked).await.map_err(Error::Registry)?.into_inner());
-    }
-    let (raw, audit) = (&built.raw, built.audit.as_slice());
-    Ok(card::make(&card::Facts { dataset: &dataset, sources: &sources, version, raw, audit }))
+    let (dataset, sources) = pipeline.described(&request.parent, &version.data_sources).await?;
+    let targets = pipeline.targets().await?;
+    let raw = card::Raw {
+        rows: built.raw.rows,
+        left: built.raw.left,
+        missing: &built.raw.missing,
+        invalid_rows: built.raw.invalid_rows,
+        violations: &built.raw.violations,
+        duplicates: built.raw.duplicates,
+    };
+    let (audit, targets) = (built.audit.as_slice(), targets.as_slice());
+    Ok(card::make(&card::Facts { dataset: &dataset, sources: &sources, version, raw, audit, targets }))
 }
 
 /// Puts the version's preprocessing where gateways and evaluators fetch artifacts.
@@ -122,7 +146,7 @@ async fn register(
     let mut datasets = pipeline.deps().datasets.clone();
     let asked = CreateDatasetVersionRequest {
         parent: request.parent.clone(),
-        version: request.version.clone(),
+        version: contracts::name::last(&version.name).to_owned(),
         dataset_version: Some(version.clone()),
         request_id: operation.trim_start_matches("operations/").to_owned(),
     };

@@ -12,44 +12,39 @@ use crate::quality::Measured;
 use crate::steps::Built;
 use crate::table::Split;
 
-/// The version to register.
-///
-/// # Errors
-/// Of the profiles.
+/// The version to register, without its name. `references` are the profiles of its columns.
 pub fn version(
-    name: &str,
     request: &BuildDatasetVersionRequest,
     built: &Built,
     measured: Measured,
+    references: &[ColumnProfile],
     principal: &str,
-) -> Result<DatasetVersion, Error> {
+) -> DatasetVersion {
     let plan = request.plan.clone().unwrap_or_default();
     let mut data_sources: Vec<String> =
         request.inputs.iter().map(|input| input.data_source.clone()).collect();
     data_sources.sort();
     data_sources.dedup();
-    Ok(DatasetVersion {
-        name: name.to_owned(),
-        tag: format!("ds-v{}", request.version),
+    DatasetVersion {
         state: State::Draft.into(),
         data_sources,
         steps: built.steps.clone(),
         columns: columns(built, &plan),
         splits: built.files.splits.iter().map(|(split, _)| split.clone()).collect(),
         quality: measured.quality,
-        profiles: profiles(built)?,
+        profiles: references.iter().map(profile).collect(),
         group_shares: measured.groups,
         manifest_digest: features::digest::sha256(&built.files.manifest),
         transform_digest: built.serving.digest(),
         schema_digest: built.schema.digest(),
         label_column: plan.label_column,
-        rows_in: built.raw.rows,
+        rows_in: built.raw.rows + built.raw.left,
         rows: built.rows.rows() as u64,
         built_by: principal.to_owned(),
         contributors: vec![principal.to_owned()],
         leaked_rows: Some(built.leaked),
         ..DatasetVersion::default()
-    })
+    }
 }
 
 fn columns(built: &Built, plan: &BuildPlan) -> Vec<DatasetColumn> {
@@ -67,11 +62,14 @@ fn columns(built: &Built, plan: &BuildPlan) -> Vec<DatasetColumn> {
 }
 
 /// Profiles of the training split, the reference that drift is measured against; augmented rows are left out.
-fn profiles(built: &Built) -> Result<Vec<WireProfile>, Error> {
+///
+/// # Errors
+/// Of the profiles.
+pub fn references(built: &Built) -> Result<Vec<ColumnProfile>, Error> {
     let training = built.rows.original()?.part(Split::Train)?;
     let one = |column: &features::Column| {
         let values = training.column(&column.name)?;
-        Ok(profile(&ColumnProfile::reference(&column.name, values, column.is_categorical())?))
+        Ok(ColumnProfile::reference(&column.name, values, column.is_categorical())?)
     };
     built.schema.columns.iter().map(one).collect()
 }

@@ -9,6 +9,7 @@ pub mod approval;
 pub mod calendar;
 pub mod checklist;
 pub mod dataset;
+pub mod dataset_number;
 pub mod deployment;
 pub mod documents;
 pub mod drift;

@@ -1,10 +1,11 @@
-//! Version numbers (§6.4, §5.3.7): format, the one next number, and what kind of change asks for which.
+//! Version numbers: format, and of models (§6.4) the one next number and what kind of change asks for which. Those of
+//! datasets are in [`crate::dataset_number`].
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::rejection::{Finding, Findings, Rejection};
+use crate::rejection::{Finding, Rejection};
 
 /// `major.minor.patch`, each without leading zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -250,19 +251,4 @@ pub fn successor(existing: &[Version], base: Version, bump: Bump) -> Option<Vers
         })
         .max()?
         .after(bump)
-}
-
-/// Decides the number of a new dataset version: a direct successor, or `first` when there is none (§5.3.7).
-///
-/// # Errors
-/// `VERSION_NOT_SUCCESSOR` with the numbers that would have been right.
-pub fn next_dataset_version(existing: &[Version], asked: Version, first: Version) -> Result<(), Rejection> {
-    let allowed: Vec<Version> = match existing.iter().max() {
-        None => vec![first],
-        Some(latest) => Bump::ALL.into_iter().filter_map(|bump| latest.after(bump)).collect(),
-    };
-    let mut found = Findings::new();
-    let wanted = allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
-    found.require(allowed.contains(&asked), "§5.3", "dataset version number", wanted, asked.to_string());
-    found.into_result("VERSION_NOT_SUCCESSOR", format!("dataset version {asked}"))
 }

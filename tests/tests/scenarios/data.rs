@@ -235,22 +235,43 @@ async fn rows_in_more_than_one_split_or_never_looked_for_are_refused() {
 }
 
 #[tokio::test]
-async fn dataset_numbers_have_no_gaps() {
+async fn the_number_of_a_dataset_version_says_what_differs() {
     let mesh = Alone::start().await;
     let line = mesh.line("numbers");
     line.plan().await;
     line.usable_source().await;
     let mut datasets = line.by("data-pipeline").datasets();
-    for (version, taken) in
-        [("2.0.0", false), ("1.0.0", true), ("1.0.0", false), ("1.2.0", false), ("1.1.0", true)]
-    {
+    let digest = tests::made::digest_of;
+    let first = dataset_version(&line.source());
+    let mut rows = first.clone();
+    rows.splits[0].digest = digest("other rows");
+    let columns = DatasetVersion { schema_digest: digest("other columns"), ..rows.clone() };
+    let note = DatasetVersion { transform_digest: digest("other transforms"), ..rows.clone() };
+    for (version, content, refused) in [
+        ("2.0.0", &first, "VERSION_NOT_SUCCESSOR"),
+        ("1.0.0", &first, ""),
+        ("1.0.0", &first, "DATASET_UNCHANGED"),
+        ("1.0.1", &first, "DATASET_UNCHANGED"),
+        ("1.0.1", &rows, "VERSION_BUMP_TOO_LOW"),
+        ("2.0.0", &rows, "VERSION_BUMP_TOO_HIGH"),
+        ("1.2.0", &rows, "VERSION_NOT_SUCCESSOR"),
+        ("1.1.0", &rows, ""),
+        ("1.2.0", &note, "VERSION_BUMP_TOO_HIGH"),
+        ("1.1.1", &note, ""),
+        ("1.2.0", &columns, "VERSION_BUMP_TOO_LOW"),
+        ("2.0.0", &columns, ""),
+    ] {
         let request = CreateDatasetVersionRequest {
             parent: line.dataset(),
             version: version.into(),
-            dataset_version: Some(dataset_version(&line.source())),
+            dataset_version: Some(content.clone()),
             request_id: String::new(),
         };
         let answer = datasets.create_dataset_version(request).await;
-        assert_eq!(answer.is_ok(), taken, "{version}: {answer:?}");
+        if refused.is_empty() {
+            assert_eq!(answer.told().tag, format!("ds-v{version}"));
+        } else {
+            answer.refused(Code::FailedPrecondition, refused).names(&["§5.3"]);
+        }
     }
 }

@@ -46,8 +46,12 @@ impl Pipeline {
         }
         fields.done()?;
         let request_id = request.request_id.clone();
+        let subject = match request.version.as_str() {
+            "" => request.parent.clone(),
+            number => format!("{}/versions/{number}", request.parent),
+        };
         let job = Job {
-            subject: format!("{}/versions/{}", request.parent, request.version),
+            subject,
             principal: caller.principal.clone(),
             build: Some(BuildDatasetVersionRequest { request_id: String::new(), ..request }),
             ..Job::default()

@@ -1,6 +1,7 @@
 //! The generated service traits, implemented for [`Pipeline`]: one file for each service.
 
 mod builds;
+mod differences;
 mod reads;
 mod uploads;
 

@@ -293,6 +293,7 @@ impl DatasetService for Registry {
         list_datasets(ListDatasetsRequest) -> ListDatasetsResponse;
         create_dataset_version(CreateDatasetVersionRequest) -> DatasetVersion;
         list_dataset_versions(ListDatasetVersionsRequest) -> ListDatasetVersionsResponse;
+        number_dataset_version(NumberDatasetVersionRequest) -> DatasetNumber;
         record_dataset_audit(RecordDatasetAuditRequest) -> DatasetVersion;
         sign_dataset_relevance(SignDatasetRelevanceRequest) -> DatasetVersion;
         release_dataset_version(ReleaseDatasetVersionRequest) -> DatasetVersion;

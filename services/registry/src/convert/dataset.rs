@@ -3,8 +3,11 @@
 use lifecycle::Version;
 use lifecycle::approval::{Approval, NotApplicable};
 use lifecycle::dataset::{State, StepRecord};
+use lifecycle::dataset_number::Content;
 use lifecycle::policy::Quality;
 use lifecycle::quality::{Applicable, Audit, Count, Currency, GroupShare, QualityEvidence, Relevance};
+use prost::Message as _;
+use storage::Digest;
 
 use super::{optional_time, time, word};
 use crate::Error;
@@ -57,6 +60,40 @@ fn one_step(at: usize, step: &wire::StepRecord) -> Result<StepRecord, Error> {
 /// [`Error::Damaged`].
 pub fn number(name: &str) -> Result<Version, Error> {
     contracts::name::last(name).parse().map_err(|_| Error::Damaged(format!("version of {name}")))
+}
+
+/// What a version holds, as far as its number depends on it. Steps and fitted transforms are metadata: they are in the
+/// manifest. Who built it and when, its card and its findings are not what it holds.
+pub fn content(version: &DatasetVersion) -> Content {
+    let mut splits: Vec<String> =
+        version.splits.iter().map(|one| format!("{} {} {}", one.split, one.rows, one.digest)).collect();
+    splits.sort_unstable();
+    let mut data_sources = version.data_sources.clone();
+    data_sources.sort_unstable();
+    let quality = version.quality.iter().map(|one| QualityMeasurement {
+        dimension: one.dimension.clone(),
+        bad: one.bad,
+        all: one.all,
+        newest_event_time: one.newest_event_time,
+        not_applicable_reason: one.not_applicable_reason.clone(),
+        ..QualityMeasurement::default()
+    });
+    let rest = DatasetVersion {
+        data_sources,
+        columns: version.columns.clone(),
+        quality: quality.collect(),
+        group_shares: version.group_shares.clone(),
+        manifest_digest: version.manifest_digest.clone(),
+        transform_digest: version.transform_digest.clone(),
+        label_column: version.label_column.clone(),
+        leaked_rows: version.leaked_rows,
+        ..DatasetVersion::default()
+    };
+    Content {
+        schema: version.schema_digest.clone(),
+        rows: splits.join("\n"),
+        metadata: Digest::of(&rest.encode_to_vec()).to_string(),
+    }
 }
 
 /// What was measured of a version, for the judgement of its eight dimensions. `sources` are those it was built from.

@@ -3,15 +3,17 @@
 use async_trait::async_trait;
 use contracts::registry::v1::{dataset_service_server::DatasetService, *};
 use lifecycle::dataset::{missing_steps, release};
+use lifecycle::documents::{Document as Template, card_complete};
 use lifecycle::quality::judge;
 use lifecycle::separation::Action;
 use lifecycle::source::missing_for_use;
-use lifecycle::version::next_dataset_version;
 use lifecycle::{Finding, Findings, Rejection};
 use tonic::{Request, Response, Status};
 
+use super::dataset_numbers;
+use super::documents::name_of;
 use crate::convert::{self, data_source::source, dataset};
-use crate::store::{Read, Resource, Stored};
+use crate::store::{Resource, Stored};
 use crate::work::{Verb, Work};
 use crate::{Error, Registry, parse::Fields};
 
@@ -60,6 +62,13 @@ impl DatasetService for Registry {
         let (dataset_versions, next_page_token) =
             self.page_below((&parent, Dataset::FORM), page_size, &page_token).await?;
         Ok(Response::new(ListDatasetVersionsResponse { dataset_versions, next_page_token }))
+    }
+
+    async fn number_dataset_version(
+        &self,
+        request: Request<NumberDatasetVersionRequest>,
+    ) -> Result<Response<DatasetNumber>, Status> {
+        Ok(Response::new(self.number_version(request.into_inner()).await?))
     }
 
     async fn record_dataset_audit(
@@ -127,12 +136,11 @@ impl Verb for CreateDatasetVersionRequest {
         work.authorize(Action::RegisterDatasetVersion, &[])?;
         let policy = work.policy();
         let given = self.dataset_version.unwrap_or_default();
-        let known = work.children::<DatasetVersion>(&parent.name).await?;
-        let numbers: Result<Vec<_>, Error> = known.iter().map(|one| dataset::number(&one.name)).collect();
         let asked = self.version.parse().map_err(|_| Error::field("version", "major.minor.patch"))?;
-        next_dataset_version(&numbers?, asked, policy.quality.first_version.value)?;
         let name = format!("{}/versions/{}", parent.name, self.version);
         usable(work, &given, &name).await?;
+        let (content, first) = (dataset::content(&given), policy.quality.first_version.value);
+        dataset_numbers::check(work, &parent.name, &content, asked, first).await?;
         let mut contributors = given.contributors.clone();
         contributors.extend([given.built_by.clone(), work.principal()]);
         contributors.sort();
@@ -181,7 +189,8 @@ async fn sources_hold(work: &Work, version: &DatasetVersion, name: &str) -> Resu
     Ok(sources)
 }
 
-fn check_version(fields: &mut Fields, version: &DatasetVersion) {
+/// Looks at every field of a version that the data-pipeline hands in.
+pub(super) fn check_version(fields: &mut Fields, version: &DatasetVersion) {
     fields.require(!version.data_sources.is_empty(), "dataset_version.data_sources", "required");
     fields.each("dataset_version.data_sources", &version.data_sources, |fields, at, name| {
         fields.name(at, name, DataSource::FORM);
@@ -217,6 +226,8 @@ fn check_version(fields: &mut Fields, version: &DatasetVersion) {
     fields.digest("dataset_version.schema_digest", &version.schema_digest);
     fields.optional_digest("dataset_version.transform_digest", &version.transform_digest);
     fields.optional_digest("dataset_version.data_card_digest", &version.data_card_digest);
+    fields.texts("dataset_version.data_card_missing", &version.data_card_missing);
+    fields.optional_digest("dataset_version.sketch_digest", &version.sketch_digest);
     fields.text("dataset_version.built_by", &version.built_by);
     fields.texts("dataset_version.contributors", &version.contributors);
 }
@@ -286,6 +297,7 @@ impl Verb for ReleaseDatasetVersionRequest {
         let seen = work.open::<DatasetVersion>(&self.name, &self.etag).await?;
         let policy = work.policy();
         let sources = sources_hold(work, &seen, &self.name).await?; // as they are now: one may have been revoked
+        card_complete(&self.name, &unwritten(work, &seen).await?, &policy.documents)?;
         let contributors = work.contributors(&self.name).await?;
         let evidence = dataset::evidence(&seen, &sources, contributors, &policy.quality);
         let judgement = judge(&evidence, work.now(), &policy.quality);
@@ -302,6 +314,14 @@ impl Verb for ReleaseDatasetVersionRequest {
         next.set_state(dataset::to_state(state));
         work.save(&seen, next, "release").await
     }
+}
+
+/// Sections that the version's card lacks, unless a whole card was made of its records since.
+async fn unwritten(work: &Work, version: &Stored<DatasetVersion>) -> Result<Vec<String>, Error> {
+    let made = name_of(Template::DataCard, &version.name);
+    let made = work.find::<Document>(&made).await?;
+    let whole = made.is_some_and(|card| card.missing_parts.is_empty());
+    Ok(if whole { Vec::new() } else { version.data_card_missing.clone() })
 }
 
 fn draft(version: &Stored<DatasetVersion>) -> Result<(), Rejection> {

@@ -3,6 +3,7 @@
 mod artifacts;
 mod audit;
 mod data_sources;
+mod dataset_numbers;
 mod datasets;
 mod deployments;
 mod documents;

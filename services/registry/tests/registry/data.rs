@@ -76,7 +76,7 @@ async fn third_party_data_needs_two_people_and_its_considerations() {
 #[tokio::test]
 async fn clean_data_becomes_ready_and_dirty_data_unfit() {
     let desk = Desk::with_data().await;
-    let mut dirty = clean_data();
+    let mut dirty = other_rows(clean_data());
     dirty.quality[0].bad = 5_000;
     dirty.quality[3].bad = 60;
     let draft = desk.draft_data("1.1.0", dirty).await.expect("a version");
@@ -165,6 +165,60 @@ async fn a_dataset_version_needs_every_step_its_number_and_other_auditors() {
     let denied =
         desk.datasets("data-engineer").create_dataset_version(denied).await.expect_err("the pipeline only");
     assert_eq!(denied.code(), Code::PermissionDenied);
+}
+
+/// §5.3.7: the number says what differs from the version before it.
+#[tokio::test]
+async fn a_dataset_version_gets_the_one_number_that_its_content_asks_for() {
+    let desk = Desk::start().await;
+    desk.project().await;
+    desk.source().await;
+    desk.dataset().await;
+    let told = async |data: DatasetVersion| {
+        let asked =
+            NumberDatasetVersionRequest { parent: "datasets/rows".into(), dataset_version: Some(data) };
+        let told = desk.datasets("data-pipeline").number_dataset_version(asked).await.expect("a number");
+        let DatasetNumber { version, bump, predecessor, unchanged } = told.into_inner();
+        (version, bump, predecessor.rsplit('/').next().unwrap_or_default().to_owned(), unchanged)
+    };
+    let number = |version: &str, bump: &str, before: &str| {
+        (version.to_owned(), bump.to_owned(), before.to_owned(), false)
+    };
+    assert_eq!(told(clean_data()).await, number("1.0.0", "", ""));
+    desk.draft_data("1.0.0", clean_data()).await.expect("the first");
+
+    let columns = DatasetVersion { schema_digest: digest("columns"), ..other_rows(clean_data()) };
+    let metadata = DatasetVersion { manifest_digest: digest("code"), ..clean_data() };
+    assert_eq!(told(clean_data()).await, ("1.0.0".into(), String::new(), "1.0.0".into(), true));
+    let other_card = DatasetVersion { data_card_digest: digest("other"), ..clean_data() };
+    assert!(told(other_card).await.3, "a card is written about a version, it is not its content");
+    assert_eq!(told(metadata.clone()).await, number("1.0.1", "patch", "1.0.0"));
+    assert_eq!(told(other_rows(clean_data())).await, number("1.1.0", "minor", "1.0.0"));
+    assert_eq!(told(columns.clone()).await, number("2.0.0", "major", "1.0.0"));
+
+    for (data, asked, why, required) in [
+        (clean_data(), "1.0.1", "DATASET_UNCHANGED", "other columns, rows or metadata than 1.0.0"),
+        (metadata.clone(), "1.1.0", "VERSION_BUMP_TOO_HIGH", "1.0.1: a patch change"),
+        (other_rows(clean_data()), "1.0.1", "VERSION_BUMP_TOO_LOW", "1.1.0: a minor change"),
+        (columns.clone(), "1.1.0", "VERSION_BUMP_TOO_LOW", "2.0.0: a major change"),
+        (columns.clone(), "3.0.0", "VERSION_NOT_SUCCESSOR", "2.0.0: a major change"),
+        (columns.clone(), "1.0.0", "VERSION_NOT_SUCCESSOR", "2.0.0: a major change"),
+    ] {
+        let refused = desk.draft_data(asked, data).await.expect_err(asked);
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, why));
+        assert!(refused.message().contains(&format!("required {required}")), "{}", refused.message());
+    }
+    desk.draft_data("1.0.1", metadata).await.expect("a patch");
+    desk.draft_data("2.0.0", columns.clone()).await.expect("a major");
+    let unfit = desk.release("datasets/rows/versions/2.0.0", 100).await;
+    assert_eq!(unfit.state(), dataset_version::State::Unfit);
+    assert_eq!(told(columns).await, number("2.0.1", "patch", "2.0.0"), "what is UNFIT may be judged anew");
+
+    let mut hostile = clean_data();
+    hostile.manifest_digest = "nothing".into();
+    let asked = NumberDatasetVersionRequest { parent: "rows".into(), dataset_version: Some(hostile) };
+    let refused = desk.datasets("data-pipeline").number_dataset_version(asked).await.expect_err("bad fields");
+    assert_eq!(bad_fields(&refused), ["parent", "dataset_version.manifest_digest"]);
 }
 
 #[tokio::test]
@@ -295,4 +349,26 @@ async fn an_overdue_checkpoint_raises_an_alarm() {
     wait(true).await;
     desk.log("saves", &["checkpoint"]).await.expect("saved");
     wait(false).await;
+}
+
+/// §5.4: a version whose data card lacks a section stays a draft, and the refusal names each section.
+#[tokio::test]
+async fn an_empty_section_of_the_data_card_blocks_the_release() {
+    let desk = Desk::with_data().await;
+    let missing = vec!["ethical-review".to_owned(), "maintenance".to_owned()];
+    let draft = DatasetVersion { data_card_missing: missing, ..other_rows(clean_data()) };
+    let draft = desk.draft_data("1.1.0", draft).await.expect("a draft may lack sections");
+    let release = ReleaseDatasetVersionRequest { name: draft.name.clone(), ..Default::default() };
+    let refused =
+        desk.datasets("data-engineer").release_dataset_version(release).await.expect_err("two lack");
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (Code::FailedPrecondition, "DATA_CARD_INCOMPLETE")
+    );
+    for section in ["ethical-review", "maintenance"] {
+        assert!(refused.message().contains(section), "{}", refused.message());
+    }
+    let asked = GetDatasetVersionRequest { name: draft.name };
+    let seen = desk.datasets("auditor").get_dataset_version(asked).await.expect("there").into_inner();
+    assert_eq!(seen.state(), dataset_version::State::Draft);
 }

@@ -431,6 +431,17 @@ pub fn clean_data() -> DatasetVersion {
     }
 }
 
+/// The same with other rows.
+pub fn other_rows(data: DatasetVersion) -> DatasetVersion {
+    let train = DatasetSplit {
+        split: "train".into(),
+        rows: data.rows,
+        digest: digest("other rows"),
+        ..DatasetSplit::default()
+    };
+    DatasetVersion { splits: vec![train], manifest_digest: digest("other manifest"), ..data }
+}
+
 pub fn whole_run() -> TrainingRun {
     let pairs = |all: &[(&str, &str)]| {
         all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()

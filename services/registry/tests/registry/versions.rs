@@ -69,7 +69,7 @@ async fn a_version_needs_its_artifact_its_run_and_fit_data() {
     desk.start_run("open", whole_run()).await.expect("a run");
     let open = desk.version("1.0.0", &good, "open").await.expect_err("still running");
     assert_eq!(reason(&open), "TRAINING_RUN_INCOMPLETE");
-    let mut dirty = clean_data();
+    let mut dirty = other_rows(clean_data());
     dirty.quality[0].bad = 5_000;
     let draft = desk.draft_data("1.1.0", dirty).await.expect("a version");
     desk.release(&draft.name, 0).await;

@@ -73,7 +73,7 @@ enum Command {
     Import(import::Import),
     /// Tells what is in a file: types, ranges, gaps, duplicates, quality, and what is worth a look.
     Profile(profile::Profile),
-    /// Compares and splits files of data, without a mesh.
+    /// Compares and splits files of data, without a mesh, and compares dataset versions of one.
     #[command(subcommand)]
     Data(data::Data),
     /// Evaluates a model version on a dataset version and prints each number, finding and verdict.
@@ -200,7 +200,7 @@ async fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::List(list) => list.run().await,
         Command::Import(import) => import.run().await,
         Command::Profile(profile) => profile.run(),
-        Command::Data(data) => data.run(),
+        Command::Data(data) => data.run().await,
         Command::Evaluate(evaluate) => evaluate.run().await,
     }
 }

@@ -10,6 +10,7 @@ mod carry;
 mod choice;
 mod classifier;
 mod clocks;
+mod datasets;
 mod drift;
 mod measured;
 mod quality;

@@ -1,9 +1,7 @@
-//! §6.4: how a number is written, and what kind of change asks for which; §5.3.7: numbers of datasets.
+//! §6.4: how a number is written, and what kind of change asks for which.
 
 use lifecycle::training::{Technique, default_bump};
-use lifecycle::version::{
-    Makeup, ModelVersionId, classify, next_dataset_version, next_model_version, successor,
-};
+use lifecycle::version::{Makeup, ModelVersionId, classify, next_model_version, successor};
 use lifecycle::{Bump, Version};
 
 use super::*;
@@ -118,26 +116,6 @@ proptest! {
         for version in taken.iter().filter(|version| **version != first) {
             let reached = taken.iter().any(|earlier| earlier.bump_to(*version).is_some());
             prop_assert!(reached, "{} has no predecessor", version);
-        }
-    }
-
-    /// A dataset begins at 1.0.0, and each version is one step after the latest.
-    #[test]
-    fn datasets_are_numbered_without_a_gap(asked in vec((0u32..3, 0u32..3, 0u32..3), 0..40)) {
-        let first = Version::new(1, 0, 0);
-        let mut taken: Vec<Version> = vec![];
-        for (major, minor, patch) in asked {
-            let want = Version::new(major, minor, patch);
-            let may = match taken.last() {
-                None => want == first,
-                Some(latest) => [
-                    Version::new(latest.major, latest.minor, latest.patch + 1),
-                    Version::new(latest.major, latest.minor + 1, 0),
-                    Version::new(latest.major + 1, 0, 0),
-                ].contains(&want),
-            };
-            prop_assert_eq!(next_dataset_version(&taken, want, first).is_ok(), may);
-            if may { taken.push(want); }
         }
     }
 

@@ -1,6 +1,8 @@
-//! `wlp data`: work on files of data, without a mesh.
+//! `wlp data`: work on files of data, without a mesh, and on the dataset versions of one.
 
+mod compare;
 mod diff;
+mod published;
 mod split;
 
 use std::path::Path;
@@ -10,20 +12,29 @@ use clap::Subcommand;
 use tabular::Limits;
 use tabular::stream::Stream;
 
-/// Work on files of data, without a mesh. CSV, TSV, JSON lines, Parquet and Arrow are recognised by their content, each also
-/// compressed with gzip or zstd.
+/// Work on files of data, without a mesh, and on the dataset versions of one. CSV, TSV, JSON lines, Parquet and Arrow are
+/// recognised by their content, each also compressed with gzip or zstd.
 #[derive(Debug, Subcommand)]
 pub enum Data {
     /// Tells how two versions of a table differ: columns, rows by key, drift, missing values, splits.
     Diff(diff::Diff),
+    /// Tells how two dataset versions of a mesh differ.
+    Compare(compare::Compare),
+    /// Prints the data card of a dataset version of a mesh, or writes it as a page.
+    Card(published::Card),
+    /// Describes a dataset version of a mesh in Croissant 1.1, with its files.
+    Croissant(published::Croissant),
     /// Cuts a table into train, validation and test, and tells what one part knows of another.
     Split(split::Split),
 }
 
 impl Data {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Diff(diff) => diff.run(),
+            Self::Compare(compare) => compare.run().await,
+            Self::Card(card) => card.run().await,
+            Self::Croissant(croissant) => croissant.run().await,
             Self::Split(split) => split.run(),
         }
     }

@@ -29,8 +29,8 @@ pub struct Dataset {
     /// Id of the dataset; made if it is not there.
     #[arg(long)]
     dataset: String,
-    /// Number of the version.
-    #[arg(long, default_value = "1.0.0")]
+    /// Number of the version; without it, the one that follows from what differs from the latest version.
+    #[arg(long, default_value = "")]
     version: String,
     /// Id of the project; made as a draft if it is not there.
     #[arg(long, default_value = "imported")]
