@@ -169,7 +169,11 @@ impl From<Error> for Status {
             }
             Error::CardIncomplete { name, sections } => {
                 let lacks = sections.iter().map(|section| {
-                    PreconditionViolation::new("§5.4", format!("{name} data card"), format!("{section} is empty"))
+                    PreconditionViolation::new(
+                        "§5.4",
+                        format!("{name} data card"),
+                        format!("{section} is empty"),
+                    )
                 });
                 let facts = [("name".into(), name.clone()), ("sections".into(), sections.join(","))];
                 precondition("DATA_CARD_INCOMPLETE", text, lacks.collect(), facts)

@@ -1,6 +1,10 @@
 //! The shared parts of the service: what every handler holds a clone of.
 
-use crate::{Deps, Limits, handlers::Uploads, input::{Reader, Stores}};
+use crate::{
+    Deps, Limits,
+    handlers::Uploads,
+    input::{Reader, Stores},
+};
 use runtime::{Clock, Metrics, Tasks};
 use std::sync::Arc;
 use storage::{Blobs, Operations, Records};

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use contracts::pipeline::v1::dataset_read_service_server::DatasetReadService;
 use contracts::pipeline::v1::{
-    AuditSample, Croissant, DataCard, DataFormat, DatasetDifference, DatasetProfile, DiffDatasetVersionsRequest, DrawAuditSampleRequest,
-    GetCroissantRequest, GetDataCardRequest, GetProfileRequest, ReadSplitRequest, ReadSplitResponse,
+    AuditSample, Croissant, DataCard, DataFormat, DatasetDifference, DatasetProfile,
+    DiffDatasetVersionsRequest, DrawAuditSampleRequest, GetCroissantRequest, GetDataCardRequest,
+    GetProfileRequest, ReadSplitRequest, ReadSplitResponse,
 };
 use contracts::registry::v1::{DatasetVersion, GetDatasetVersionRequest};
 use futures::{Stream, StreamExt, stream};

@@ -5,8 +5,7 @@ use contracts::pipeline::v1::cleaning_rule::Action;
 use contracts::pipeline::v1::dataset_build_service_client::DatasetBuildServiceClient;
 use contracts::pipeline::v1::upload_service_client::UploadServiceClient;
 use contracts::pipeline::v1::{
-    Augmentation, BuildDatasetVersionRequest, BuildPlan, CleaningRule, DataInput, Splits,
-    UploadDataRequest,
+    Augmentation, BuildDatasetVersionRequest, BuildPlan, CleaningRule, DataInput, Splits, UploadDataRequest,
 };
 use contracts::registry::v1::DatasetVersion;
 
