@@ -33,6 +33,9 @@ pub struct Build {
     /// Violations, as JSON lines.
     #[prost(string, tag = "7")]
     pub quarantine_digest: String,
+    /// The data card as a page; empty for versions of before there were pages.
+    #[prost(string, tag = "20")]
+    pub page_digest: String,
 }
 
 /// What an operation does; stored with it, so that it can be started again.

@@ -117,7 +117,7 @@ pub fn parts(parts: &[(&str, u64)], out: &mut String) {
             escaped(&title)
         );
         // Beside a narrow part there is no room for its name: the name stands in the part's title.
-        if width > 60.0 {
+        if width > 90.0 {
             let _ = write!(
                 out,
                 "<text x=\"{left:.2}\" y=\"38\">{}</text><text x=\"{left:.2}\" y=\"50\">{} ({share})</text>",
