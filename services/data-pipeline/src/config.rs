@@ -80,7 +80,8 @@ impl Default for Limits {
 pub struct ReaderOptions {
     /// Whether inputs are read in a process of their own. Without it a hostile file may take the service along.
     pub own_process: bool,
-    /// Address space of the worker, MiB; its program, some 300 MiB, is in it.
+    /// Address space of the worker, MiB. Its program and what its allocator sets aside, some 1500 MiB, are in it: with less it
+    /// may break on any file.
     pub memory_mib: u64,
     /// Processor time of the worker, seconds.
     pub cpu_s: u64,

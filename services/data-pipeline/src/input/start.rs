@@ -110,7 +110,8 @@ fn without_answer(work: &Work, status: ExitStatus, complaint: &str) -> Fault {
             "reading it asked for more than {most} MiB of memory (reader.memory_mib)"
         ));
     }
-    Fault::data(format!("reading it broke the reader's process: {status}"))
+    let said = complaint.lines().next().map(line).unwrap_or_default();
+    Fault::data(format!("reading it broke the reader's process: {status}: {said}"))
 }
 
 fn host(why: &str) -> Fault {
