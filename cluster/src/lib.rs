@@ -24,7 +24,8 @@ const STACK: usize = 16 << 20;
 pub fn start(program: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,cluster=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build()?;
     // On a thread of the runtime: the main thread's stack has the size that the shell gives it.
     runtime.block_on(runtime.spawn(program))?
 }

@@ -6,7 +6,8 @@ use datafusion::common::{Result, plan_err};
 use datafusion::prelude::{CsvReadOptions, DataFrame, ParquetReadOptions, SessionContext};
 
 /// Opens a Parquet or CSV file, or a folder of such files of one kind, by its ending. CSV files have a header; their types
-/// are inferred from their first rows.
+/// are inferred from their first rows, and one CSV file is one part, as values may hold ends of lines. Parquet files are cut
+/// between row groups, and a folder between its files.
 ///
 /// On a cluster every machine must see it under the same path.
 ///

@@ -254,19 +254,24 @@ async fn files_in_any_number_tell_the_same() {
 }
 
 #[tokio::test]
-async fn a_csv_file_is_cut_at_its_lines() {
+async fn csv_files_tell_the_same_too() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("people.csv");
-    let lines: Vec<String> =
-        (0..ROWS).map(|at| format!("{at},{},\"n {}\"", drawn(at, 1) % 1_000, at % 11)).collect();
-    std::fs::write(&path, format!("id,Weight,name\n{}\n", lines.join("\n"))).unwrap();
+    let line = |at: usize| format!("{at},{},\"n {}\nof \"\"x\"\"\"\n", drawn(at, 1) % 1_000, at % 11);
     let mut told = Vec::new();
     for parts in [1, 4, 16] {
+        let path = folder.path().join(format!("{parts}-files"));
+        std::fs::create_dir(&path).unwrap();
+        for part in 0..parts {
+            let lines: String = (part * ROWS / parts..(part + 1) * ROWS / parts).map(line).collect();
+            std::fs::write(path.join(format!("{part}.csv")), format!("id,Weight,name\n{lines}")).unwrap();
+        }
         let table = table::open(&context(parts), &path).await.unwrap();
         told.push(TableProfile::of(table).await.unwrap());
     }
     assert_eq!((told[0].rows, told[0].columns[1].name.as_str()), (ROWS as u64, "Weight"));
+    assert_eq!((told[0].columns[1].kind, told[0].columns[2].kind), (Kind::Integer, Kind::Text));
     assert_eq!(told[0].columns[2].distinct.value, 11.0);
+    assert!(told[0].columns[2].top[0].value.ends_with("\nof \"x\""), "{:?}", told[0].columns[2].top);
     for other in &told[1..] {
         assert_eq!(told[0].disagreements(other), Vec::<String>::new());
     }
