@@ -7,6 +7,7 @@ use contracts::pipeline::v1::dataset_read_service_client::DatasetReadServiceClie
 use contracts::pipeline::v1::{AuditRow, DrawAuditSampleRequest};
 use contracts::registry::v1::dataset_service_client::DatasetServiceClient;
 use contracts::registry::v1::{DatasetAudit, RecordDatasetAuditRequest};
+use tabular::typing::time;
 
 use super::Caller;
 use crate::reach::To;
@@ -85,13 +86,14 @@ impl Truth {
     }
 }
 
-/// Texts without the spaces around them, or numbers; a missing cell against a marker is what cleaning makes of it.
+/// Texts without the spaces around them, numbers or times; a missing cell against a marker is what cleaning makes of it.
 fn same(value: &str, expected: &str) -> bool {
     let (value, expected) = (value.trim(), expected.trim());
     let numbers = value.parse::<f64>().ok().zip(expected.parse::<f64>().ok());
     let equal = numbers
         .is_some_and(|(one, other)| one.to_bits() == other.to_bits() || (one - other).abs() < f64::EPSILON);
-    value == expected || equal || (value.is_empty() && ["?", "NA", ""].contains(&expected))
+    let times = time(value).zip(time(expected)).is_some_and(|(one, other)| one == other);
+    value == expected || equal || times || (value.is_empty() && ["?", "NA", ""].contains(&expected))
 }
 
 /// RFC 4180.
@@ -136,5 +138,14 @@ mod tests {
     fn numbers_are_compared_as_numbers() {
         assert!(same("1.0", "1") && same("Private", " Private") && same("", "?"));
         assert!(!same("1.0", "2") && !same("", "1"));
+    }
+
+    #[test]
+    fn times_are_compared_as_times() {
+        assert!(
+            same("2011-01-01T00:00:00.000000Z", "2011-01-01")
+                && same("2011-01-01 01:00:00", "2011-01-01T00:00-01:00")
+        );
+        assert!(!same("2011-01-01T00:00:00Z", "2011-01-01T01:00:00Z") && !same("2011-01-01", "1"));
     }
 }
