@@ -22,7 +22,7 @@ pub struct Client {
 enum Command {
     /// Prints a table's profile as JSON: exact numbers, and the bounds of all others
     Profile {
-        /// A Parquet or CSV file, or a folder of such; executors must see it under the same path
+        /// A Parquet file, or a folder of such; executors must see it under the same path
         file: PathBuf,
         /// The scheduler, http://host:port; in this process unless given
         #[arg(long, env = "WLP_SCHEDULER")]

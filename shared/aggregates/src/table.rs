@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use datafusion::common::{Result, plan_err};
-use datafusion::prelude::{CsvReadOptions, DataFrame, ParquetReadOptions, SessionContext};
+use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
 
-/// Opens a Parquet or CSV file, or a folder of such files of one kind, by its ending. CSV files have a header; their types
-/// are inferred from their first rows, and one CSV file is one part, as values may hold ends of lines. Parquet files are cut
-/// between row groups, and a folder between its files.
+/// Opens a Parquet file, or a folder of such files, by its ending. Files are cut between row groups, and a folder between its
+/// files. Other formats are what `tabular` reads.
 ///
 /// On a cluster every machine must see it under the same path.
 ///
@@ -23,8 +22,7 @@ pub async fn open(context: &SessionContext, path: &Path) -> Result<DataFrame> {
     };
     match ending(&path)?.as_str() {
         "parquet" => context.read_parquet(text, ParquetReadOptions::new()).await,
-        "csv" => context.read_csv(text, CsvReadOptions::new().newlines_in_values(true)).await,
-        other => plan_err!("{text} ends in {other:?}, required parquet or csv"),
+        other => plan_err!("{text} ends in {other:?}, required parquet"),
     }
 }
 
