@@ -124,6 +124,17 @@ fn raw(endpoint: &str, made: &[Row]) -> ModelInferRequest {
     }
 }
 
+/// A first canary has its share of the requests; the others are refused, and made again.
+async fn answered(line: &Line, request: ModelInferRequest) {
+    for _ in 0..100 {
+        match line.by("client").inference().model_infer(request.clone()).await {
+            Err(status) if runtime::status::reason(&status).as_deref() == Some("NO_STABLE_VERSION") => {}
+            answer => return drop(answer.told()),
+        }
+    }
+    panic!("the canary has no share of the requests");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gateway_gives_the_model_the_very_bits_that_it_was_trained_on() {
     let mesh = Mesh::start().await;
@@ -160,7 +171,7 @@ async fn the_gateway_gives_the_model_the_very_bits_that_it_was_trained_on() {
     assert_eq!(inputs.into_iter().map(|input| input.name).collect::<Vec<_>>(), names());
     seen.lock().expect("a lock").clear();
     for rows in made.chunks(AT_ONCE) {
-        client.model_infer(raw(&line.id, rows)).await.told();
+        answered(&line, raw(&line.id, rows)).await;
     }
     let mut given = seen.lock().expect("a lock").clone();
     let mut trained_on = stored(&line, &data).await;

@@ -34,7 +34,8 @@ impl Pipeline {
     async fn build(&self, caller: &Caller, request: BuildDatasetVersionRequest) -> Result<Operation, Error> {
         let mut fields = Fields::default();
         parse::build(&mut fields, &request);
-        for (at, input) in request.inputs.iter().enumerate() {
+        // What lies in a store is fetched by the build.
+        for (at, input) in request.inputs.iter().enumerate().filter(|(_, input)| input.uri.is_empty()) {
             if let Ok(digest) = input.digest.parse::<Digest>() {
                 let here = self.blobs().exists(&digest).await?;
                 fields.require(

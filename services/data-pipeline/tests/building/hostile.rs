@@ -12,7 +12,7 @@ async fn hostile_files_are_refused_with_what_and_where() {
         config.limits.rows = 1000;
     };
     let bench = Bench::over(folder.path(), "sqlite::memory:", super::Told::default(), small).await;
-    let wide: String = (0..20_000).map(|at| format!("c{at},")).collect();
+    let wide: String = (0..2_000).map(|at| format!("c{at},")).collect();
     let long = format!("a,b\n1,{}\n", "x".repeat(5000));
     let deep = format!("{{\"a\":{}1{}}}\n", "[".repeat(50_000), "]".repeat(50_000));
     let parquet = [b"PAR1".as_slice(), &[0xFF; 64], b"PAR1"].concat();
@@ -22,7 +22,7 @@ async fn hostile_files_are_refused_with_what_and_where() {
         (b"\n\n", DataFormat::Csv, "nothing but white space"),
         (b"a,b\n", DataFormat::Csv, "have no rows"),
         (b"__split\nx\n", DataFormat::Csv, "column \"__split\": the name is reserved"),
-        (wide.as_bytes(), DataFormat::Csv, "20001 columns, at most 100 are taken"),
+        (wide.as_bytes(), DataFormat::Csv, "2001 columns, at most 100 are taken"),
         (long.as_bytes(), DataFormat::Csv, "row 1 (line 2), column \"b\": a cell is too long"),
         (rows.as_bytes(), DataFormat::Csv, "row 1001 (line 1002): has more than 1000 rows"),
         (b"{\"a\":}\n", DataFormat::Jsonl, "no row of it can be read"),
