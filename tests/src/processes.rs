@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
@@ -83,9 +84,14 @@ pub fn compose() -> serde_norway::Value {
     file["services"].clone()
 }
 
+/// An address that nobody listens on, each time another. Below the ports that the system itself gives away, so that it stays
+/// free until its service comes, and comes again.
 fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address")
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = u16::try_from(std::process::id() % 9_000).unwrap_or_default();
+    let ports = std::iter::repeat_with(|| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000);
+    let mut addresses = ports.take(12_000).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    addresses.find(|at| TcpListener::bind(at).is_ok()).expect("a free port")
 }
 
 impl Processes {
