@@ -44,7 +44,7 @@ async fn only_the_transforms_of_the_training_data_are_served() {
     let desk = Desk::with_data().await;
     desk.model().await;
     let (own, other) = (preprocessing(4, 1.0), preprocessing(4, 1.5));
-    let run = trained(&desk, "1.1.0", &own).await;
+    let run = trained(&desk, "1.0.1", &own).await;
     desk.upload(&onnx(4, 1)).await.expect("a model");
     let model = Digest::of(&onnx(4, 1)).to_string();
     let ask = |number: &str, preprocessing: &[u8]| {
@@ -83,8 +83,8 @@ async fn what_is_no_preprocessing_or_does_not_fill_the_model_is_refused() {
     desk.upload(&onnx(4, 1)).await.expect("a model");
     let model = Digest::of(&onnx(4, 1)).to_string();
     for (number, bytes, why) in [
-        ("1.1.0", preprocessing(3, 1.0), "4 elements in a row, and 3 columns"),
-        ("1.2.0", b"{}".to_vec(), "not a preprocessing"),
+        ("1.0.1", preprocessing(3, 1.0), "4 elements in a row, and 3 columns"),
+        ("1.0.2", b"{}".to_vec(), "not a preprocessing"),
     ] {
         let run = trained(&desk, number, &bytes).await;
         desk.upload(&bytes).await.expect("an upload");
