@@ -61,7 +61,7 @@ fn rows(range: std::ops::Range<usize>) -> RecordBatch {
             "name",
             Arc::new(StringArray::from_iter_values(rows().map(|at| format!("n{}", drawn(at, 3) % 9_000)))),
         ),
-        ("flag", Arc::new(rows().map(|at| Some(drawn(at, 4) % 3 == 0)).collect::<BooleanArray>())),
+        ("flag", Arc::new(rows().map(|at| Some(drawn(at, 4).is_multiple_of(3))).collect::<BooleanArray>())),
         ("day", Arc::new(Date32Array::from_iter_values(rows().map(|at| (drawn(at, 5) % 4_000) as i32)))),
         (
             "price",

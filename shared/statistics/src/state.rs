@@ -83,7 +83,7 @@ impl State for Moments {
         let mut reader = Reader::new("moments", b'M', bytes)?;
         let (count, not_finite) = (reader.count()?, reader.count()?);
         let (mean, squares) = (reader.f64()?, reader.f64()?);
-        reader.require(!(squares < 0.0), "its squares are negative")?;
+        reader.require(squares.is_nan() || squares >= 0.0, "its squares are negative")?;
         let nothing = mean == 0.0 && squares == 0.0;
         reader.require(count > 0 || nothing, "it has a mean of no values")?;
         reader.end()?;

@@ -196,7 +196,10 @@ enum Step {
 mod tests {
     use super::*;
 
-    fn read(text: &str, width: usize) -> (Vec<Vec<String>>, Vec<(u64, u64, Reason)>) {
+    /// Row, line and reason.
+    type Rejects = Vec<(u64, u64, Reason)>;
+
+    fn read(text: &str, width: usize) -> (Vec<Vec<String>>, Rejects) {
         let dialect = Dialect { delimiter: ',', quote: Some('"'), header: false };
         let input = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));
         let mut csv = Csv::new("x.csv".into(), input, dialect, Limits::default());

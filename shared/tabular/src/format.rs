@@ -94,10 +94,10 @@ pub fn text(head: &str, name: &Path) -> Result<Format, String> {
         return Err("holds nothing but white space".into());
     }
     let line = begun.lines().next().unwrap_or_default();
-    if begun.starts_with('{') {
+    if let Some(rest) = begun.strip_prefix('{') {
         let whole = line.len() < begun.len();
         let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line).is_ok();
-        let opened = begun[1..].trim_start().starts_with(['"', '}']);
+        let opened = rest.trim_start().starts_with(['"', '}']);
         return match (object, whole, opened) {
             (true, ..) | (false, false, true) => Ok(Format::Jsonl),
             (false, true, true) if line.trim() == "{" => {

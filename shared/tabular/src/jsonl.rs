@@ -45,7 +45,7 @@ impl Jsonl {
     ///
     /// # Errors
     /// If the file cannot be read, or a limit is met.
-    pub fn next(&mut self) -> Result<Option<Lines>> {
+    pub fn lines(&mut self) -> Result<Option<Lines>> {
         let mut lines = Lines::default();
         let longest = self.limits.row_bytes;
         while lines.ends.len() < LINES && lines.bytes.len() < BYTES {
@@ -212,7 +212,7 @@ mod tests {
         let input = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));
         let mut reader = Jsonl::new("x.jsonl".into(), input, Limits::default());
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        reader.next().unwrap().unwrap().cut(&names, 1_000)
+        reader.lines().unwrap().unwrap().cut(&names, 1_000)
     }
 
     #[test]

@@ -159,7 +159,7 @@ impl Table {
                     None => break,
                 },
                 Input::Jsonl(jsonl) => {
-                    let Some(lines) = jsonl.next()? else { break };
+                    let Some(lines) = jsonl.lines()? else { break };
                     let (mut block, new) = lines.cut(&names, self.limits.cell_bytes);
                     if !new.is_empty() {
                         self.check_width(plans.len() + new.len())?;
@@ -365,7 +365,7 @@ impl Reader<'_> {
         let (at, row) = (place.next, place.row);
         let job = match &mut place.input {
             Input::Csv(csv) => csv.next(self.plans.len())?.map(|block| Job::Block(Box::new(block))),
-            Input::Jsonl(jsonl) => jsonl.next()?.map(Job::Lines),
+            Input::Jsonl(jsonl) => jsonl.lines()?.map(Job::Lines),
             Input::Groups => self
                 .table
                 .parquet

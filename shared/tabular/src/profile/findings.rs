@@ -219,7 +219,7 @@ fn is_identifier(column: &Column, report: &Report) -> bool {
 /// Whether values are missing more often for some labels or groups than for others (chi-squared, Bonferroni).
 fn dependent(report: &Report, facts: &Facts<'_>, found: &mut Vec<Finding>) {
     let groups = facts.setup.groups.iter().zip(&facts.state.groups).filter(|(_, groups)| !groups.too_many);
-    let mut tests: Vec<(usize, usize, Vec<(u64, u64)>)> = Vec::new();
+    let mut tests = Vec::new();
     for (by, groups) in groups {
         for (at, column) in report.columns.iter().enumerate() {
             if at == *by || column.missing.count == 0 || column.missing.count == report.rows {
@@ -227,7 +227,7 @@ fn dependent(report: &Report, facts: &Facts<'_>, found: &mut Vec<Finding>) {
             }
             let table = groups.levels.iter().zip(&groups.missing);
             let table = table.map(|((_, rows), missing)| (missing[at], rows - missing[at]));
-            tests.push((*by, at, table.collect()));
+            tests.push((*by, at, table.collect::<Vec<(u64, u64)>>()));
         }
     }
     let level = LEVEL / tests.len().max(1) as f64;

@@ -215,7 +215,7 @@ fn completeness(facts: &Facts<'_>, report: &Report) -> Dimension {
     let mut told =
         facts.below("completeness", "share of missing cells", figure, |targets| targets.missing, reason);
     let mut worst: Vec<_> = report.columns.iter().filter(|column| column.missing.count > 0).collect();
-    worst.sort_by(|a, b| b.missing.count.cmp(&a.missing.count));
+    worst.sort_by_key(|column| std::cmp::Reverse(column.missing.count));
     told.details = worst
         .into_iter()
         .take(50)
