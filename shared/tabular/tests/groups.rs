@@ -38,8 +38,8 @@ const SCHEMA: &str = "label: paid\ncolumns:\n  sex: { sensitive: true }\n";
 fn people() -> String {
     let mut text = "id,sex,age,paid\n".to_owned();
     let mut row = |id: usize, sex: &str, again: bool| {
-        let paid = if sex == "F" { id % 4 == 0 } else { id % 4 != 0 };
-        let age = if sex == "F" && id % 5 == 0 { String::new() } else { (20 + id % 40).to_string() };
+        let paid = if sex == "F" { id.is_multiple_of(4) } else { !id.is_multiple_of(4) };
+        let age = if sex == "F" && id.is_multiple_of(5) { String::new() } else { (20 + id % 40).to_string() };
         let _ = writeln!(text, "{id},{sex},{age},{}", if paid != again { "yes" } else { "no" });
     };
     (0..360).for_each(|id| row(id, "F", false));

@@ -58,7 +58,8 @@ fn the_same_records_give_the_same_bytes() {
 
 #[test]
 fn a_section_without_its_record_is_named() {
-    let change: [(&str, fn(&mut Fixture)); 10] = [
+    type Change = fn(&mut Fixture);
+    let change: [(&str, Change); 10] = [
         ("overview", |it| it.dataset.description = " \n".into()),
         ("composition", |it| it.version.splits.clear()),
         ("collection", |it| it.dataset.collection_note.clear()),

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -54,7 +56,7 @@ fn counted(sketch: &ColumnSketch) -> u64 {
 #[test]
 fn each_split_and_each_group_has_its_own_sketch_within_its_bounds() {
     let rows = 20_000_usize;
-    let number = |row: usize| (row % 7 != 0).then(|| (row * 7_919 % 20_011) as f64);
+    let number = |row: usize| (!row.is_multiple_of(7)).then(|| (row * 7_919 % 20_011) as f64);
     let group = |row: usize| (row % 3 < 2).then(|| ["a", "b"][row % 3]);
     let numbers: Vec<Option<f64>> = (0..rows).map(number).collect();
     let table = table(vec![

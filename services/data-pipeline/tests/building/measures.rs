@@ -24,8 +24,8 @@ fn detail<'a>(version: &'a DatasetVersion, of: &str, metric: &str, slice: &str) 
 fn people() -> String {
     let mut text = "id,sex,north,age,paid\n".to_owned();
     let mut row = |id: usize, sex: &str| {
-        let paid = if sex == "F" { id % 4 == 0 } else { id % 4 != 0 };
-        let age = if sex == "F" && id % 5 == 0 { String::new() } else { (20 + id % 40).to_string() };
+        let paid = if sex == "F" { id.is_multiple_of(4) } else { !id.is_multiple_of(4) };
+        let age = if sex == "F" && id.is_multiple_of(5) { String::new() } else { (20 + id % 40).to_string() };
         let _ = writeln!(text, "{id},{sex},{},{age},{}", id % 2, if paid { "yes" } else { "no" });
     };
     (0..360).for_each(|id| row(id, "F"));

@@ -23,7 +23,7 @@ type Row = (usize, Option<f64>, &'static str, usize);
 
 fn rows() -> Vec<Row> {
     let words = ["\u{e9}t\u{e9}", "E\u{301}te\u{301}", "ok", "never mind"];
-    let x = |at: usize| (at % 7 != 0).then(|| at as f64 * 1.5 - 40.0);
+    let x = |at: usize| (!at.is_multiple_of(7)).then_some(at as f64 * 1.5 - 40.0);
     (0..240).map(|at| (at, x(at), words[at % words.len()], at % 2)).collect()
 }
 
