@@ -32,8 +32,7 @@ impl Cells {
             T::Boolean => Self::Truth(array.as_boolean().clone()),
             T::UInt64 => Self::Unsigned(array.as_primitive::<UInt64Type>().clone()),
             T::Float16 | T::Float32 | T::Float64 => {
-                // -0.0 and 0.0 are one value, which reads alike wherever it is met first.
-                Self::Number(to(&T::Float64)?.as_primitive::<Float64Type>().unary(|number| number + 0.0))
+                Self::Number(to(&T::Float64)?.as_primitive::<Float64Type>().clone())
             }
             kind if is_counted(kind) => Self::Integer(to(&T::Int64)?.as_primitive::<Int64Type>().clone()),
             kind if kind.is_decimal() => {

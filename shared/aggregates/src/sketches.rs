@@ -69,7 +69,12 @@ impl Sketch for Frequent<String> {
                 let options = FormatOptions::default();
                 let format = ArrayFormatter::try_new(array, &options)?;
                 cells.each_hash(|row, hash| {
-                    self.add(hash, 1, || shown(&format.value(row).to_string()).to_owned());
+                    let text = || match format.value(row).to_string().as_str() {
+                        // One value with 0.0, which reads alike wherever it is met first.
+                        "-0.0" => "0.0".to_owned(),
+                        text => shown(text).to_owned(),
+                    };
+                    self.add(hash, 1, text);
                 });
             }
         }
