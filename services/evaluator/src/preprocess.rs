@@ -70,7 +70,7 @@ impl Before {
         Ok(())
     }
 
-    /// The model's columns of raw rows, beside those that are no inputs: label, groups, keys. `own` is what the rows' dataset
+    /// The model's columns of raw rows, beside all others: label, groups, keys. `own` is what the rows' dataset
     /// version did to its columns.
     ///
     /// # Errors
@@ -227,7 +227,7 @@ mod tests {
         let before = before(&operations());
         let made = before.apply(rows(), &self::before(&[])).unwrap();
         let names: Vec<&str> = made.table.columns().iter().map(|column| column.name.as_str()).collect();
-        assert_eq!(names, ["age", "n", "job=a", "job=b", "y"]);
+        assert_eq!(names, ["age", "n", "job=a", "job=b", "job", "y"], "a raw column may name groups");
         let raw: [(&str, ArrayRef); 3] = [
             ("age", Arc::new(Float64Array::from(vec![Some(35.0), None, Some(-0.0)]))),
             ("n", Arc::new(Int64Array::from(vec![Some(3), None, Some(9)]))),
