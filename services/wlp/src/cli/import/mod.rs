@@ -25,7 +25,7 @@ const PIECE: usize = 1 << 18;
 pub enum Import {
     /// Registers an ONNX file as a version of a model, with a training run that says what the importer declares of it.
     Model(model::Model),
-    /// Builds a dataset version from CSV, JSONL or Parquet files and shows what was measured of it.
+    /// Builds a dataset version from files of data and shows what was measured of it.
     Dataset(dataset::Dataset),
 }
 

@@ -23,7 +23,7 @@ use crate::story::finding_line;
 #[derive(Debug, Args)]
 #[allow(clippy::struct_field_names)] // the option is called so
 pub struct Dataset {
-    /// CSV (with a header line), JSONL or Parquet files, by their endings.
+    /// CSV, TSV, JSON lines, Parquet or Arrow files, plain or as gzip or zstd, recognised by their content.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Id of the dataset; made if it is not there.
